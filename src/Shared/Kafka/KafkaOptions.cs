@@ -1,0 +1,39 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+
+namespace TaskPipeline.Shared.Kafka;
+
+public sealed class KafkaOptions
+{
+    public const string Section = "Kafka";
+
+    /// <summary>Brokers to begin with, as <c>host:port,host:port</c>.</summary>
+    [Required(ErrorMessage = "Kafka:BootstrapServers is missing: name a broker as host:port (./build up starts one)")]
+    public string BootstrapServers { get; set; } = "";
+
+    /// <summary>Put before every topic, group and transactional id, so that several pipelines can share a cluster.</summary>
+    [RegularExpression("^[A-Za-z0-9._-]{0,100}$", ErrorMessage = "Kafka:TopicPrefix may hold letters, digits, dot, underscore and dash only")]
+    public string TopicPrefix { get; set; } = "";
+
+    /// <summary>Lanes: partitions of <c>tasks</c>, <c>task-progress</c> and <c>task-state</c>. Fixed for the life of the topics.</summary>
+    [Range(1, 1000, ErrorMessage = "Kafka:Partitions must be 1 to 1000")]
+    public int Partitions { get; set; } = 24;
+
+    /// <summary>Of topics that are created; -1 takes the broker's default.</summary>
+    [Range(-1, 9, ErrorMessage = "Kafka:ReplicationFactor must be -1 (the broker's default) to 9")]
+    public short ReplicationFactor { get; set; } = -1;
+
+    /// <summary>The consumer group's session timeout: how long a killed worker's tasks wait for another one. Brokers refuse less than 6 s by default.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:30:00", ErrorMessage = "Kafka:SessionTimeout must be 1 s to 30 min")]
+    public TimeSpan SessionTimeout { get; set; } = TimeSpan.FromSeconds(6);
+
+    /// <summary>A worker whose loop has not polled for so long is taken out of the group. The length of a task does not matter: the loop polls throughout.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00", ErrorMessage = "Kafka:MaxPollInterval must be 1 s to 1 day")]
+    public TimeSpan MaxPollInterval { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Further settings of librdkafka for every client, such as <c>security.protocol</c> and <c>sasl.*</c>.</summary>
+    public Dictionary<string, string> Properties { get; } = [];
+}
+
+[OptionsValidator]
+public sealed partial class KafkaOptionsValidator : IValidateOptions<KafkaOptions>;

@@ -1,0 +1,123 @@
+using Confluent.Kafka;
+
+namespace TaskPipeline.Shared.Kafka;
+
+/// <summary>
+/// Reads whole topics, every partition from its beginning and on for ever, without a group, on a thread of its own.
+/// Records of one partition come in order; the handler runs on that thread and owns whatever it changes.
+/// </summary>
+public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IReadOnlyList<string> topics, Action<ConsumeResult<byte[]?, byte[]?>> handle)
+{
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Dictionary<TopicPartition, long> _behind = [];   // owned by the tail's thread: partition → offset to reach
+    private Dictionary<TopicPartition, long> _positions = [];         // filled before the thread publishes it; values by Volatile
+    private long _lastPoll = Environment.TickCount64;
+
+    /// <summary>Completes once everything is read that was there when the tail started.</summary>
+    public Task CaughtUp => _caughtUp.Task;
+
+    /// <summary>How long the loop has not been round; more than a few seconds means that it stands still.</summary>
+    public TimeSpan SinceLastPoll => TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastPoll));
+
+    /// <summary>Raised on the tail's thread each time it has nothing more to hand out at once: the moment to wake those who wait for news.</summary>
+    public Action? Idle { get; init; }
+
+    /// <summary>The offset up to which a partition has been handled.</summary>
+    public long PositionOf(string topic, int partition)
+    {
+        var positions = Volatile.Read(ref _positions);
+        lock (positions)
+            return positions.GetValueOrDefault(new TopicPartition(topic, partition));
+    }
+
+    /// <summary>Runs until cancelled; any other end is an exception, and the process must not outlive it.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Task.Factory.StartNew(() => Run(cancellationToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private void Run(CancellationToken cancellationToken)
+    {
+        using var consumer = cluster.TailConsumer(isolation);
+        try
+        {
+            Assign(consumer, cancellationToken);
+            while (!cancellationToken.IsCancellationRequested)
+            {
+                Volatile.Write(ref _lastPoll, Environment.TickCount64);
+                var result = consumer.Consume(TimeSpan.Zero);
+                if (result is null)
+                {
+                    Idle?.Invoke();
+                    result = consumer.Consume(PollInterval);
+                }
+                if (result is not null)
+                    Take(result);
+            }
+        }
+        catch (Exception exception)
+        {
+            _caughtUp.TrySetException(exception);
+            throw;
+        }
+        finally
+        {
+            consumer.Unassign();   // Close() is for group members, and waits for a coordinator that may be away
+        }
+    }
+
+    private void Assign(IConsumer<byte[]?, byte[]?> consumer, CancellationToken cancellationToken)
+    {
+        var partitions = cluster.Topics.All.Where(topic => topics.Contains(topic.Name))
+            .SelectMany(topic => Enumerable.Range(0, topic.Partitions).Select(partition => new TopicPartition(topic.Name, partition)))
+            .ToList();
+        foreach (var partition in partitions)
+        {
+            var watermarks = WatermarksOf(consumer, partition, cancellationToken);
+            _positions[partition] = watermarks.Low;
+            if (watermarks.High > watermarks.Low)
+                _behind[partition] = watermarks.High;
+        }
+        Volatile.Write(ref _positions, _positions);
+        consumer.Assign(partitions.Select(partition => new TopicPartitionOffset(partition, Offset.Beginning)));
+        if (_behind.Count == 0)
+            _caughtUp.TrySetResult();
+    }
+
+    private static WatermarkOffsets WatermarksOf(IConsumer<byte[]?, byte[]?> consumer, TopicPartition partition, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            try
+            {
+                return consumer.QueryWatermarkOffsets(partition, RequestTimeout);
+            }
+            catch (KafkaException exception) when (!exception.Error.IsFatal)
+            {
+                // The leader is not known yet or is away: ask again.
+                cancellationToken.WaitHandle.WaitOne(PollInterval);
+            }
+        }
+    }
+
+    private void Take(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        var position = result.Offset.Value;
+        if (!result.IsPartitionEOF)
+        {
+            handle(result);
+            position++;
+        }
+        lock (_positions)
+            _positions[result.TopicPartition] = Math.Max(position, _positions[result.TopicPartition]);
+        // The end of a partition counts too: behind the last record may stand markers of transactions, which are never handed out.
+        if (_behind.TryGetValue(result.TopicPartition, out var target) && (result.IsPartitionEOF || position >= target))
+        {
+            _behind.Remove(result.TopicPartition);
+            if (_behind.Count == 0)
+                _caughtUp.TrySetResult();
+        }
+    }
+}

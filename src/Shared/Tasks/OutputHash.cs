@@ -1,0 +1,30 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace TaskPipeline.Shared.Tasks;
+
+/// <summary>
+/// SHA-256 over the published lines of an attempt, each as one byte for its stream (1 stdout, 2 stderr, 3 system), its UTF-8 text and a newline.
+/// A watcher that computes the same has every line.
+/// </summary>
+public sealed class OutputHash : IDisposable
+{
+    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private byte[] _buffer = new byte[4096];
+
+    public void Add(OutputLine line)
+    {
+        var needed = Encoding.UTF8.GetMaxByteCount(line.Text.Length) + 2;
+        if (_buffer.Length < needed)
+            _buffer = new byte[needed];
+        _buffer[0] = (byte)line.Stream;
+        var length = 1 + Encoding.UTF8.GetBytes(line.Text, _buffer.AsSpan(1));
+        _buffer[length++] = (byte)'\n';
+        _hash.AppendData(_buffer.AsSpan(0, length));
+    }
+
+    /// <summary>As <c>sha256:</c> and 64 hexadecimal digits; more lines may follow.</summary>
+    public override string ToString() => "sha256:" + Convert.ToHexStringLower(_hash.GetCurrentHash());
+
+    public void Dispose() => _hash.Dispose();
+}

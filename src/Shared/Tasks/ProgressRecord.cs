@@ -1,0 +1,125 @@
+using System.Text.Json.Serialization;
+
+namespace TaskPipeline.Shared.Tasks;
+
+/// <summary>
+/// A record of the topic <c>task-progress</c>, the write-ahead log of attempts. Software decides on <c>kind</c> and its fields;
+/// <see cref="Update"/> is text for people, so that a consumer that knows only <c>{task_id, update}</c> works.
+/// </summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(LaneBarrier), "barrier")]
+[JsonDerivedType(typeof(AttemptStarting), "starting")]
+[JsonDerivedType(typeof(AttemptRunning), "running")]
+[JsonDerivedType(typeof(OutputLines), "lines")]
+[JsonDerivedType(typeof(TaskStopping), "stopping")]
+[JsonDerivedType(typeof(AttemptExited), "exited")]
+[JsonDerivedType(typeof(AttemptAbandoned), "abandoned")]
+[JsonDerivedType(typeof(TaskEnded), "ended")]
+public abstract record ProgressRecord
+{
+    public int V { get; init; } = 1;
+
+    /// <summary>The claim of the lane under which this was written.</summary>
+    public required long Epoch { get; init; }
+
+    /// <summary>Random id of that claim: tells two claims of one epoch apart where no transaction made the epoch unique.</summary>
+    public required string Owner { get; init; }
+
+    public DateTimeOffset At { get; init; }
+    public string? Update { get; init; }
+}
+
+/// <summary>Behind it, records of earlier claims are void for every reader.</summary>
+public sealed record LaneBarrier : ProgressRecord
+{
+    public required int Lane { get; init; }
+    public required string Worker { get; init; }
+
+    /// <summary>Attempts of earlier claims that stay valid. Nothing writes any yet; readers honour them.</summary>
+    public IReadOnlyList<KeptAttempt> Keeps { get; init; } = [];
+}
+
+public sealed record KeptAttempt(string TaskId, int Attempt);
+
+public abstract record AttemptRecord : ProgressRecord
+{
+    public required string TaskId { get; init; }
+    public required int Attempt { get; init; }
+}
+
+/// <summary>Acknowledged by Kafka before the agent is spawned.</summary>
+public sealed record AttemptStarting : AttemptRecord
+{
+    public required string Worker { get; init; }
+
+    /// <summary>Hash of the project config that the attempt runs with.</summary>
+    public string? ConfigHash { get; init; }
+}
+
+public sealed record AttemptRunning : AttemptRecord
+{
+    public required int Pid { get; init; }
+}
+
+public sealed record OutputLines : AttemptRecord
+{
+    public required IReadOnlyList<OutputLine> Lines { get; init; }
+}
+
+/// <summary>One line of output. Long lines travel in parts, each with its own <paramref name="Seq"/>; <paramref name="Part"/> counts them from 1.</summary>
+/// <param name="Seq">From 1 per attempt, without gaps.</param>
+public sealed record OutputLine(long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null);
+
+[JsonConverter(typeof(SnakeCaseEnum<OutputStream>))]
+public enum OutputStream
+{
+    Stdout = 1,
+    Stderr = 2,
+    System = 3,
+}
+
+/// <summary>A receipt: the worker has the STOP and is ending the agent.</summary>
+public sealed record TaskStopping : AttemptRecord
+{
+    public required string Worker { get; init; }
+    public string? RequestedBy { get; init; }
+}
+
+/// <summary>The outcome of an attempt, acknowledged by Kafka before anything follows from it. An agent that has one is never run again for it.</summary>
+public sealed record AttemptExited : AttemptRecord
+{
+    public int? ExitCode { get; init; }
+
+    /// <summary>Name of the signal that ended the agent, such as <c>SIGKILL</c>.</summary>
+    public string? Signal { get; init; }
+
+    public required EndReason Reason { get; init; }
+
+    /// <summary>What a person needs to know of a failure; the tail of stderr where there is one.</summary>
+    public string? Error { get; init; }
+
+    /// <summary>How many lines the attempt published.</summary>
+    public required long Lines { get; init; }
+
+    /// <summary>Of those lines, as <see cref="OutputHash"/> has it.</summary>
+    public required string Hash { get; init; }
+
+    /// <summary>How many processes were ended by us.</summary>
+    public int ProcessesEnded { get; init; }
+}
+
+/// <summary>The attempt was given back by a worker that shut down; it is not charged.</summary>
+public sealed record AttemptAbandoned : AttemptRecord
+{
+    public required EndReason Reason { get; init; }
+}
+
+/// <summary>Terminal. Written together with the task's state; it counts only once that is committed.</summary>
+public sealed record TaskEnded : ProgressRecord
+{
+    public required string TaskId { get; init; }
+    public required int Attempt { get; init; }
+    public required Status Status { get; init; }
+    public EndReason? Reason { get; init; }
+    public int? ExitCode { get; init; }
+}

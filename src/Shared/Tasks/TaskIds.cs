@@ -1,0 +1,20 @@
+using System.Text.RegularExpressions;
+
+namespace TaskPipeline.Shared.Tasks;
+
+/// <summary>
+/// A task's id is 1–64 characters out of letters, digits, dot, underscore and dash: it appears in URLs, Kafka keys,
+/// environment variables and file names, and must never need escaping there.
+/// </summary>
+public static partial class TaskIds
+{
+    public const string Rule = "1 to 64 characters of A-Z, a-z, 0-9, dot, underscore and dash";
+
+    /// <summary>A new id that sorts by time of creation (UUID version 7).</summary>
+    public static string New() => Guid.CreateVersion7().ToString();
+
+    public static bool IsValid(string? id) => id is not null && Pattern().IsMatch(id);
+
+    [GeneratedRegex(@"\A[A-Za-z0-9._-]{1,64}\z")]
+    private static partial Regex Pattern();
+}

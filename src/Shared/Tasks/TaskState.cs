@@ -1,0 +1,75 @@
+namespace TaskPipeline.Shared.Tasks;
+
+/// <summary>A record of the topic <c>task-state</c>, key <c>{task_id}</c>: how a task ended. Only the owner of its lane writes it.</summary>
+public sealed record TaskState
+{
+    public int V { get; init; } = 1;
+    public required string TaskId { get; init; }
+    public required Status Status { get; init; }
+    public EndReason? Reason { get; init; }
+    public int? ExitCode { get; init; }
+    public string? Signal { get; init; }
+    public string? Error { get; init; }
+    public bool DeadLettered { get; init; }
+
+    /// <summary>The attempt that decided; 0 where none was started.</summary>
+    public int Attempt { get; init; }
+
+    public IReadOnlyList<AttemptSummary> Attempts { get; init; } = [];
+    public required TaskSubmission Task { get; init; }
+    public int Lane { get; init; }
+
+    /// <summary>Of the task's record in <c>tasks</c>.</summary>
+    public long Offset { get; init; }
+
+    /// <summary>Offset in <c>task-progress</c> of the last record that counts for this task; -1 where there is none. A reader that has passed it has every line.</summary>
+    public long LogEnd { get; init; } = -1;
+
+    public DateTimeOffset EndedAt { get; init; }
+}
+
+/// <summary>What the log says of one attempt. Offsets are those of <c>task-progress</c>.</summary>
+public sealed record AttemptSummary
+{
+    public required int Attempt { get; init; }
+    public required long Epoch { get; init; }
+    public required string Owner { get; init; }
+    public required string Worker { get; init; }
+    public required long From { get; init; }
+    public DateTimeOffset StartedAt { get; init; }
+    public DateTimeOffset? EndedAt { get; init; }
+
+    /// <summary>Null while it runs; <see cref="EndReason.WorkerLost"/> once a later claim found no outcome.</summary>
+    public EndReason? Reason { get; init; }
+
+    public int? ExitCode { get; init; }
+    public string? Signal { get; init; }
+    public string? Error { get; init; }
+    public long Lines { get; init; }
+    public string? Hash { get; init; }
+    public string? ConfigHash { get; init; }
+}
+
+/// <summary>A record of the topic <c>task-state</c>, key <c>lane/{partition}</c>: who owns the lane, and where to read from to know its unended tasks.</summary>
+public sealed record LaneState
+{
+    public const string KeyPrefix = "lane/";
+
+    public int V { get; init; } = 1;
+    public required int Lane { get; init; }
+    public required long Epoch { get; init; }
+    public required string Owner { get; init; }
+    public required string Worker { get; init; }
+
+    /// <summary>Offset of <c>task-progress</c> where the story of the earliest unended task begins.</summary>
+    public long From { get; init; }
+
+    /// <summary>The claim in force at <see cref="From"/>.</summary>
+    public long FromEpoch { get; init; }
+    public string? FromOwner { get; init; }
+
+    /// <summary>Offset of <c>tasks</c> of the first task that may not have ended.</summary>
+    public long Next { get; init; }
+
+    public static string Key(int lane) => $"{KeyPrefix}{lane}";
+}
