@@ -1,0 +1,95 @@
+using System.CommandLine;
+using System.Data.Common;
+
+namespace TaskPipeline.AgentCli.Commands;
+
+/// <summary>The whole command line. Whatever happens, the user gets a sentence and an exit code, never a stack trace.</summary>
+internal static class AgentCommandLine
+{
+    private const string Description = """
+        Sample agents for TaskPipeline: they work from a shell just as well.
+
+        The database is named by --db, else by the environment variable DB_CONN, else it is the file ./agent.db:
+          a path, or Data Source=PATH             an SQLite file, made when it is not there
+          postgres://USER:PASSWORD@HOST/DATABASE  PostgreSQL; Host=...;Database=... works too
+
+        Exit codes: 0 done, 1 failed, 2 the command line asks for what is not there (option, file, tab),
+        130 ended by SIGINT, 143 ended by SIGTERM.
+        """;
+
+    public static async Task<int> RunAsync(string[] args)
+    {
+        var root = new RootCommand(Description)
+        {
+            SeedDbCommand.Create(),
+            MakeWorkbookCommand.Create(),
+        };
+        var parsed = root.Parse(args);
+        return parsed.Errors.Count > 0 ? Refuse(parsed) : await RunAsync(parsed);
+    }
+
+    private static async Task<int> RunAsync(ParseResult parsed)
+    {
+        using var termination = new Termination();
+        try
+        {
+            var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            return await parsed.InvokeAsync(configuration, termination.Requested);
+        }
+#pragma warning disable CA1031 // The outermost frame: beyond it there is only the runtime's stack trace.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return End(exception, termination);
+        }
+    }
+
+    private static int End(Exception exception, Termination termination)
+    {
+        // Whatever broke after a signal broke because of it: drivers report a cancelled call in their own ways.
+        if (termination.Requested.IsCancellationRequested)
+        {
+            Complain("ended by a signal");
+            return termination.ExitCode;
+        }
+
+        Complain(Explain(exception));
+        return (exception as CommandException)?.ExitCode ?? ExitCodes.Failed;
+    }
+
+    private static int Refuse(ParseResult parsed)
+    {
+        foreach (var error in parsed.Errors)
+            Complain(error.Message);
+        Console.Error.WriteLine($"Try '{CommandPath(parsed)} --help'.");
+        return ExitCodes.Usage;
+    }
+
+    private static string Explain(Exception exception)
+    {
+        return exception switch
+        {
+            CommandException => exception.Message,
+            DbException => $"the database refused: {exception.Message}",
+            IOException or UnauthorizedAccessException => exception.Message,
+            _ => $"unexpected {exception.GetType().Name}: {exception.Message}",
+        };
+    }
+
+    private static void Complain(string message)
+    {
+        Console.Error.WriteLine($"agent-cli: {message.ReplaceLineEndings(" ")}");
+    }
+
+    private static string CommandPath(ParseResult parsed)
+    {
+        var names = new List<string>();
+        for (System.CommandLine.Parsing.SymbolResult? symbol = parsed.CommandResult; symbol is not null; symbol = symbol.Parent)
+        {
+            if (symbol is System.CommandLine.Parsing.CommandResult { Command: not RootCommand } result)
+                names.Insert(0, result.Command.Name);
+        }
+
+        return string.Join(' ', names.Prepend("agent-cli"));
+    }
+}

@@ -1,0 +1,49 @@
+using System.CommandLine;
+using TaskPipeline.AgentCli.Workbooks;
+
+namespace TaskPipeline.AgentCli.Commands;
+
+internal static class MakeWorkbookCommand
+{
+    private const string Description = """
+        Write a sample workbook to try imports with.
+
+        Its tabs: 'MB Attributes' (header in the first row, one empty row in the middle), 'Regional Prices' (a title and
+        a merged header of two rows: import it with --custom-structure) and 'Notes'. The same number of rows always
+        gives the same file.
+        Example: agent-cli make-workbook big.xlsx --rows 100000
+        """;
+
+    public static Command Create()
+    {
+        var file = new Argument<string>("FILE") { Description = "The .xlsx file to write; an existing one is replaced" };
+        var rows = new Option<int>("--rows") { Description = "Rows of the tab 'MB Attributes'", HelpName = "N", DefaultValueFactory = _ => 500 };
+        rows.Validators.Add(result =>
+        {
+            // Excel's own limit is 1,048,576 with the header and the empty row.
+            if (result.GetValueOrDefault<int>() is < 1 or > 1_000_000)
+                result.AddError("--rows takes a number from 1 to 1000000");
+        });
+        var command = new Command("make-workbook", Description) { file, rows };
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(file), parsed.GetValue(rows)));
+        return command;
+    }
+
+    private static int Run(string path, int rows)
+    {
+        var unfinished = path + ".tmp";
+        try
+        {
+            File.Delete(unfinished);
+            SampleWorkbook.Write(unfinished, rows);
+            File.Move(unfinished, path, overwrite: true);
+        }
+        finally
+        {
+            File.Delete(unfinished);
+        }
+
+        Console.WriteLine($"Wrote {path} with {rows} rows in the tab 'MB Attributes'");
+        return ExitCodes.Succeeded;
+    }
+}

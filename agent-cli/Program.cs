@@ -1,0 +1,3 @@
+using TaskPipeline.AgentCli.Commands;
+
+return await AgentCommandLine.RunAsync(args);
