@@ -1,0 +1,75 @@
+using YamlDotNet.Serialization;
+
+namespace TaskPipeline.Shared.Catalogue;
+
+/// <summary>The catalogue file as it is written; <see cref="TaskCatalogue"/> is what it means. Property names are the file's, in snake_case.</summary>
+internal sealed class CatalogueEntries
+{
+    public Dictionary<string, TypeEntry> Types { get; set; } = [];
+}
+
+/// <summary>A task type either is run as it stands or has commands, which are.</summary>
+internal sealed class TypeEntry : CommandEntry
+{
+    public Dictionary<string, CommandEntry>? Commands { get; set; }
+}
+
+internal class CommandEntry
+{
+    public string? Summary { get; set; }
+    public string? Executable { get; set; }
+    public List<string> Arguments { get; set; } = [];
+    public Dictionary<string, ParamEntry?> Params { get; set; } = [];
+    public Dictionary<string, string> Environment { get; set; } = [];
+    public List<string> PassEnvironment { get; set; } = [];
+    public List<string> AllowProjectEnvironment { get; set; } = [];
+    public List<string> Secrets { get; set; } = [];
+    public string? TimeLimit { get; set; }
+    public string? Grace { get; set; }
+    public OutputLimitEntry? OutputLimit { get; set; }
+    public RetryEntry? Retry { get; set; }
+}
+
+internal sealed class ParamEntry
+{
+    public string? Summary { get; set; }
+    public string? Type { get; set; }
+    public string? Flag { get; set; }
+    public string? Option { get; set; }
+    public bool Separate { get; set; }
+    public bool Positional { get; set; }
+    public bool Stdin { get; set; }
+    public LongValueEntry? WhenLong { get; set; }
+    public bool Required { get; set; }
+
+    /// <summary>Text of the file; it is read as the param's type.</summary>
+    [YamlMember(ScalarStyle = YamlDotNet.Core.ScalarStyle.Any)]
+    public string? Default { get; set; }
+
+    public string? Pattern { get; set; }
+    public List<string>? Choices { get; set; }
+    public double? Min { get; set; }
+    public double? Max { get; set; }
+    public int? MaxLength { get; set; }
+    public string? Under { get; set; }
+}
+
+internal sealed class LongValueEntry
+{
+    public string? Pass { get; set; }
+    public string? Value { get; set; }
+    public string? Option { get; set; }
+}
+
+internal sealed class OutputLimitEntry
+{
+    public long? Lines { get; set; }
+    public string? Bytes { get; set; }
+}
+
+internal sealed class RetryEntry
+{
+    public int? Attempts { get; set; }
+    public int? Lost { get; set; }
+    public List<int> FinalExitCodes { get; set; } = [];
+}

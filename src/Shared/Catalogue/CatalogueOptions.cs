@@ -1,0 +1,16 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+
+namespace TaskPipeline.Shared.Catalogue;
+
+public sealed class CatalogueOptions
+{
+    public const string Section = "Catalogue";
+
+    /// <summary>The catalogue of task types, YAML or JSON; read again when it changes.</summary>
+    [Required(ErrorMessage = "Catalogue:File is missing: name the file with the task types")]
+    public string File { get; set; } = "task-types.yaml";
+}
+
+[OptionsValidator]
+public sealed partial class CatalogueOptionsValidator : IValidateOptions<CatalogueOptions>;

@@ -1,0 +1,129 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+namespace TaskPipeline.Shared.Catalogue;
+
+public enum ParamKind
+{
+    Flag,
+    Option,
+    Positional,
+    Stdin,
+}
+
+public enum ParamType
+{
+    String,
+    Integer,
+    Number,
+    Boolean,
+    Path,
+}
+
+/// <summary>How one param is checked, and what it becomes on the agent's command line.</summary>
+public sealed record ParamRule
+{
+    public required string Name { get; init; }
+    public required ParamKind Kind { get; init; }
+    public required ParamType Type { get; init; }
+    public string? Summary { get; init; }
+
+    /// <summary>Of a flag or option, with its dashes.</summary>
+    public string? Switch { get; init; }
+
+    /// <summary>The option's value is an argument of its own instead of <c>--name=value</c>.</summary>
+    public bool Separate { get; init; }
+
+    public LongValue? WhenLong { get; init; }
+    public bool Required { get; init; }
+    public JsonElement? Default { get; init; }
+    public string? Pattern { get; init; }
+    public IReadOnlyList<string>? Choices { get; init; }
+    public double? Min { get; init; }
+    public double? Max { get; init; }
+    public int? MaxLength { get; init; }
+
+    /// <summary>Name of the project's folder that a path must lie in.</summary>
+    public string? Under { get; init; }
+
+    /// <summary>What is wrong with the value; null: it fits. Whether a path exists is for the worker to see.</summary>
+    public string? ErrorIn(JsonElement? given)
+    {
+        if (given is not { } value)
+            return Required ? "is required" : null;
+        return Type switch
+        {
+            ParamType.Boolean => value.ValueKind is JsonValueKind.True or JsonValueKind.False ? null : "must be true or false",
+            ParamType.Integer => value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var integer) ? ErrorInRange(integer) : "must be a whole number",
+            ParamType.Number => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) ? ErrorInRange(number) : "must be a number",
+            _ => value.ValueKind == JsonValueKind.String ? ErrorInText(value.GetString()!) : "must be a string",
+        };
+    }
+
+    public JsonObject Schema()
+    {
+        var schema = new JsonObject { ["type"] = Type switch { ParamType.Path => "string", var type => JsonNamingPolicy.SnakeCaseLower.ConvertName(type.ToString()) } };
+        if (Summary is not null)
+            schema["description"] = Summary;
+        if (Default is { } value)
+            schema["default"] = JsonNode.Parse(value.GetRawText());
+        if (Choices is not null)
+            schema["enum"] = new JsonArray([.. Choices.Select(choice => JsonValue.Create(choice))]);
+        if (Pattern is not null)
+            schema["pattern"] = Pattern;
+        if (Min is not null)
+            schema["minimum"] = Min;
+        if (Max is not null)
+            schema["maximum"] = Max;
+        if (MaxLength is not null)
+            schema["maxLength"] = MaxLength;
+        if (Type == ParamType.Path)
+            schema["format"] = "path";
+        return schema;
+    }
+
+    private string? ErrorInRange(double value) => (Min, Max) switch
+    {
+        ({ } min, { } max) when value < min || value > max => $"must be {min} to {max}",
+        ({ } min, _) when value < min => $"must be at least {min}",
+        (_, { } max) when value > max => $"must be at most {max}",
+        _ => null,
+    };
+
+    private string? ErrorInText(string text)
+    {
+        if (text.Contains('\0', StringComparison.Ordinal))
+            return "must not contain NUL";
+        if (MaxLength is { } longest && text.Length > longest)
+            return $"must not be longer than {longest} characters";
+        if (Choices is not null && !Choices.Contains(text))
+            return $"must be one of {string.Join(", ", Choices)}";
+        if (Pattern is not null && !Regex.IsMatch(text, $@"\A(?:{Pattern})\z", RegexOptions.None, TimeSpan.FromSeconds(1)))
+            return $"must match {Pattern}";
+        if (Type == ParamType.Path)
+            return ErrorInPath(text);
+        if (text.StartsWith('-') && (Kind == ParamKind.Positional || Separate))
+            return "must not begin with a dash: it would be taken for an option";
+        if (Kind is ParamKind.Option or ParamKind.Positional && WhenLong is null && Encoding.UTF8.GetByteCount(text) > LongValue.Threshold)
+            return $"is too long for a command line: at most {LongValue.Threshold} bytes";
+        return null;
+    }
+
+    private static string? ErrorInPath(string text) =>
+        text.Length == 0 ? "must not be empty"
+        : Path.IsPathRooted(text) || text.Contains('\\', StringComparison.Ordinal) || text.Split('/').Contains("..") ? "must be a relative path with / and without .."
+        : text.Length > 4096 ? "must not be longer than 4096 characters"
+        : null;
+}
+
+/// <summary>How a value travels that is too long for a command line.</summary>
+/// <param name="ByFile">By a file in the agent's workspace; else by stdin.</param>
+/// <param name="Value">What the option is given instead, such as <c>-</c>.</param>
+/// <param name="Option">Takes the file's path, where that is another option.</param>
+public sealed record LongValue(bool ByFile, string? Value, string? Option)
+{
+    /// <summary>In bytes of UTF-8. Linux refuses a single argument of 128 KiB.</summary>
+    public const int Threshold = 32 * 1024;
+}

@@ -1,0 +1,33 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace TaskPipeline.Shared.Catalogue;
+
+/// <summary>Durations (<c>250ms 90s 10m 6h 1d</c>) and sizes (<c>512 64KiB 256MiB 1GiB</c>) as people write them.</summary>
+internal static partial class Quantity
+{
+    public static TimeSpan? Duration(string text) => DurationPattern().Match(text) is not { Success: true } match ? null : match.Groups[2].Value switch
+    {
+        "ms" => TimeSpan.FromMilliseconds(Number(match)),
+        "s" => TimeSpan.FromSeconds(Number(match)),
+        "m" => TimeSpan.FromMinutes(Number(match)),
+        "h" => TimeSpan.FromHours(Number(match)),
+        _ => TimeSpan.FromDays(Number(match)),
+    };
+
+    public static long? Bytes(string text) => SizePattern().Match(text) is not { Success: true } match ? null : (long)(Number(match) * match.Groups[2].Value switch
+    {
+        "KiB" => 1L << 10,
+        "MiB" => 1L << 20,
+        "GiB" => 1L << 30,
+        _ => 1,
+    });
+
+    private static double Number(Match match) => double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"\A(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)\z")]
+    private static partial Regex DurationPattern();
+
+    [GeneratedRegex(@"\A(\d{1,12}(?:\.\d{1,3})?)(KiB|MiB|GiB)?\z")]
+    private static partial Regex SizePattern();
+}

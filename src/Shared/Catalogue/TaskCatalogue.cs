@@ -1,0 +1,213 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using YamlDotNet.Core;
+using YamlDotNet.Serialization;
+using YamlDotNet.Serialization.NamingConventions;
+
+namespace TaskPipeline.Shared.Catalogue;
+
+/// <summary>The task types there are. Immutable: a changed file becomes a new catalogue.</summary>
+public sealed partial class TaskCatalogue
+{
+    private readonly Dictionary<(string, string?), TaskType> _types;
+
+    private TaskCatalogue(IReadOnlyList<TaskType> types)
+    {
+        Types = types;
+        _types = types.ToDictionary(type => (type.Name, type.Command));
+    }
+
+    public IReadOnlyList<TaskType> Types { get; }
+
+    public TaskType? Find(string type, string? command) => _types.GetValueOrDefault((type, string.IsNullOrEmpty(command) ? null : command));
+
+    /// <summary>Reads a catalogue; throws <see cref="CatalogueException"/> with everything that is wrong with it.</summary>
+    /// <param name="yaml">YAML, of which JSON is a part.</param>
+    /// <param name="folder">Where executables with a relative path are.</param>
+    public static TaskCatalogue Parse(string yaml, string folder)
+    {
+        CatalogueEntries entries;
+        try
+        {
+            entries = new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).WithDuplicateKeyChecking().Build()
+                .Deserialize<CatalogueEntries?>(yaml) ?? throw new CatalogueException("the file is empty: it needs `types:`");
+        }
+        catch (YamlException exception)
+        {
+            throw new CatalogueException($"line {exception.Start.Line}, column {exception.Start.Column}: {Explain(exception)}");
+        }
+        var errors = new List<string>();
+        var types = new List<TaskType>();
+        foreach (var (name, entry) in entries.Types)
+        {
+            if (entry is null)
+                errors.Add($"types.{name} is empty");
+            else if (entry.Commands is null)
+                types.Add(Compile($"types.{name}", name, null, entry, folder, errors));
+            else if (entry.Executable is not null)
+                errors.Add($"types.{name} has both an executable and commands: move one to a type of its own");
+            else
+                types.AddRange(entry.Commands.Select(command => Compile($"types.{name}.commands.{command.Key}", name, command.Key, command.Value, folder, errors)));
+        }
+        if (types.Count == 0 && errors.Count == 0)
+            errors.Add("`types:` names no task type");
+        return errors.Count == 0 ? new TaskCatalogue(types) : throw new CatalogueException(string.Join("; ", errors));
+    }
+
+    private static TaskType Compile(string path, string name, string? command, CommandEntry? entry, string folder, List<string> errors)
+    {
+        entry ??= new CommandEntry();
+        if (!NamePattern().IsMatch(name) || (command is not null && !NamePattern().IsMatch(command)))
+            errors.Add($"{path}: a name is 1 to 64 letters, digits, dots, underscores and dashes");
+        if (string.IsNullOrWhiteSpace(entry.Executable))
+            errors.Add($"{path}.executable is required");
+        var type = new TaskType
+        {
+            Name = name,
+            Command = command,
+            Summary = entry.Summary,
+            Executable = Locate(entry.Executable ?? "", folder),
+            Arguments = entry.Arguments,
+            Params = [.. entry.Params.Select(param => Compile($"{path}.params.{param.Key}", param.Key, param.Value ?? new ParamEntry(), errors))],
+            Environment = entry.Environment,
+            PassEnvironment = entry.PassEnvironment,
+            AllowProjectEnvironment = entry.AllowProjectEnvironment,
+            Secrets = entry.Secrets,
+        };
+        if (type.Params.Count(param => param.Kind == ParamKind.Stdin) > 1)
+            errors.Add($"{path}.params: only one param can be the agent's stdin");
+        if (entry.TimeLimit is { } timeLimit)
+            type = type with { TimeLimit = Required(Quantity.Duration(timeLimit), $"{path}.time_limit", "a duration such as 90s, 10m or 6h", errors) };
+        if (entry.Grace is { } grace)
+            type = type with { Grace = Required(Quantity.Duration(grace), $"{path}.grace", "a duration such as 500ms or 5s", errors) };
+        if (entry.OutputLimit is { } limit)
+            type = type with
+            {
+                OutputLines = limit.Lines ?? type.OutputLines,
+                OutputBytes = limit.Bytes is null ? type.OutputBytes : Required(Quantity.Bytes(limit.Bytes), $"{path}.output_limit.bytes", "a size such as 64KiB or 256MiB", errors),
+            };
+        if (entry.Retry is { } retry)
+        {
+            type = type with { Retry = new() { Attempts = retry.Attempts ?? type.Retry.Attempts, Lost = retry.Lost ?? type.Retry.Lost, FinalExitCodes = retry.FinalExitCodes } };
+            if (type.Retry.Attempts is < 1 or > 100)
+                errors.Add($"{path}.retry.attempts must be 1 to 100");
+            if (type.Retry.Lost is < 1 or > 100)
+                errors.Add($"{path}.retry.lost must be 1 to 100");
+        }
+        return type with { Hash = Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(type)))[..16] };
+    }
+
+    private static ParamRule Compile(string path, string name, ParamEntry entry, List<string> errors)
+    {
+        if (!ParamPattern().IsMatch(name))
+            errors.Add($"{path}: a param's name is lower case letters, digits and underscores");
+        ParamKind[] kinds = [.. Kinds(entry)];
+        if (kinds.Length != 1)
+            errors.Add($"{path} must have exactly one of flag, option, positional and stdin");
+        var kind = kinds.FirstOrDefault(ParamKind.Option);
+        var type = ParamType.String;
+        if (entry.Type is not null && !Enum.TryParse(entry.Type, ignoreCase: true, out type))
+            errors.Add($"{path}.type must be string, integer, number, boolean or path");
+        if (kind == ParamKind.Flag && entry.Type is null)
+            type = ParamType.Boolean;
+        if (kind == ParamKind.Flag && type != ParamType.Boolean)
+            errors.Add($"{path}.type: a flag is a boolean");
+        if (type == ParamType.Path != entry.Under is not null)
+            errors.Add($"{path}: a path, and only a path, says which of the project's folders it is under (`under: data`)");
+        if ((entry.Flag ?? entry.Option) is { } option && !SwitchPattern().IsMatch(option))
+            errors.Add($"{path}: '{option}' is not an option; it begins with a dash and has no spaces or equals sign");
+        if (entry.Pattern is not null && !IsRegex(entry.Pattern))
+            errors.Add($"{path}.pattern is not a regular expression");
+        if (entry.WhenLong is { Pass: not ("stdin" or "file") })
+            errors.Add($"{path}.when_long.pass must be stdin or file");
+        var rule = new ParamRule
+        {
+            Name = name,
+            Kind = kind,
+            Type = type,
+            Summary = entry.Summary,
+            Switch = entry.Flag ?? entry.Option,
+            Separate = entry.Separate,
+            WhenLong = entry.WhenLong is { } longValue ? new(longValue.Pass == "file", longValue.Value, longValue.Option) : null,
+            Required = entry.Required,
+            Pattern = entry.Pattern,
+            Choices = entry.Choices,
+            Min = entry.Min,
+            Max = entry.Max,
+            MaxLength = entry.MaxLength,
+            Under = entry.Under,
+        };
+        if (entry.Default is null)
+            return rule;
+        rule = rule with { Default = DefaultOf(type, entry.Default) };
+        if (rule.ErrorIn(rule.Default) is { } error)
+            errors.Add($"{path}.default {error}");
+        return rule;
+    }
+
+    private static IEnumerable<ParamKind> Kinds(ParamEntry entry)
+    {
+        if (entry.Flag is not null)
+            yield return ParamKind.Flag;
+        if (entry.Option is not null)
+            yield return ParamKind.Option;
+        if (entry.Positional)
+            yield return ParamKind.Positional;
+        if (entry.Stdin)
+            yield return ParamKind.Stdin;
+    }
+
+    private static JsonElement DefaultOf(ParamType type, string text) => type switch
+    {
+        ParamType.Boolean when bool.TryParse(text, out var value) => JsonSerializer.SerializeToElement(value),
+        ParamType.Integer when long.TryParse(text, CultureInfo.InvariantCulture, out var value) => JsonSerializer.SerializeToElement(value),
+        ParamType.Number when double.TryParse(text, CultureInfo.InvariantCulture, out var value) => JsonSerializer.SerializeToElement(value),
+        _ => JsonSerializer.SerializeToElement(text),
+    };
+
+    private static string Locate(string executable, string folder) =>
+        executable.Contains('/', StringComparison.Ordinal) ? Path.GetFullPath(Path.Combine(folder, executable)) : executable;
+
+    private static T Required<T>(T? value, string path, string what, List<string> errors) where T : struct
+    {
+        if (value is null)
+            errors.Add($"{path} must be {what}");
+        return value ?? default;
+    }
+
+    private static bool IsRegex(string pattern)
+    {
+        try
+        {
+            _ = new Regex(pattern);
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
+
+    private static string Explain(YamlException exception)
+    {
+        var cause = exception.InnerException?.Message ?? exception.Message;
+        return UnknownProperty().Match(cause) is { Success: true } match ? $"unknown field '{match.Groups[1].Value}'" : cause;
+    }
+
+    [GeneratedRegex(@"\A[A-Za-z0-9._-]{1,64}\z")]
+    private static partial Regex NamePattern();
+
+    [GeneratedRegex(@"\A[a-z][a-z0-9_]{0,63}\z")]
+    private static partial Regex ParamPattern();
+
+    [GeneratedRegex(@"\A-{1,2}[A-Za-z0-9][A-Za-z0-9._-]*\z")]
+    private static partial Regex SwitchPattern();
+
+    [GeneratedRegex("Property '([^']+)' not found")]
+    private static partial Regex UnknownProperty();
+}
+
+/// <summary>The catalogue cannot be used; the message says where and why.</summary>
+public sealed class CatalogueException(string message) : Exception(message);

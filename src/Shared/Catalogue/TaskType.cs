@@ -1,0 +1,108 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace TaskPipeline.Shared.Catalogue;
+
+/// <summary>
+/// How tasks of one type and command are run: which program, which arguments its params become, and its limits.
+/// Values never pass through a shell, and never become an option that the catalogue does not name.
+/// </summary>
+public sealed record TaskType
+{
+    public required string Name { get; init; }
+    public string? Command { get; init; }
+    public string? Summary { get; init; }
+
+    /// <summary>A path, or a name that the worker looks up.</summary>
+    public required string Executable { get; init; }
+
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+    public IReadOnlyList<ParamRule> Params { get; init; } = [];
+
+    /// <summary>Set for the agent as they stand.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Names that are taken over from the worker's own environment.</summary>
+    public IReadOnlyList<string> PassEnvironment { get; init; } = [];
+
+    /// <summary>Names that the project's <c>env</c> may set although they change how programs load.</summary>
+    public IReadOnlyList<string> AllowProjectEnvironment { get; init; } = [];
+
+    /// <summary>Names of environment variables whose values are masked in the output.</summary>
+    public IReadOnlyList<string> Secrets { get; init; } = [];
+
+    public TimeSpan TimeLimit { get; init; } = TimeSpan.FromHours(6);
+
+    /// <summary>Between SIGTERM and SIGKILL.</summary>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(5);
+
+    public long OutputLines { get; init; } = 10_000_000;
+    public long OutputBytes { get; init; } = 256L << 20;
+    public RetryPolicy Retry { get; init; } = new();
+
+    /// <summary>Hash of everything above: two processes with the same hash run the task in the same way.</summary>
+    public string Hash { get; init; } = "";
+
+    public string FullName => Command is null ? Name : $"{Name} {Command}";
+
+    /// <summary>Everything that is wrong with the params, each with the field it concerns; empty: they fit.</summary>
+    public IReadOnlyList<FieldError> Validate(IReadOnlyDictionary<string, JsonElement> parameters)
+    {
+        var errors = new List<FieldError>();
+        foreach (var name in parameters.Keys.Where(name => Params.All(rule => rule.Name != name)))
+            errors.Add(new($"params.{name}", Params.Count == 0
+                ? $"{FullName} takes no params"
+                : $"{FullName} has no such param; it takes {string.Join(", ", Params.Select(rule => rule.Name))}"));
+        foreach (var rule in Params)
+            if (rule.ErrorIn(ValueOf(rule, parameters)) is { } error)
+                errors.Add(new($"params.{rule.Name}", error));
+        return errors;
+    }
+
+    /// <summary>
+    /// The arguments behind the executable, and what goes to its stdin. <paramref name="parameters"/> must be valid;
+    /// throws <see cref="ArgumentsException"/> where a path leaves its project folder or does not exist.
+    /// </summary>
+    public AgentArguments BuildArguments(IReadOnlyDictionary<string, JsonElement> parameters, IReadOnlyDictionary<string, string> projectPaths, string workspace)
+    {
+        var arguments = new AgentArguments(Arguments, projectPaths, workspace);
+        foreach (var rule in Params.OrderBy(rule => rule.Kind == ParamKind.Positional))   // stable: positionals last, each kind in the catalogue's order
+            if (ValueOf(rule, parameters) is { } value)
+                arguments.Add(rule, value);
+        return arguments;
+    }
+
+    /// <summary>JSON Schema of the params.</summary>
+    public JsonObject ParamsSchema()
+    {
+        var schema = new JsonObject
+        {
+            ["type"] = "object",
+            ["properties"] = new JsonObject(Params.Select(rule => KeyValuePair.Create<string, JsonNode?>(rule.Name, rule.Schema()))),
+            ["additionalProperties"] = false,
+        };
+        if (Params.Any(rule => rule.Required))
+            schema["required"] = new JsonArray([.. Params.Where(rule => rule.Required).Select(rule => JsonValue.Create(rule.Name))]);
+        return schema;
+    }
+
+    private static JsonElement? ValueOf(ParamRule rule, IReadOnlyDictionary<string, JsonElement> parameters) =>
+        parameters.TryGetValue(rule.Name, out var value) && value.ValueKind != JsonValueKind.Null ? value : rule.Default;
+}
+
+/// <summary>When an attempt that failed is followed by another.</summary>
+public sealed record RetryPolicy
+{
+    /// <summary>How many attempts a task has; those lost with their worker are counted apart.</summary>
+    public int Attempts { get; init; } = 1;
+
+    /// <summary>How many attempts may be lost with their workers before the task is dead-lettered.</summary>
+    public int Lost { get; init; } = 3;
+
+    /// <summary>Exit codes after which there is no further attempt.</summary>
+    public IReadOnlyList<int> FinalExitCodes { get; init; } = [];
+}
+
+/// <summary>What is wrong with one field of a request.</summary>
+/// <param name="Field">As a path, such as <c>params.main_tab</c>.</param>
+public sealed record FieldError(string Field, string Message);
