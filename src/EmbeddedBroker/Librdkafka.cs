@@ -1,0 +1,80 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+[assembly: DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+
+namespace TaskPipeline.EmbeddedBroker;
+
+/// <summary>The part of librdkafka's C interface that Confluent.Kafka does not pass on: its mock cluster.</summary>
+internal static partial class Librdkafka
+{
+    private const string Library = "librdkafka";
+    private const int Producer = 0;
+    private const int ErrorTextBytes = 512;
+
+    // The package carries further builds for systems whose C library or OpenSSL the first one does not find.
+    private static readonly string[] Builds = [Library, "centos8-librdkafka", "alpine-librdkafka"];
+
+    /// <summary>A client handle; the mock cluster needs one to live in.</summary>
+    public static nint NewClient()
+    {
+        var configuration = NewConfiguration();
+        Span<byte> error = stackalloc byte[ErrorTextBytes];
+        if (SetConfiguration(configuration, "log_level", "3", error, (nuint)error.Length) != 0)
+            throw new InvalidOperationException(Text(error));
+        var client = New(Producer, configuration, error, (nuint)error.Length);
+        return client != 0 ? client : throw new InvalidOperationException(Text(error));
+    }
+
+    public static string NameOf(int error) => Marshal.PtrToStringUTF8(ErrorToText(error)) ?? error.ToString();
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_cluster_new")]
+    public static partial nint NewCluster(nint client, int brokers);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_cluster_bootstraps")]
+    public static partial nint Bootstraps(nint cluster);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_group_initial_rebalance_delay_ms")]
+    public static partial void SetInitialRebalanceDelay(nint cluster, int milliseconds);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_topic_create", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int CreateTopic(nint cluster, string topic, int partitions, int replicas);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_push_request_errors_array")]
+    public static partial void PushRequestErrors(nint cluster, short apiKey, nuint count, ReadOnlySpan<int> errors);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_broker_set_down")]
+    public static partial int SetDown(nint cluster, int broker);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_broker_set_up")]
+    public static partial int SetUp(nint cluster, int broker);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_broker_set_rtt")]
+    public static partial int SetRoundTripTime(nint cluster, int broker, int milliseconds);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_conf_new")]
+    private static partial nint NewConfiguration();
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_conf_set", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetConfiguration(nint configuration, string name, string value, Span<byte> error, nuint errorBytes);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_new")]
+    private static partial nint New(int type, nint configuration, Span<byte> error, nuint errorBytes);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_err2name")]
+    private static partial nint ErrorToText(int error);
+
+    private static string Text(ReadOnlySpan<byte> bytes) => System.Text.Encoding.UTF8.GetString(bytes[..bytes.IndexOf((byte)0)]);
+
+    [ModuleInitializer]
+    internal static void Resolve() => NativeLibrary.SetDllImportResolver(typeof(Librdkafka).Assembly, Find);
+
+    private static nint Find(string name, Assembly assembly, DllImportSearchPath? paths)
+    {
+        foreach (var build in name == Library ? Builds : [name])
+            if (NativeLibrary.TryLoad(build, assembly, paths, out var handle))
+                return handle;
+        return 0;
+    }
+}

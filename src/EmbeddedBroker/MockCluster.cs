@@ -1,0 +1,61 @@
+using System.Runtime.InteropServices;
+using Confluent.Kafka;
+using TaskPipeline.Shared.Kafka;
+
+namespace TaskPipeline.EmbeddedBroker;
+
+/// <summary>
+/// librdkafka's mock cluster: Kafka's protocol on loopback, everything in memory. It lives as long as the process;
+/// nothing in it is worth an orderly end.
+/// </summary>
+internal sealed class MockCluster
+{
+    private const int EveryBroker = -1;
+
+    private readonly nint _cluster;
+    private readonly int _brokers;
+
+    public MockCluster(int brokers)
+    {
+        _brokers = brokers;
+        _cluster = Librdkafka.NewCluster(Librdkafka.NewClient(), brokers);
+        if (_cluster == 0)
+            throw new InvalidOperationException("librdkafka could not start its mock cluster");
+        Librdkafka.SetInitialRebalanceDelay(_cluster, 0);   // 3 s by default: everybody would wait for a second member
+        BootstrapServers = Marshal.PtrToStringUTF8(Librdkafka.Bootstraps(_cluster)) ?? "";
+    }
+
+    public string BootstrapServers { get; }
+
+    public void CreateTopic(string topic, int partitions) =>
+        Check(Librdkafka.CreateTopic(_cluster, topic, partitions, _brokers), $"topic {topic} could not be created");
+
+    /// <summary>Fewer or more partitions than the library's own 4 need the topic before its first use.</summary>
+    public void CreatePipeline(string prefix, int lanes)
+    {
+        foreach (var topic in new Topics(prefix, lanes).All)
+            CreateTopic(topic.Name, topic.Partitions);
+    }
+
+    /// <summary>The next <paramref name="count"/> requests of this kind are answered with the error.</summary>
+    public void PushErrors(short apiKey, ErrorCode error, int count)
+    {
+        var errors = new int[count];
+        Array.Fill(errors, (int)error);
+        Librdkafka.PushRequestErrors(_cluster, apiKey, (nuint)count, errors);
+    }
+
+    /// <summary>Cuts every connection and takes no new ones, until <see cref="Up"/>. What was written is kept.</summary>
+    public void Down() => Check(Librdkafka.SetDown(_cluster, EveryBroker), "the brokers could not be taken down");
+
+    public void Up() => Check(Librdkafka.SetUp(_cluster, EveryBroker), "the brokers could not be brought up");
+
+    public void SetRoundTripTime(int milliseconds) =>
+        Check(Librdkafka.SetRoundTripTime(_cluster, EveryBroker, milliseconds), "the round trip time could not be set");
+
+    private static void Check(int error, string what)
+    {
+        if (error != 0)
+            throw new CommandException($"{what}: {Librdkafka.NameOf(error)}");
+    }
+}
