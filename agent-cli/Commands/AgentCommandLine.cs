@@ -22,9 +22,11 @@ internal static class AgentCommandLine
         var root = new RootCommand(Description)
         {
             SeedDbCommand.Create(),
+            new Command("task-context", "Bring the context of a task into the database.") { ImportExcelCommand.Create() },
             MakeWorkbookCommand.Create(),
         };
         var parsed = root.Parse(args);
+        (parsed.CommandResult.Command as DetailedCommand)?.AddDetails();
         return parsed.Errors.Count > 0 ? Refuse(parsed) : await RunAsync(parsed);
     }
 

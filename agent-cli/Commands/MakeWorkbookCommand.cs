@@ -5,9 +5,7 @@ namespace TaskPipeline.AgentCli.Commands;
 
 internal static class MakeWorkbookCommand
 {
-    private const string Description = """
-        Write a sample workbook to try imports with.
-
+    private const string Details = """
         Its tabs: 'MB Attributes' (header in the first row, one empty row in the middle), 'Regional Prices' (a title and
         a merged header of two rows: import it with --custom-structure) and 'Notes'. The same number of rows always
         gives the same file.
@@ -24,7 +22,7 @@ internal static class MakeWorkbookCommand
             if (result.GetValueOrDefault<int>() is < 1 or > 1_000_000)
                 result.AddError("--rows takes a number from 1 to 1000000");
         });
-        var command = new Command("make-workbook", Description) { file, rows };
+        var command = new DetailedCommand("make-workbook", "Write a sample workbook to try imports with.", Details) { file, rows };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(file), parsed.GetValue(rows)));
         return command;
     }

@@ -5,9 +5,7 @@ namespace TaskPipeline.AgentCli.Commands;
 
 internal static class SeedDbCommand
 {
-    private const string Description = """
-        Create the project's tables and fill them with sample data.
-
+    private const string Details = """
         May be run again at any time: what is there already stays as it is. All of it happens in one transaction.
         Example: agent-cli seed-db --reset --db ./shop.db
         """;
@@ -16,7 +14,7 @@ internal static class SeedDbCommand
     {
         var database = new DatabaseOption();
         var reset = new Option<bool>("--reset") { Description = "First drop the project's tables with all they hold, imports included" };
-        var command = new Command("seed-db", Description) { reset, database };
+        var command = new DetailedCommand("seed-db", "Create the project's tables and fill them with sample data.", Details) { reset, database };
         command.SetAction((parsed, cancellationToken) => RunAsync(database.Open(parsed), parsed.GetValue(reset), cancellationToken));
         return command;
     }

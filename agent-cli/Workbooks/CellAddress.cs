@@ -17,4 +17,9 @@ internal static class CellAddress
     {
         return Column(column) + row.ToString(CultureInfo.InvariantCulture);
     }
+
+    public static int ColumnOf(string cell)
+    {
+        return cell.TakeWhile(char.IsAsciiLetter).Aggregate(0, (column, letter) => (column * 26) + char.ToUpperInvariant(letter) - 'A' + 1);
+    }
 }

@@ -1,0 +1,155 @@
+using System.Text;
+using System.Xml;
+using ExcelDataReader;
+using ExcelDataReader.Exceptions;
+
+namespace TaskPipeline.AgentCli.Workbooks;
+
+/// <summary>
+/// An .xlsx file, read row by row: what grows with it in memory is only its table of distinct texts. Formulas give the
+/// value that was last calculated. A file that is no workbook, or a damaged one, ends in a <see cref="CommandException"/>.
+/// </summary>
+internal sealed class Workbook : IDisposable
+{
+    private readonly string _path;
+    private readonly FileStream _readerStream;
+    private readonly FileStream _partsStream;
+    private readonly WorkbookParts _parts;
+    private readonly IExcelDataReader _reader;
+
+    static Workbook()
+    {
+        // ExcelDataReader asks for the Windows code page even where it reads XML only.
+        Encoding.RegisterProvider(CodePagesEncodingProvider.Instance);
+    }
+
+    private Workbook(string path, FileStream readerStream, FileStream partsStream)
+    {
+        _path = path;
+        _readerStream = readerStream;
+        _partsStream = partsStream;
+        _parts = new WorkbookParts(partsStream);
+        _reader = ExcelReaderFactory.CreateOpenXmlReader(readerStream);
+    }
+
+    public IReadOnlyCollection<string> Tabs => _parts.Tabs;
+
+    public static Workbook Open(string path)
+    {
+        if (!File.Exists(path))
+            throw CommandException.Usage($"there is no file {path}");
+        var readerStream = File.OpenRead(path);
+        var partsStream = File.OpenRead(path);
+        try
+        {
+            RefuseOtherFormats(path, readerStream);
+            return Sound(path, () => new Workbook(path, readerStream, partsStream));
+        }
+        catch
+        {
+            readerStream.Dispose();
+            partsStream.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The tab's own spelling of a name that may differ in case, as in Excel.</summary>
+    public string Tab(string name)
+    {
+        return Tabs.FirstOrDefault(tab => string.Equals(tab, name.Trim(), StringComparison.OrdinalIgnoreCase))
+            ?? throw CommandException.Usage($"{_path} has no tab '{name}'; its tabs are: {string.Join(", ", Tabs.Select(tab => $"'{tab}'"))}");
+    }
+
+    public IReadOnlyList<CellRange> MergedRanges(string tab)
+    {
+        Sound(_path, () => MoveTo(tab));
+        return _reader.MergeCells ?? [];
+    }
+
+    /// <summary>All rows down to the last one in use, empty ones included. One walk at a time.</summary>
+    public IEnumerable<SheetRow> Rows(string tab)
+    {
+        Sound(_path, () => MoveTo(tab));
+        using var errors = _parts.ErrorCells(tab).GetEnumerator();
+        var hasError = Sound(_path, errors.MoveNext);
+        for (var number = 1; Sound(_path, _reader.Read); number++)
+        {
+            var cells = Sound(_path, Cells);
+            while (hasError && errors.Current.Row <= number)
+            {
+                if (errors.Current.Row == number && errors.Current.Column <= cells.Length)
+                    cells[errors.Current.Column - 1] = errors.Current.Error;
+                hasError = Sound(_path, errors.MoveNext);
+            }
+
+            yield return new SheetRow(number, cells);
+        }
+    }
+
+    public void Dispose()
+    {
+        _reader.Dispose();
+        _parts.Dispose();
+        _readerStream.Dispose();
+        _partsStream.Dispose();
+    }
+
+    private bool MoveTo(string tab)
+    {
+        _reader.Reset();
+        while (_reader.Name != tab)
+        {
+            if (!_reader.NextResult())
+                throw new CommandException($"the tab '{tab}' of {_path} holds no cells");
+        }
+
+        return true;
+    }
+
+    private object?[] Cells()
+    {
+        var cells = new object?[_reader.FieldCount];
+        for (var index = 0; index < cells.Length; index++)
+        {
+            cells[index] = _reader.GetValue(index) switch
+            {
+                string text when string.IsNullOrWhiteSpace(text) => null,
+                int number => (double)number,
+                var value => value,
+            };
+        }
+
+        return cells;
+    }
+
+    private static void RefuseOtherFormats(string path, FileStream stream)
+    {
+        Span<byte> start = stackalloc byte[4];
+        var length = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
+        stream.Position = 0;
+        if (start[..length].StartsWith(new byte[] { 0xD0, 0xCF, 0x11, 0xE0 }))
+            throw new CommandException($"{path} is an old .xls or has a password; save it as .xlsx without one");
+        if (!start[..length].StartsWith("PK"u8))
+            throw new CommandException($"{path} is not an Excel workbook (.xlsx)");
+    }
+
+    private static T Sound<T>(string path, Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            throw new CommandException($"{path} is damaged, or not an Excel workbook (.xlsx): {exception.Message}", exception);
+        }
+    }
+
+    // A broken file leads the reader astray in many ways; each of these has been the answer to one.
+    private static bool IsDamage(Exception exception)
+    {
+        return exception is ExcelReaderException or InvalidDataException or EndOfStreamException or XmlException or FormatException
+            or ArgumentException or InvalidOperationException or KeyNotFoundException or IndexOutOfRangeException or NullReferenceException
+            or OverflowException;
+    }
+}
