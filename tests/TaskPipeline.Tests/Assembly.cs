@@ -1,0 +1,4 @@
+using TaskPipeline.Testing;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(TestBroker))]
