@@ -11,6 +11,7 @@ namespace TaskPipeline.EmbeddedBroker;
 internal sealed class MockCluster
 {
     private const int EveryBroker = -1;
+    private const int FirstBroker = 1;
 
     private readonly nint _cluster;
     private readonly int _brokers;
@@ -21,6 +22,7 @@ internal sealed class MockCluster
         _cluster = Librdkafka.NewCluster(Librdkafka.NewClient(), brokers);
         if (_cluster == 0)
             throw new InvalidOperationException("librdkafka could not start its mock cluster");
+        Librdkafka.SetController(_cluster, FirstBroker);    // none by default: clients would wait for one before they describe the cluster
         Librdkafka.SetInitialRebalanceDelay(_cluster, 0);   // 3 s by default: everybody would wait for a second member
         BootstrapServers = Marshal.PtrToStringUTF8(Librdkafka.Bootstraps(_cluster)) ?? "";
     }
