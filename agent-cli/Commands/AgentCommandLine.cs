@@ -23,6 +23,7 @@ internal static class AgentCommandLine
         {
             SeedDbCommand.Create(),
             new Command("task-context", "Bring the context of a task into the database.") { ImportExcelCommand.Create() },
+            new Command("agent", "Run an agent on what was imported.") { AgentRunCommand.Create(), AnalysePartCommand.Create() },
             MakeWorkbookCommand.Create(),
         };
         var parsed = root.Parse(args);

@@ -1,0 +1,11 @@
+namespace TaskPipeline.AgentCli.Analysing;
+
+internal enum CellKind
+{
+    Empty,
+    Text,
+    Number,
+    Boolean,
+    Date,
+    Error,
+}

@@ -1,0 +1,16 @@
+namespace TaskPipeline.AgentCli.Analysing;
+
+internal static class Markdown
+{
+    /// <summary>Foreign text as it may stand in a table: on one line, and shown as it is.</summary>
+    public static string Cell(string text)
+    {
+        var line = text.ReplaceLineEndings(" ").Replace("|", @"\|", StringComparison.Ordinal);
+        return line.Replace("<", "&lt;", StringComparison.Ordinal).Replace("`", @"\`", StringComparison.Ordinal);
+    }
+
+    public static string Quote(string text)
+    {
+        return string.Join('\n', text.ReplaceLineEndings("\n").Split('\n').Select(line => $"> {line}"));
+    }
+}
