@@ -16,14 +16,14 @@ internal sealed class MockCluster
     private readonly nint _cluster;
     private readonly int _brokers;
 
-    public MockCluster(int brokers)
+    public MockCluster(int brokers, int initialRebalanceDelay)
     {
         _brokers = brokers;
         _cluster = Librdkafka.NewCluster(Librdkafka.NewClient(), brokers);
         if (_cluster == 0)
             throw new InvalidOperationException("librdkafka could not start its mock cluster");
         Librdkafka.SetController(_cluster, FirstBroker);    // none by default: clients would wait for one before they describe the cluster
-        Librdkafka.SetInitialRebalanceDelay(_cluster, 0);   // 3 s by default: everybody would wait for a second member
+        Librdkafka.SetInitialRebalanceDelay(_cluster, initialRebalanceDelay);   // the library's own is 3 s
         BootstrapServers = Marshal.PtrToStringUTF8(Librdkafka.Bootstraps(_cluster)) ?? "";
     }
 

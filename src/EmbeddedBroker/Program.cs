@@ -7,6 +7,7 @@ const string Usage = """
       --topic-prefix TEXT   create the pipeline's topics under this prefix ('' for none) at the start
       --partitions N        with that many lanes (default 24)
       --brokers N           brokers in the cluster (default 1)
+      --group-delay MS      how long a new consumer group waits for further members (default 0)
       --ignore-interrupt    leave Ctrl-C to the parent process
 
     Prints "ready HOST:PORT" once it takes requests. Ends with its standard input, so that it never outlives its parent.
@@ -15,7 +16,7 @@ const string Usage = """
     """;
 
 string? prefix = null;
-var (partitions, brokers, ignoreInterrupt) = (24, 1, false);
+var (partitions, brokers, groupDelay, ignoreInterrupt) = (24, 1, 0, false);
 for (var arguments = new Queue<string>(args); arguments.TryDequeue(out var argument);)
 {
     var understood = argument switch
@@ -25,6 +26,7 @@ for (var arguments = new Queue<string>(args); arguments.TryDequeue(out var argum
         "--topic-prefix" => arguments.TryDequeue(out prefix),
         "--partitions" => arguments.TryDequeue(out var text) && int.TryParse(text, out partitions) && partitions is >= 1 and <= 1000,
         "--brokers" => arguments.TryDequeue(out var text) && int.TryParse(text, out brokers) && brokers is >= 1 and <= 9,
+        "--group-delay" => arguments.TryDequeue(out var text) && int.TryParse(text, out groupDelay) && groupDelay is >= 0 and <= 60_000,
         _ => false,
     };
     if (argument == "--help")
@@ -38,7 +40,7 @@ for (var arguments = new Queue<string>(args); arguments.TryDequeue(out var argum
 
 using var interrupt = ignoreInterrupt ? PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = true) : null;
 
-var cluster = new MockCluster(brokers);
+var cluster = new MockCluster(brokers, groupDelay);
 if (prefix is not null)
     cluster.CreatePipeline(prefix, partitions);
 Print($"ready {cluster.BootstrapServers}");

@@ -25,6 +25,12 @@ public sealed class TestBroker : IAsyncLifetime
 
     public bool IsEmbedded => _embedded is not null;
 
+    /// <summary>
+    /// The shortest that serves: real brokers refuse less than 6 s unless told otherwise. In the embedded one every rebalance
+    /// lasts a session less 1 s, during which it refuses commits too, however quickly the members answer.
+    /// </summary>
+    public TimeSpan SessionTimeout => TimeSpan.FromSeconds(IsEmbedded ? 2 : 6);
+
     public async ValueTask InitializeAsync()
     {
         if (Environment.GetEnvironmentVariable("KAFKA_BOOTSTRAP_SERVERS") is { Length: > 0 } given)
@@ -58,12 +64,13 @@ public sealed class TestBroker : IAsyncLifetime
         ["Kafka:BootstrapServers"] = BootstrapServers,
         ["Kafka:TopicPrefix"] = prefix,
         ["Kafka:Partitions"] = lanes.ToString(),
+        ["Kafka:SessionTimeout"] = SessionTimeout.ToString(),
     };
 
     /// <summary>The clients of such a pipeline, connected.</summary>
     public async Task<KafkaCluster> ConnectAsync(string prefix, int lanes = 4, Action<KafkaOptions>? configure = null, ILogger<KafkaCluster>? logger = null)
     {
-        var options = new KafkaOptions { BootstrapServers = BootstrapServers, TopicPrefix = prefix, Partitions = lanes };
+        var options = new KafkaOptions { BootstrapServers = BootstrapServers, TopicPrefix = prefix, Partitions = lanes, SessionTimeout = SessionTimeout };
         configure?.Invoke(options);
         var cluster = new KafkaCluster(Options.Create(options), logger ?? NullLogger<KafkaCluster>.Instance);
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));

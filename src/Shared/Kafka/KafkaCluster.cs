@@ -14,6 +14,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     public const int MaxRecordBytes = 2 * 1024 * 1024;
 
     private static readonly TimeSpan AdminTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MostHeartbeatInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
     private readonly KafkaOptions _options = options.Value;
@@ -86,7 +87,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         GroupProtocol = GroupProtocol.Classic,
         PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky,
         SessionTimeoutMs = (int)_options.SessionTimeout.TotalMilliseconds,
-        HeartbeatIntervalMs = (int)(_options.SessionTimeout.TotalMilliseconds / 4),
+        HeartbeatIntervalMs = (int)Math.Min(_options.SessionTimeout.TotalMilliseconds / 4, MostHeartbeatInterval.TotalMilliseconds),   // how soon a member hears of a rebalance
         MaxPollIntervalMs = (int)Math.Max(_options.MaxPollInterval.TotalMilliseconds, _options.SessionTimeout.TotalMilliseconds),
         EnableAutoCommit = false,
         EnableAutoOffsetStore = false,
