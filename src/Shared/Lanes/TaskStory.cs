@@ -16,7 +16,7 @@ public sealed class TaskStory(long from, Claim? inForce)
 
     public IReadOnlyList<AttemptSummary> Attempts => _attempts;
 
-    /// <summary>The last attempt's outcome; null while it has none. Abandoned attempts have none.</summary>
+    /// <summary>The last attempt's outcome; null while it has none. An attempt that was given back never has one.</summary>
     public AttemptExited? Outcome { get; private set; }
 
     /// <summary>Offset of the last record that counted.</summary>
@@ -26,6 +26,9 @@ public sealed class TaskStory(long from, Claim? inForce)
 
     /// <summary>How many attempts began and have neither an outcome nor were given back. Only the owner before its own first attempt may read it so.</summary>
     public int Lost => _attempts.Count(attempt => attempt.Reason is null or EndReason.WorkerLost);
+
+    /// <summary>How many attempts count against the task: neither lost with their worker nor given back by it.</summary>
+    public int Charged => _attempts.Count(attempt => attempt.Reason is not (null or EndReason.WorkerLost or EndReason.WorkerShutdown));
 
     public AttemptRecord? Apply(AttemptRecord record, long offset)
     {
@@ -70,7 +73,7 @@ public sealed class TaskStory(long from, Claim? inForce)
 
     private bool Begin(AttemptStarting starting, long offset)
     {
-        if (starting.Attempt < NextAttempt || Outcome is not null)
+        if (starting.Attempt < NextAttempt)
             return false;
         if (_attempts is [.., { Reason: null } before])
             _attempts[^1] = before with { Reason = EndReason.WorkerLost, EndedAt = starting.At, Lines = _lastSeq };
@@ -85,6 +88,7 @@ public sealed class TaskStory(long from, Claim? inForce)
             ConfigHash = starting.ConfigHash,
         });
         _lastSeq = 0;
+        Outcome = null;
         return true;
     }
 

@@ -8,13 +8,13 @@ namespace TaskPipeline.Shared.Tasks;
 /// </summary>
 public static partial class TaskIds
 {
-    public const string Rule = "1 to 64 characters of A-Z, a-z, 0-9, dot, underscore and dash";
+    public const string Rule = "1 to 64 characters of A-Z, a-z, 0-9, dot, underscore and dash, and not only dots";
 
     /// <summary>A new id that sorts by time of creation (UUID version 7).</summary>
     public static string New() => Guid.CreateVersion7().ToString();
 
     public static bool IsValid(string? id) => id is not null && Pattern().IsMatch(id);
 
-    [GeneratedRegex(@"\A[A-Za-z0-9._-]{1,64}\z")]
+    [GeneratedRegex(@"\A(?!\.+\z)[A-Za-z0-9._-]{1,64}\z")]
     private static partial Regex Pattern();
 }

@@ -1,0 +1,33 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Serilog;
+using Serilog.Events;
+using Serilog.Extensions.Logging;
+using Serilog.Formatting.Json;
+
+namespace TaskPipeline.Shared.Hosting;
+
+/// <summary>The same log in every process: one readable line per event, or JSON with <c>Logging:Json=true</c>; <c>Logging:Level</c> sets how much.</summary>
+public static class PipelineLogging
+{
+    private const string Line = "{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}";
+
+    public static IHostApplicationBuilder AddPipelineLogging(this IHostApplicationBuilder builder)
+    {
+        var level = builder.Configuration.GetValue("Logging:Level", LogEventLevel.Information);
+        var logger = new LoggerConfiguration()
+            .MinimumLevel.Is(level)
+            .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
+            .MinimumLevel.Override("System", LogEventLevel.Warning)
+            .Enrich.FromLogContext();
+        if (builder.Configuration.GetValue("Logging:Json", false))
+            logger.WriteTo.Console(new JsonFormatter(renderMessage: true));
+        else
+            logger.WriteTo.Console(outputTemplate: Line, formatProvider: System.Globalization.CultureInfo.InvariantCulture);
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton<ILoggerFactory>(_ => new SerilogLoggerFactory(logger.CreateLogger(), dispose: true));
+        return builder;
+    }
+}

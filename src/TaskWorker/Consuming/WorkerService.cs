@@ -1,0 +1,55 @@
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.TaskWorker.Stopping;
+
+namespace TaskPipeline.TaskWorker.Consuming;
+
+/// <summary>The life of the worker: Kafka is there, every STOP is known, tasks are taken. When a part of it dies, so does the process.</summary>
+internal sealed partial class WorkerService(
+    KafkaCluster cluster, StopSignals stops, IServiceProvider services, IHostApplicationLifetime lifetime, ILogger<WorkerService> logger) : BackgroundService
+{
+    private const int Died = 70;   // EX_SOFTWARE of sysexits
+
+    [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop: whatever it was, the process ends with it")]
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await cluster.ConnectAsync(stoppingToken);
+            var control = stops.Tail.RunAsync(stoppingToken);
+            await stops.Tail.CaughtUp.WaitAsync(stoppingToken);
+            using var loop = ActivatorUtilities.CreateInstance<ConsumeLoop>(services);
+            await Task.Factory.StartNew(() => loop.Run(control, stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Told to stop before there was anything to run.
+        }
+        catch (TopicMismatchException exception)
+        {
+            LogUnusable(logger, exception.Message);
+            End();
+        }
+        catch (Exception exception)
+        {
+            // The log has what is needed to go on, whoever goes on. A process whose picture of it may be wrong must not.
+            LogDied(logger, exception);
+            End();
+        }
+    }
+
+    private void End()
+    {
+        Environment.ExitCode = Died;
+        lifetime.StopApplication();
+    }
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "The topics cannot be used: {Reason}")]
+    private static partial void LogUnusable(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "The worker has died; another one goes on from the log")]
+    private static partial void LogDied(ILogger logger, Exception exception);
+}

@@ -1,0 +1,3 @@
+using TaskPipeline.TaskWorker;
+
+return await WorkerHost.RunAsync(args);

@@ -1,0 +1,169 @@
+using System.Text;
+using System.Threading.Channels;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Running;
+
+namespace TaskPipeline.TaskWorker.Reporting;
+
+/// <summary>
+/// Turns an attempt's two outputs into numbered lines in batches. The two readers hand over what they have; one loop numbers, hashes and
+/// publishes, so the order of lines is the order in which they were read. Memory is bounded: when Kafka lags far behind, the readers wait.
+/// </summary>
+internal sealed class OutputPublisher : IDisposable
+{
+    private const int BatchBytes = 64 * 1024;
+    private const int BatchLines = 2000;
+    private const int QueuedLines = 4096;
+    private const int RecordsInFlight = 64;
+    private const int ReadBytes = 32 * 1024;
+    private static readonly TimeSpan BatchWait = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan PartialWait = TimeSpan.FromMilliseconds(250);
+
+    private readonly AttemptLog _log;
+    private readonly OutputText _text;
+    private readonly TimeProvider _clock;
+    private readonly (long Lines, long Bytes) _limit;
+    private readonly Action _limitReached;
+    private readonly Channel<(OutputStream Stream, string Text, int? Part, bool? Last, DateTimeOffset At)> _queue =
+        Channel.CreateBounded<(OutputStream, string, int?, bool?, DateTimeOffset)>(new BoundedChannelOptions(QueuedLines) { SingleReader = true });
+    private readonly SemaphoreSlim _inFlight = new(RecordsInFlight);
+    private readonly OutputHash _hash = new();
+    private readonly StringTail _errorTail = new(maxLines: 20, maxCharacters: 2000);
+    private readonly Task _publishing;
+    private long _bytes;
+
+    public OutputPublisher(AttemptLog log, OutputText text, (long Lines, long Bytes) limit, Action limitReached, TimeProvider clock)
+    {
+        _log = log;
+        _text = text;
+        _limit = limit;
+        _limitReached = limitReached;
+        _clock = clock;
+        _publishing = Task.Run(PublishAsync);
+    }
+
+    public long Lines { get; private set; }
+    public string Hash => _hash.ToString();
+    public string ErrorTail => _errorTail.ToString();
+
+    /// <summary>Reads an output to its end. A line that stays unfinished is handed on after a moment, so that a prompt is seen.</summary>
+    public async Task ReadAsync(OutputStream name, Stream stream, CancellationToken giveUp)
+    {
+        var lines = new List<(string Text, int? Part, bool? Last)>();
+        var splitter = new LineSplitter(part => lines.Add((_text.Of(part.Bytes), part.Part, part.Last)));
+        var buffer = new byte[ReadBytes];
+        try
+        {
+            while (true)
+            {
+                var reading = stream.ReadAsync(buffer, CancellationToken.None).AsTask();
+                if (splitter.HasPartial && !await IsDoneIn(reading, PartialWait, giveUp))
+                {
+                    splitter.FlushPartial();
+                    await QueueAsync();
+                }
+                var length = await reading.WaitAsync(giveUp);
+                if (length == 0)
+                    break;
+                splitter.Feed(buffer.AsSpan(0, length));
+                await QueueAsync();
+            }
+        }
+        catch (OperationCanceledException) when (giveUp.IsCancellationRequested)
+        {
+            // Something that outlived the agent and the sweep holds the pipe; what it may still say belongs to nobody.
+        }
+        catch (IOException)
+        {
+            // The pipe broke: as good as its end.
+        }
+        splitter.Complete();
+        await QueueAsync();
+
+        async ValueTask QueueAsync()
+        {
+            var now = _clock.GetUtcNow();
+            foreach (var (text, part, last) in lines)
+                await _queue.Writer.WriteAsync((name, text, part, last, now), CancellationToken.None);
+            lines.Clear();
+        }
+    }
+
+    /// <summary>Both outputs are read: publishes the rest. What follows in the log comes behind every line.</summary>
+    public async Task CompleteAsync()
+    {
+        _queue.Writer.TryComplete();
+        await _publishing;
+    }
+
+    public void Dispose()
+    {
+        _hash.Dispose();
+        _inFlight.Dispose();
+    }
+
+    private async Task PublishAsync()
+    {
+        var batch = new List<OutputLine>();
+        while (await _queue.Reader.WaitToReadAsync())
+        {
+            // What is there goes out at once after a quiet moment; under load a batch fills while the one before is on its way.
+            var size = Fill(batch);
+            if (size < BatchBytes && batch.Count < BatchLines && _inFlight.CurrentCount < RecordsInFlight)
+            {
+                await Task.Delay(BatchWait, _clock);
+                Fill(batch, size);
+            }
+            if (batch.Count == 0)
+                continue;
+            await _inFlight.WaitAsync();
+            _log.Lines([.. batch], () => _inFlight.Release());
+            batch.Clear();
+        }
+        // The records in flight hold the semaphore: it must not be disposed before they have come back.
+        for (var i = 0; i < RecordsInFlight; i++)
+            await _inFlight.WaitAsync();
+    }
+
+    private int Fill(List<OutputLine> batch, int size = 0)
+    {
+        while (size < BatchBytes && batch.Count < BatchLines && _queue.Reader.TryRead(out var read))
+        {
+            if (Lines >= _limit.Lines || _bytes >= _limit.Bytes)
+            {
+                _limitReached();   // what the agent prints until it has ended is read and dropped
+                continue;
+            }
+            var line = new OutputLine(++Lines, read.Stream, read.Text, read.At, read.Part, read.Last);
+            var length = Encoding.UTF8.GetByteCount(line.Text) + 1;
+            _bytes += length;
+            size += length;
+            _hash.Add(line);
+            if (line.Stream == OutputStream.Stderr)
+                _errorTail.Add(line.Text);
+            batch.Add(line);
+        }
+        return size;
+    }
+
+    private static async Task<bool> IsDoneIn(Task task, TimeSpan wait, CancellationToken giveUp) =>
+        await Task.WhenAny(task, Task.Delay(wait, giveUp)) == task;
+
+    /// <summary>The last few lines of a text, in bounded memory.</summary>
+    private sealed class StringTail(int maxLines, int maxCharacters)
+    {
+        private readonly Queue<string> _lines = [];
+        private int _characters;
+
+        public void Add(string line)
+        {
+            var kept = line.Length <= maxCharacters ? line : line[^maxCharacters..];
+            _lines.Enqueue(kept);
+            _characters += kept.Length;
+            while (_lines.Count > maxLines || _characters > maxCharacters)
+                _characters -= _lines.Dequeue().Length;
+        }
+
+        public override string ToString() => string.Join('\n', _lines);
+    }
+}

@@ -1,0 +1,41 @@
+namespace TaskPipeline.TaskWorker.Running;
+
+/// <summary>What to start. The environment is the whole of it: nothing is inherited.</summary>
+internal sealed record AgentCommand(string Executable, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string Directory, string? Stdin)
+{
+    /// <summary>The program that puts the agent into a session, and so a process group, of its own, under the pid that it was started with.</summary>
+    public static string? Setsid { get; } = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
+
+    public string FileName => Setsid ?? Executable;
+    public IReadOnlyList<string> AllArguments => Setsid is null ? Arguments : [Executable, .. Arguments];
+}
+
+/// <summary>
+/// A child process with both outputs drained. This is the seam between the two libraries that can start one; stopping, splitting
+/// and sweeping are the same over both and stand outside.
+/// </summary>
+internal interface IAgentProcess : IAsyncDisposable
+{
+    int Pid { get; }
+
+    /// <summary>Completes when the process has exited, whatever still holds its outputs.</summary>
+    Task Exited { get; }
+
+    /// <summary>The exit code, once the process has exited and both outputs are at their end or were given up through the token of the start.</summary>
+    Task<int> Completion { get; }
+}
+
+/// <summary>Reads one output to its end, or returns when the token says that nobody waits for the rest.</summary>
+internal delegate Task ReadOutput(Stream stream, CancellationToken cancellationToken);
+
+internal static class AgentProcess
+{
+    /// <summary>Starts with the library that this build was made with.</summary>
+    /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
+    public static IAgentProcess Start(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs) =>
+#if CLIWRAP
+        new CliWrapAgentProcess(command, stdout, stderr, giveUpOutputs);
+#else
+        new SystemAgentProcess(command, stdout, stderr, giveUpOutputs);
+#endif
+}

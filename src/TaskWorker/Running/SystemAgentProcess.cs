@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace TaskPipeline.TaskWorker.Running;
+
+/// <summary>The seam over <see cref="Process"/>.</summary>
+internal sealed class SystemAgentProcess : IAgentProcess
+{
+    private readonly Process _process;
+    private readonly Task _stdin;
+
+    public SystemAgentProcess(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
+    {
+        var start = new ProcessStartInfo(command.FileName, command.AllArguments)
+        {
+            WorkingDirectory = command.Directory,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment.Clear();
+        foreach (var (name, value) in command.Environment)
+            start.Environment[name] = value;
+        _process = Process.Start(start)!;
+        Pid = _process.Id;
+        Exited = _process.WaitForExitAsync(CancellationToken.None);
+        // The streams are read directly: with the runtime's line events the exit would wait for grandchildren that hold them.
+        var drained = Task.WhenAll(stdout(_process.StandardOutput.BaseStream, giveUpOutputs), stderr(_process.StandardError.BaseStream, giveUpOutputs));
+        Completion = CompleteAsync(drained);
+        _stdin = FeedAsync(_process.StandardInput.BaseStream, command.Stdin);
+    }
+
+    public int Pid { get; }
+    public Task Exited { get; }
+    public Task<int> Completion { get; }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stdin;   // whoever could have read it has ended, so a write that hung has failed by now
+        _process.StandardOutput.Dispose();
+        _process.StandardError.Dispose();
+        _process.Dispose();
+    }
+
+    private async Task<int> CompleteAsync(Task drained)
+    {
+        await Exited;
+        await drained;
+        return _process.ExitCode;
+    }
+
+    private static async Task FeedAsync(Stream stdin, string? text)
+    {
+        try
+        {
+            await using (stdin)
+                if (text is not null)
+                    await stdin.WriteAsync(Encoding.UTF8.GetBytes(text));
+        }
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
+        {
+            // The agent has closed its stdin or has ended: it has read what it wanted.
+        }
+    }
+}

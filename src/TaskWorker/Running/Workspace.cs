@@ -1,0 +1,39 @@
+namespace TaskPipeline.TaskWorker.Running;
+
+/// <summary>The folders of one attempt: its working directory with <c>HOME</c> and <c>TMPDIR</c>, gone when it has ended, and its artifacts, which stay.</summary>
+internal sealed class Workspace : IDisposable
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    public Workspace(string dataDirectory, string taskId, int attempt)
+    {
+        Folder = Path.GetFullPath(Path.Combine(dataDirectory, "attempts", $"{taskId}-{attempt}-{Guid.NewGuid():N}"));
+        Home = Path.Combine(Folder, "home");
+        Temporary = Path.Combine(Folder, "tmp");
+        Artifacts = Path.GetFullPath(Path.Combine(dataDirectory, "artifacts", taskId, attempt.ToString()));
+        foreach (var folder in (string[])[Folder, Home, Temporary, Artifacts])
+            if (OperatingSystem.IsWindows())
+                Directory.CreateDirectory(folder);
+            else
+                Directory.CreateDirectory(folder, OwnerOnly);
+    }
+
+    public string Folder { get; }
+    public string Home { get; }
+    public string Temporary { get; }
+    public string Artifacts { get; }
+
+    public void Dispose()
+    {
+        try
+        {
+            Directory.Delete(Folder, recursive: true);
+            if (!Directory.EnumerateFileSystemEntries(Artifacts).Any())
+                Directory.Delete(Artifacts);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // An agent can leave files that its owner may not delete; a full disk shows elsewhere. The task has its end all the same.
+        }
+    }
+}

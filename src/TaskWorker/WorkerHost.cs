@@ -1,0 +1,76 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Hosting;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.TaskWorker.Consuming;
+using TaskPipeline.TaskWorker.Projects;
+using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Stopping;
+
+namespace TaskPipeline.TaskWorker;
+
+internal static class WorkerHost
+{
+    private const int BadConfiguration = 78;                                 // EX_CONFIG of sysexits
+    private static readonly TimeSpan StopMargin = TimeSpan.FromSeconds(20);   // beyond the drain: the agent's grace and the good-bye to the group
+
+    public static async Task<int> RunAsync(string[] args)
+    {
+        if (args is ["--help" or "-h" or "help"])
+        {
+            Console.WriteLine(Help);
+            return 0;
+        }
+        try
+        {
+            await Build(args).RunAsync();
+            return Environment.ExitCode;
+        }
+        catch (Exception exception) when (exception is OptionsValidationException or CatalogueException)
+        {
+            await Console.Error.WriteLineAsync($"TaskWorker cannot start: {exception.Message}");
+            return BadConfiguration;
+        }
+    }
+
+    public static IHost Build(string[] args)
+    {
+        var builder = Host.CreateApplicationBuilder(args);
+        builder.AddPipelineLogging();
+        var services = builder.Services;
+        services.AddSingleton(TimeProvider.System);
+        services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section).ValidateOnStart();
+        services.AddSingleton<IValidateOptions<WorkerOptions>, WorkerOptionsValidator>();
+        services.AddKafkaCluster();
+        services.AddTaskCatalogue();
+        services.AddHttpClient<ProjectConfigClient>((provider, http) =>
+            http.BaseAddress = new Uri(provider.GetRequiredService<IOptions<WorkerOptions>>().Value.ProjectConfigUrl.TrimEnd('/') + "/"));
+        services.AddSingleton<PlainProducer>();
+        services.AddSingleton<ProgressLog>();
+        services.AddSingleton<StopSignals>();
+        services.AddSingleton<TaskRunner>();
+        services.AddHostedService<Guardian>();
+        services.AddHostedService<WorkerService>();
+        services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainTimeout + StopMargin);
+        return builder.Build();
+    }
+
+    private const string Help = """
+        TaskWorker runs the tasks of a pipeline, one at a time.
+
+        It is configured by environment variables, or the same as --Section:Name=value:
+          Kafka__BootstrapServers    brokers to begin with, host:port,host:port (required)
+          Kafka__TopicPrefix         prefix of every topic and group
+          Worker__ProjectConfigUrl   address of the project-config API (required)
+          Worker__Id                 name of this worker; default: host name and process id
+          Worker__DataDirectory      workspaces and artifacts
+          Worker__SearchPath         folders with agents, before PATH
+          Catalogue__File            the task types; default: task-types.yaml
+
+        docs/operations.md has them all.
+        """;
+}

@@ -1,0 +1,36 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+
+namespace TaskPipeline.TaskWorker;
+
+public sealed class WorkerOptions
+{
+    public const string Section = "Worker";
+
+    /// <summary>Name of this worker in records and logs; two workers must not share one.</summary>
+    [RegularExpression("^[A-Za-z0-9._-]{1,100}$", ErrorMessage = "Worker:Id may hold 1 to 100 letters, digits, dots, underscores and dashes")]
+    public string Id { get; set; } = $"{Environment.MachineName}-{Environment.ProcessId}";
+
+    /// <summary>Base address of the project-config API.</summary>
+    [Required(ErrorMessage = "Worker:ProjectConfigUrl is missing: name the project-config API, such as http://127.0.0.1:8081")]
+    [Url(ErrorMessage = "Worker:ProjectConfigUrl must be an http address, such as http://127.0.0.1:8081")]
+    public string ProjectConfigUrl { get; set; } = "";
+
+    /// <summary>Where attempts have their workspaces and leave their artifacts.</summary>
+    [Required(ErrorMessage = "Worker:DataDirectory must not be empty")]
+    public string DataDirectory { get; set; } = Path.Combine(Path.GetTempPath(), "taskpipeline");
+
+    /// <summary>Folders in which executables are looked up before <c>PATH</c>, separated like it.</summary>
+    public string SearchPath { get; set; } = "";
+
+    /// <summary>On SIGTERM, how long the running task may go on before it is given back.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00", ErrorMessage = "Worker:DrainTimeout must be 0 to 1 day")]
+    public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>When the group moves the lane of the running task to another worker, how long the task may go on before it is given back. All joining workers wait for it.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "00:04:00", ErrorMessage = "Worker:RevokeTimeout must be 0 to 4 min")]
+    public TimeSpan RevokeTimeout { get; set; } = TimeSpan.FromSeconds(10);
+}
+
+[OptionsValidator]
+public sealed partial class WorkerOptionsValidator : IValidateOptions<WorkerOptions>;
