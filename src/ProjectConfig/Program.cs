@@ -1,0 +1,34 @@
+using Microsoft.Extensions.Options;
+using TaskPipeline.ProjectConfig;
+using TaskPipeline.Shared.Hosting;
+
+const string DefaultAddress = "http://127.0.0.1:8081";
+const string LoopbackNames = "localhost;127.0.0.1;[::1]";
+const int BadConfiguration = 78;   // EX_CONFIG of sysexits
+
+var builder = WebApplication.CreateBuilder(args);
+builder.AddPipelineLogging();
+builder.AddParentWatch();
+builder.WebHost.UseUrls(builder.Configuration["urls"] ?? DefaultAddress);
+// The answers hold connection strings: no web page may reach them by a name of its own for the loopback.
+builder.Configuration["AllowedHosts"] ??= LoopbackNames;
+builder.Services.AddProblemDetails();
+builder.Services.AddOptions<ProjectsOptions>().BindConfiguration(ProjectsOptions.Section);
+builder.Services.AddSingleton<ProjectFile>();
+
+var app = builder.Build();
+app.UseExceptionHandler();
+app.UseStatusCodePages();
+app.MapGet("/healthz", () => "ok");
+app.MapProjects();
+try
+{
+    app.Services.GetRequiredService<ProjectFile>().Read();
+    await app.RunAsync();
+    return 0;
+}
+catch (ProjectFileException exception)
+{
+    await Console.Error.WriteLineAsync($"ProjectConfig cannot start: {exception.Message}");
+    return BadConfiguration;
+}

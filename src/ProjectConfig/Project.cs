@@ -1,0 +1,7 @@
+namespace TaskPipeline.ProjectConfig;
+
+/// <summary>What an agent needs to know of the project it works for.</summary>
+/// <param name="DbConn">Connection string of the project's database.</param>
+/// <param name="Paths">The project's folders by name.</param>
+/// <param name="Env">Environment variables for its agents.</param>
+public sealed record Project(string DbConn, IReadOnlyDictionary<string, string> Paths, IReadOnlyDictionary<string, string> Env);
