@@ -1,0 +1,76 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace TaskPipeline.DevStack;
+
+internal static class Ports
+{
+    private const string Listening = "0A";
+    private static readonly string[] SocketTables = ["/proc/net/tcp", "/proc/net/tcp6"];
+
+    /// <summary>A port on the loopback that nobody listens on.</summary>
+    public static int Free()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    /// <exception cref="StackException">It cannot be listened on; says by whom it is taken, and what to do.</exception>
+    public static void Require(int port)
+    {
+        try
+        {
+            using var listener = new TcpListener(IPAddress.Loopback, port);
+            listener.Start();
+        }
+        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse)
+        {
+            throw new StackException($"port {port} is taken by {HolderOf(port)}: choose another with --port N, or let --port 0 pick one");
+        }
+        catch (SocketException exception)
+        {
+            throw new StackException($"port {port} cannot be used ({exception.Message}): choose another with --port N, or let --port 0 pick one");
+        }
+    }
+
+    private static string HolderOf(int port)
+    {
+        if (!OperatingSystem.IsLinux())
+            return "another process (which one cannot be told on this system)";
+        var sockets = SocketTables.Where(File.Exists).SelectMany(File.ReadLines)
+            .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(fields => fields is [_, var local, _, Listening, ..] && local.EndsWith($":{port:X4}", StringComparison.Ordinal))
+            .Select(fields => $"socket:[{fields[9]}]")
+            .ToHashSet();
+        foreach (var process in Directory.EnumerateDirectories("/proc").Where(folder => int.TryParse(Path.GetFileName(folder), out _)))
+            if (Holds(process, sockets))
+                return $"process {Path.GetFileName(process)} ({CommandOf(process)})";
+        return "a process of another user";
+    }
+
+    private static bool Holds(string process, HashSet<string> sockets)
+    {
+        try
+        {
+            return Directory.EnumerateFiles(Path.Combine(process, "fd")).Any(file => File.ResolveLinkTarget(file, false) is { } target && sockets.Contains(target.Name));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return false;   // it has ended, or is another user's
+        }
+    }
+
+    private static string CommandOf(string process)
+    {
+        try
+        {
+            var command = File.ReadAllText(Path.Combine(process, "cmdline")).Replace('\0', ' ').Trim();
+            return command.Length <= 80 ? command : command[..79] + "…";
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return "already ended";
+        }
+    }
+}
