@@ -41,6 +41,7 @@ internal static class WorkerHost
     {
         var builder = Host.CreateApplicationBuilder(args);
         builder.AddPipelineLogging();
+        builder.AddParentWatch();
         var services = builder.Services;
         services.AddSingleton(TimeProvider.System);
         services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section).ValidateOnStart();
