@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Data.Common;
 
 namespace TaskPipeline.AgentCli.Commands;
@@ -87,9 +88,9 @@ internal static class AgentCommandLine
     private static string CommandPath(ParseResult parsed)
     {
         var names = new List<string>();
-        for (System.CommandLine.Parsing.SymbolResult? symbol = parsed.CommandResult; symbol is not null; symbol = symbol.Parent)
+        for (SymbolResult? symbol = parsed.CommandResult; symbol is not null; symbol = symbol.Parent)
         {
-            if (symbol is System.CommandLine.Parsing.CommandResult { Command: not RootCommand } result)
+            if (symbol is CommandResult { Command: not RootCommand } result)
                 names.Insert(0, result.Command.Name);
         }
 

@@ -25,12 +25,7 @@ internal static class AgentRunCommand
     public static Command Create()
     {
         var input = new Option<string>("--input") { Description = "The question; - reads it from stdin", HelpName = "TEXT", Required = true };
-        var workers = new Option<int>("--parallel-workers") { Description = "Child processes", HelpName = "N", DefaultValueFactory = _ => 2 };
-        workers.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() is < 1 or > MostWorkers)
-                result.AddError($"--parallel-workers takes a number from 1 to {MostWorkers}");
-        });
+        var workers = new CountOption("--parallel-workers", usual: 2, MostWorkers) { Description = "Child processes" };
         var report = new Option<string>("--report") { Description = "The report to write", HelpName = "PATH", DefaultValueFactory = _ => "./report.md" };
         var database = new DatabaseOption();
         var command = new DetailedCommand("run", "Analyse what was imported and write a report.", Details) { input, workers, report, database };

@@ -56,7 +56,8 @@ internal static class ImportExcelCommand
 
         var survey = TabSurvey.Of(workbook, tab, isCustom, cancellationToken);
         Console.WriteLine($"Tab '{tab}' of {key.FileName}: {survey.RowCount} rows, {survey.Columns.Count} columns, header in {RowsOf(survey.Header)}");
-        await using var import = await TabImport.BeginAsync(connection, key, [.. survey.Columns.Select(column => column.Name)], cancellationToken);
+        var columns = survey.Columns.Select(column => column.Name).ToArray();
+        await using var import = await TabImport.BeginAsync(database, connection, key, columns, cancellationToken);
         var progress = new RowProgress(survey.RowCount);
         var count = 0;
         foreach (var row in workbook.Rows(tab).Skip(survey.Header.LastRow).Where(row => !row.IsEmpty))

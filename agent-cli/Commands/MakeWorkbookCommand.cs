@@ -5,6 +5,9 @@ namespace TaskPipeline.AgentCli.Commands;
 
 internal static class MakeWorkbookCommand
 {
+    // Excel's own limit is 1,048,576, header and empty row included.
+    private const int MostRows = 1_000_000;
+
     private const string Details = """
         Its tabs: 'MB Attributes' (header in the first row, one empty row in the middle), 'Regional Prices' (a title and
         a merged header of two rows: import it with --custom-structure) and 'Notes'. The same number of rows always
@@ -15,13 +18,7 @@ internal static class MakeWorkbookCommand
     public static Command Create()
     {
         var file = new Argument<string>("FILE") { Description = "The .xlsx file to write; an existing one is replaced" };
-        var rows = new Option<int>("--rows") { Description = "Rows of the tab 'MB Attributes'", HelpName = "N", DefaultValueFactory = _ => 500 };
-        rows.Validators.Add(result =>
-        {
-            // Excel's own limit is 1,048,576 with the header and the empty row.
-            if (result.GetValueOrDefault<int>() is < 1 or > 1_000_000)
-                result.AddError("--rows takes a number from 1 to 1000000");
-        });
+        var rows = new CountOption("--rows", usual: 500, MostRows) { Description = "Rows of the tab 'MB Attributes'" };
         var command = new DetailedCommand("make-workbook", "Write a sample workbook to try imports with.", Details) { file, rows };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(file), parsed.GetValue(rows)));
         return command;

@@ -6,7 +6,7 @@ namespace TaskPipeline.AgentCli.Databases;
 internal sealed class PostgresDatabase : ProjectDatabase
 {
     // Any number will do that the project's own programs agree on.
-    private const long SchemaLock = 7_205_401;
+    private const long ProjectLock = 7_205_401;
 
     private readonly NpgsqlConnectionStringBuilder _settings;
 
@@ -63,9 +63,9 @@ internal sealed class PostgresDatabase : ProjectDatabase
         return await transaction.CountAsync("SELECT count(*) FROM pg_class WHERE oid = to_regclass(@name)", cancellationToken, ("@name", table)) > 0;
     }
 
-    public override async Task LockSchemaAsync(DbTransaction transaction, CancellationToken cancellationToken)
+    public override async Task LockAsync(DbTransaction transaction, CancellationToken cancellationToken)
     {
-        await transaction.ExecuteAsync($"SELECT pg_advisory_xact_lock({SchemaLock})", cancellationToken);
+        await transaction.ExecuteAsync($"SELECT pg_advisory_xact_lock({ProjectLock})", cancellationToken);
     }
 
     private static bool IsAddress(string connection)

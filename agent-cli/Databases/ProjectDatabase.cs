@@ -24,6 +24,6 @@ internal abstract class ProjectDatabase
 
     public abstract Task<bool> HasTableAsync(DbTransaction transaction, string table, CancellationToken cancellationToken);
 
-    /// <summary>Holds other changes of the schema off until the transaction ends.</summary>
-    public abstract Task LockSchemaAsync(DbTransaction transaction, CancellationToken cancellationToken);
+    /// <summary>Holds off, until the transaction ends, others that change the schema or begin or finish an import.</summary>
+    public abstract Task LockAsync(DbTransaction transaction, CancellationToken cancellationToken);
 }

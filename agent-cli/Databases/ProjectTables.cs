@@ -37,7 +37,7 @@ internal static class ProjectTables
     public static async Task<List<string>> CreateMissingAsync(
         ProjectDatabase database, DbTransaction transaction, IEnumerable<(string Name, string Columns)> tables, CancellationToken cancellationToken)
     {
-        await database.LockSchemaAsync(transaction, cancellationToken);
+        await database.LockAsync(transaction, cancellationToken);
         var created = new List<string>();
         foreach (var (name, columns) in tables)
         {
@@ -53,7 +53,7 @@ internal static class ProjectTables
     /// <summary>The names of those that were there.</summary>
     public static async Task<List<string>> DropAsync(ProjectDatabase database, DbTransaction transaction, CancellationToken cancellationToken)
     {
-        await database.LockSchemaAsync(transaction, cancellationToken);
+        await database.LockAsync(transaction, cancellationToken);
         var dropped = new List<string>();
         foreach (var (name, _) in Samples.Concat(Imports).Reverse())
         {

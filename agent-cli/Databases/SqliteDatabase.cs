@@ -63,7 +63,7 @@ internal sealed class SqliteDatabase : ProjectDatabase
         return await transaction.CountAsync(Sql, cancellationToken, ("@name", table)) > 0;
     }
 
-    public override Task LockSchemaAsync(DbTransaction transaction, CancellationToken cancellationToken)
+    public override Task LockAsync(DbTransaction transaction, CancellationToken cancellationToken)
     {
         // A transaction begins as the file's only writer already.
         return Task.CompletedTask;

@@ -16,6 +16,7 @@ internal sealed class TabImport : IAsyncDisposable
 
     private const string SameTab = "file_name = @file AND tab = @tab";
 
+    private readonly ProjectDatabase _database;
     private readonly DbConnection _connection;
     private readonly ImportKey _key;
     private readonly string _id;
@@ -24,8 +25,9 @@ internal sealed class TabImport : IAsyncDisposable
     private DbTransaction? _batch;
     private int _rows;
 
-    private TabImport(DbConnection connection, ImportKey key, string id)
+    private TabImport(ProjectDatabase database, DbConnection connection, ImportKey key, string id)
     {
+        _database = database;
         _connection = connection;
         _key = key;
         _id = id;
@@ -42,10 +44,11 @@ internal sealed class TabImport : IAsyncDisposable
     }
 
     public static async Task<TabImport> BeginAsync(
-        DbConnection connection, ImportKey key, IReadOnlyList<string> columns, CancellationToken cancellationToken)
+        ProjectDatabase database, DbConnection connection, ImportKey key, IReadOnlyList<string> columns, CancellationToken cancellationToken)
     {
         var id = Guid.CreateVersion7().ToString();
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+        await database.LockAsync(transaction, cancellationToken);
         await transaction.ExecuteAsync($"DELETE FROM imports WHERE {SameTab} AND finished_at IS NULL", cancellationToken, key.Tab);
         await transaction.ExecuteAsync(
             "INSERT INTO imports (id, file_name, tab, task_key, row_count, started_at) VALUES (@id, @file, @tab, @task, 0, @now)",
@@ -62,7 +65,7 @@ internal sealed class TabImport : IAsyncDisposable
         }
 
         await transaction.CommitAsync(cancellationToken);
-        return new TabImport(connection, key, id);
+        return new TabImport(database, connection, key, id);
     }
 
     public async Task AddAsync(int rowNumber, string cells, CancellationToken cancellationToken)
@@ -84,11 +87,14 @@ internal sealed class TabImport : IAsyncDisposable
             await InsertAsync(rest, cancellationToken);
         }
 
-        _batch ??= await _connection.BeginTransactionAsync(cancellationToken);
-        await ClaimAsync(_batch, cancellationToken);
-        await _batch.ExecuteAsync($"DELETE FROM imports WHERE {SameTab} AND id <> @id", cancellationToken, [.. _key.Tab, ("@id", _id)]);
-        await _batch.ExecuteAsync("UPDATE imports SET finished_at = @now WHERE id = @id", cancellationToken, ("@id", _id), ("@now", DateTime.UtcNow));
+        // The batch ends first: whoever holds the lock may wait for our entry, so we must not wait for the lock with it in hand.
         await CommitAsync(cancellationToken);
+        await using var last = await _connection.BeginTransactionAsync(cancellationToken);
+        await _database.LockAsync(last, cancellationToken);
+        await ClaimAsync(last, cancellationToken);
+        await last.ExecuteAsync($"DELETE FROM imports WHERE {SameTab} AND id <> @id", cancellationToken, [.. _key.Tab, ("@id", _id)]);
+        await last.ExecuteAsync("UPDATE imports SET finished_at = @now WHERE id = @id", cancellationToken, ("@id", _id), ("@now", DateTime.UtcNow));
+        await last.CommitAsync(cancellationToken);
     }
 
     public async ValueTask DisposeAsync()
