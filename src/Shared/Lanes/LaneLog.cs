@@ -16,6 +16,9 @@ public sealed class LaneLog
     /// <summary>The claim whose records count now; null where no barrier was seen.</summary>
     public Claim? InForce { get; private set; }
 
+    /// <summary>Offset behind the last record that was taken.</summary>
+    public long EndOfLog { get; private set; }
+
     public IReadOnlyDictionary<string, TaskStory> Stories => _stories;
 
     /// <summary>
@@ -24,6 +27,7 @@ public sealed class LaneLog
     /// </summary>
     public ProgressRecord? Apply(ProgressRecord record, long offset)
     {
+        EndOfLog = Math.Max(EndOfLog, offset + 1);
         switch (record)
         {
             case LaneBarrier barrier:
@@ -48,10 +52,10 @@ public sealed class LaneLog
     public void Forget(string taskId) => _stories.Remove(taskId);
 
     /// <summary>Where a later owner must begin to read to know every unended task, and the claim in force there.</summary>
-    public (long From, Claim? InForce) Resume(long endOfLog)
+    public (long From, Claim? InForce) Resume()
     {
         var earliest = _stories.Values.MinBy(story => story.From);
-        return earliest is null ? (endOfLog, InForce) : (earliest.From, earliest.InForce);
+        return earliest is null ? (EndOfLog, InForce) : (earliest.From, earliest.InForce);
     }
 
     private bool IsHeard(AttemptRecord record) =>

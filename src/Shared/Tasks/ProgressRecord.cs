@@ -17,7 +17,7 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonDerivedType(typeof(TaskEnded), "ended")]
 public abstract record ProgressRecord
 {
-    public int V { get; init; } = 1;
+    public int V { get; set; } = 1;
 
     /// <summary>The claim of the lane under which this was written.</summary>
     public required long Epoch { get; init; }
@@ -36,7 +36,7 @@ public sealed record LaneBarrier : ProgressRecord
     public required string Worker { get; init; }
 
     /// <summary>Attempts of earlier claims that stay valid. Nothing writes any yet; readers honour them.</summary>
-    public IReadOnlyList<KeptAttempt> Keeps { get; init; } = [];
+    public IReadOnlyList<KeptAttempt> Keeps { get; set; } = [];
 }
 
 public sealed record KeptAttempt(string TaskId, int Attempt);

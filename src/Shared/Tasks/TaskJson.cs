@@ -5,6 +5,7 @@ namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
 /// The JSON of every topic: snake_case, UTF-8, unknown fields ignored. A <c>kind</c> that is not known throws, and readers skip and count it.
+/// Members that have a default are settable, not init-only: generated code would put the type's own default in place of ours.
 /// </summary>
 [JsonSerializable(typeof(TaskSubmission))]
 [JsonSerializable(typeof(ControlRecord))]

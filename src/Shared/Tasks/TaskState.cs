@@ -3,7 +3,7 @@ namespace TaskPipeline.Shared.Tasks;
 /// <summary>A record of the topic <c>task-state</c>, key <c>{task_id}</c>: how a task ended. Only the owner of its lane writes it.</summary>
 public sealed record TaskState
 {
-    public int V { get; init; } = 1;
+    public int V { get; set; } = 1;
     public required string TaskId { get; init; }
     public required Status Status { get; init; }
     public EndReason? Reason { get; init; }
@@ -15,7 +15,7 @@ public sealed record TaskState
     /// <summary>The attempt that decided; 0 where none was started.</summary>
     public int Attempt { get; init; }
 
-    public IReadOnlyList<AttemptSummary> Attempts { get; init; } = [];
+    public IReadOnlyList<AttemptSummary> Attempts { get; set; } = [];
     public required TaskSubmission Task { get; init; }
     public int Lane { get; init; }
 
@@ -23,7 +23,7 @@ public sealed record TaskState
     public long Offset { get; init; }
 
     /// <summary>Offset in <c>task-progress</c> of the last record that counts for this task; -1 where there is none. A reader that has passed it has every line.</summary>
-    public long LogEnd { get; init; } = -1;
+    public long LogEnd { get; set; } = -1;
 
     public DateTimeOffset EndedAt { get; init; }
 }
@@ -55,7 +55,7 @@ public sealed record LaneState
 {
     public const string KeyPrefix = "lane/";
 
-    public int V { get; init; } = 1;
+    public int V { get; set; } = 1;
     public required int Lane { get; init; }
     public required long Epoch { get; init; }
     public required string Owner { get; init; }

@@ -7,14 +7,14 @@ namespace TaskPipeline.Shared.Tasks;
 /// </summary>
 public sealed record TaskSubmission
 {
-    public int V { get; init; } = 1;
+    public int V { get; set; } = 1;
     public required string TaskId { get; init; }
-    public string Project { get; init; } = "default";
+    public string Project { get; set; } = "default";
     public required string Type { get; init; }
     public string? Command { get; init; }
-    public Dictionary<string, JsonElement> Params { get; init; } = [];
+    public Dictionary<string, JsonElement> Params { get; set; } = [];
     public Dictionary<string, string>? Labels { get; init; }
-    public int Attempt { get; init; } = 1;
+    public int Attempt { get; set; } = 1;
     public DateTimeOffset? SubmittedAt { get; init; }
 
     /// <summary>Hash of the catalogue entry that the task was accepted with.</summary>
@@ -28,7 +28,7 @@ public sealed record ControlRecord
 {
     public const string Stop = "STOP";
 
-    public int V { get; init; } = 1;
+    public int V { get; set; } = 1;
     public required string TaskId { get; init; }
     public required string Signal { get; init; }
     public int? Lane { get; init; }
@@ -46,7 +46,7 @@ public sealed record ControlRecord
 /// <summary>A record of the topic <c>tasks-dlq</c>: a task that will not be run again, or the bytes of a record that nobody could read.</summary>
 public sealed record DeadLetter
 {
-    public int V { get; init; } = 1;
+    public int V { get; set; } = 1;
     public string? TaskId { get; init; }
     public required string Error { get; init; }
     public TaskSubmission? Task { get; init; }
@@ -56,6 +56,6 @@ public sealed record DeadLetter
 
     public int Lane { get; init; }
     public long Offset { get; init; }
-    public IReadOnlyList<AttemptSummary> Attempts { get; init; } = [];
+    public IReadOnlyList<AttemptSummary> Attempts { get; set; } = [];
     public DateTimeOffset At { get; init; }
 }

@@ -226,11 +226,11 @@ internal sealed partial class ConsumeLoop : IDisposable
                 At = now,
             })));
         run.Lane.Log.Forget(taskId);
-        if (!Commit(run.Lane, run.Offset, records, state.LogEnd + 1))
+        if (!Commit(run.Lane, run.Offset, records))
             return;
         run.Lane.Ended.Add(taskId);
         _stops.Forget(taskId);
-        LogEnded(_logger, taskId, end.Status, end.Reason, end.ExitCode, end.Error);
+        LogEnded(_logger, taskId, end.Status, end.Reason, end.ExitCode, end.Error ?? "");
     }
 
     /// <summary>A record that nobody can read must not hold up its lane.</summary>
@@ -248,10 +248,10 @@ internal sealed partial class ConsumeLoop : IDisposable
     }
 
     /// <summary>Writes records together with the offset behind <paramref name="offset"/> and the lane's state; false: the lane is not ours any more.</summary>
-    private bool Commit(OwnedLane lane, long offset, IReadOnlyList<CommitRecord> records, long endOfLog = 0)
+    private bool Commit(OwnedLane lane, long offset, IReadOnlyList<CommitRecord> records)
     {
         lane.Next = offset + 1;
-        var state = lane.State(_options.Id, endOfLog);
+        var state = lane.State(_options.Id);
         try
         {
             _commit.Commit(_consumer,
@@ -376,7 +376,7 @@ internal sealed partial class ConsumeLoop : IDisposable
     private static partial void LogNotClaimed(ILogger logger, int count, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} has ended: {Status}, {Reason}, exit code {ExitCode} {Error}")]
-    private static partial void LogEnded(ILogger logger, string taskId, Status status, EndReason reason, int? exitCode, string? error);
+    private static partial void LogEnded(ILogger logger, string taskId, Status status, EndReason reason, int? exitCode, string error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The record at {Partition}/{Offset} is no task and goes to the dead letters: {Reason}")]
     private static partial void LogUnreadable(ILogger logger, int partition, long offset, string reason);

@@ -28,10 +28,10 @@ internal sealed class OwnedLane(int partition, Claim claim, LaneLog log, HashSet
 
     public void Release() => _isOwned = false;
 
-    /// <summary>What <c>task-state</c> says of the lane. <paramref name="endOfLog"/> is where the next owner begins when no task is unended.</summary>
-    public LaneState State(string worker, long endOfLog)
+    /// <summary>What <c>task-state</c> says of the lane.</summary>
+    public LaneState State(string worker)
     {
-        var (from, inForce) = Log.Resume(endOfLog);
+        var (from, inForce) = Log.Resume();
         return new LaneState
         {
             Lane = Partition,
