@@ -1,0 +1,53 @@
+using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Hosting;
+using TaskPipeline.TaskApi.Docs;
+using TaskPipeline.TaskApi.Health;
+using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Protection;
+using TaskPipeline.TaskApi.Stopping;
+using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Ui;
+using TaskPipeline.TaskApi.Watching;
+
+namespace TaskPipeline.TaskApi;
+
+/// <summary>The API as a whole, for the program and for tests that run several of them in one process.</summary>
+internal static class ApiHost
+{
+    private const int BadConfiguration = 78;   // EX_CONFIG of sysexits.h: starting it again does not help
+
+    public static async Task<int> RunAsync(string[] args)
+    {
+        try
+        {
+            await using var app = Build(args);
+            await app.RunAsync();
+            return Environment.ExitCode;
+        }
+        catch (Exception refused) when (refused is StartRefusedException or OptionsValidationException or CatalogueException)
+        {
+            await Console.Error.WriteLineAsync($"TaskApi does not start: {refused.Message}");
+            return BadConfiguration;
+        }
+    }
+
+    public static WebApplication Build(string[] args)
+    {
+        var builder = WebApplication.CreateBuilder(args);
+        builder.AddPipelineLogging().AddParentWatch();
+        builder.AddProtection();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
+        builder.Services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddWatching().AddDocs();
+
+        var app = builder.Build();
+        app.UseProblems();
+        app.UseProtection();
+        app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = HelloEvent.Heartbeat, KeepAliveTimeout = HelloEvent.Heartbeat });
+        app.MapTasks().MapHealth().MapDocs().MapPlainUi();
+        return app;
+    }
+}

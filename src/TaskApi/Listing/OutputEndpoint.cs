@@ -1,0 +1,134 @@
+using System.Globalization;
+using System.Net.Mime;
+using System.Text;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Watching;
+
+namespace TaskPipeline.TaskApi.Listing;
+
+/// <summary>A page of a task's output.</summary>
+/// <param name="Next">Give it as <c>after</c> to go on from here, also later when there is more.</param>
+/// <param name="Previous">Give it as <c>before</c> for the page before this one; null: this is the first.</param>
+/// <param name="More">There are lines behind this page now.</param>
+/// <param name="Ended">No more lines will come.</param>
+public sealed record OutputPage(string TaskId, IReadOnlyList<NumberedLine> Lines, string Next, string? Previous, bool More, bool Ended);
+
+/// <summary>One line of output; <paramref name="Seq"/> counts from 1 in each attempt.</summary>
+public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part, bool? Last);
+
+internal static class OutputEndpoint
+{
+    private const int DefaultLimit = 1000;
+    private const int MostLines = 10_000;
+
+    public static async Task<IResult> GetAsync(string id, HttpContext context, TaskFinder finder, string? after, string? before, string? limit, string? attempt, string? stream, string? format)
+    {
+        var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
+        if (problem is not null)
+            return problem;
+        Dictionary<string, string[]> errors = [];
+        var from = Cursor.Start;
+        var to = Cursor.Start;
+        if (!string.IsNullOrEmpty(after) && !Cursor.TryParse(after, out from))
+            errors["after"] = ["must be a cursor"];
+        if (!string.IsNullOrEmpty(before) && !Cursor.TryParse(before, out to))
+            errors["before"] = ["must be a cursor"];
+        if (!TryNumber(limit, DefaultLimit, MostLines, out var most))
+            errors["limit"] = [$"must be 1 to {MostLines}"];
+        if (!TryNumber(attempt, 0, int.MaxValue, out var onlyAttempt))
+            errors["attempt"] = ["must be a number"];
+        if (!StreamFilter.TryParse(stream, out var filter))
+            errors["stream"] = ["must be stdout, stderr or system, or several of them with commas"];
+        if (format is not (null or "" or "json" or "text"))
+            errors["format"] = ["must be json or text"];
+        if (errors.Count > 0)
+            return Problem.Invalid(errors);
+
+        var reading = new OutputReading(found!.Log, filter, onlyAttempt);
+        if (format == "text")
+            return new PlainOutput(id, reading.From(from, string.IsNullOrEmpty(limit) ? int.MaxValue : most));
+        return TypedResults.Ok(string.IsNullOrEmpty(before) ? reading.PageAfter(id, from, most) : reading.PageBefore(id, to, most));
+    }
+
+    private static bool TryNumber(string? text, int byDefault, int most, out int number)
+    {
+        number = byDefault;
+        return string.IsNullOrEmpty(text) || (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number >= 1 && number <= most);
+    }
+}
+
+/// <summary>Reads lines off a log as it stands at this moment.</summary>
+internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAttempt)
+{
+    private readonly int _count = log.Count;
+
+    public IEnumerable<NumberedLine> From(Cursor seen, int limit) =>
+        Enumerable.Range(0, _count).Skip(log.FirstBeyond(seen, _count)).SelectMany(LinesAt).Where(line => IsBeyond(line, seen)).Take(limit);
+
+    public OutputPage PageAfter(string taskId, Cursor seen, int limit)
+    {
+        var lines = From(seen, limit + 1).ToList();
+        var more = lines.Count > limit;
+        if (more)
+            lines.RemoveAt(limit);
+        return Page(taskId, lines, seen, more);
+    }
+
+    public OutputPage PageBefore(string taskId, Cursor end, int limit)
+    {
+        var last = Math.Min(log.FirstBeyond(end, _count) + 1, _count);
+        List<NumberedLine> lines = [.. Enumerable.Range(0, last).Reverse().SelectMany(index => LinesAt(index).Reverse()).Where(line => !IsBeyond(line, end)).Take(limit)];
+        lines.Reverse();
+        return Page(taskId, lines, end, From(end, 1).Any());
+    }
+
+    private OutputPage Page(string taskId, List<NumberedLine> lines, Cursor fallback, bool more)
+    {
+        var next = lines.Count > 0 ? Place(lines[^1], 0) : fallback;
+        var previous = lines.Count > 0 && HasLinesBefore(lines[0]) ? Place(lines[0], -1).ToString() : null;
+        return new OutputPage(taskId, lines, next.ToString(), previous, more, log[_count - 1] is EndEvent);
+    }
+
+    private bool HasLinesBefore(NumberedLine line) =>
+        Enumerable.Range(0, _count).SelectMany(LinesAt).First() is var first && (first.Attempt, first.Seq) != (line.Attempt, line.Seq);
+
+    private static Cursor Place(NumberedLine line, int step) => new(line.Attempt, line.Seq + step, Stage.Running);
+
+    private static bool IsBeyond(NumberedLine line, Cursor seen) => line.Attempt > seen.Attempt || (line.Attempt == seen.Attempt && line.Seq > seen.Seq);
+
+    private IEnumerable<NumberedLine> LinesAt(int index) =>
+        log[index] is LinesEvent lines && (onlyAttempt == 0 || lines.Cursor.Attempt == onlyAttempt) && lines.Of(filter) is { } wanted
+            ? wanted.Lines.Select(line => new NumberedLine(lines.Cursor.Attempt, line.Seq, line.Stream, line.Text, line.At, line.Part, line.Last))
+            : [];
+}
+
+/// <summary>Output as a file of plain text. It is never anything else to a browser, whatever an agent prints.</summary>
+internal sealed class PlainOutput(string taskId, IEnumerable<NumberedLine> lines) : IResult
+{
+    private const int FlushBytes = 64 * 1024;
+
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        var response = httpContext.Response;
+        response.ContentType = $"{MediaTypeNames.Text.Plain}; charset=utf-8";
+        response.Headers.XContentTypeOptions = "nosniff";
+        response.Headers.ContentSecurityPolicy = "sandbox";
+        response.Headers.ContentDisposition = $"attachment; filename=\"{taskId}.txt\"";
+        foreach (var line in lines)
+        {
+            Write(response, PlainText.Of(line.Text));
+            if (line.Last != false)   // a part of a long line is followed by the next one
+                Write(response, "\n");
+            if (response.BodyWriter.UnflushedBytes > FlushBytes)
+                await response.BodyWriter.FlushAsync(httpContext.RequestAborted);
+        }
+        await response.BodyWriter.FlushAsync(httpContext.RequestAborted);
+    }
+
+    private static void Write(HttpResponse response, string text)
+    {
+        var written = Encoding.UTF8.GetBytes(text, response.BodyWriter.GetSpan(Encoding.UTF8.GetMaxByteCount(text.Length)));
+        response.BodyWriter.Advance(written);
+    }
+}

@@ -1,0 +1,59 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Watching;
+
+namespace TaskPipeline.TaskApi.Listing;
+
+/// <summary>The task types that this API takes.</summary>
+public sealed record TaskTypeList(IReadOnlyList<TaskTypeView> Types);
+
+/// <param name="Params">JSON Schema of a submission's <c>params</c>.</param>
+/// <param name="Hash">Changes with the type's rules; tasks carry it.</param>
+public sealed record TaskTypeView(string Type, string? Command, string? Summary, JsonObject Params, string Hash);
+
+internal static class TaskEndpoints
+{
+    private const int DefaultLimit = 50;
+    private const int MostTasks = 500;
+
+    public static IResult List(TaskTable table, string? status, string? project, string? type, string? limit, string? after)
+    {
+        Dictionary<string, string[]> errors = [];
+        Status? wantedStatus = null;
+        if (!string.IsNullOrEmpty(status))
+        {
+            var known = Enum.GetValues<Status>().Where(candidate => candidate.Word() == status).ToList();
+            if (known.Count == 0)
+                errors["status"] = [$"must be one of {string.Join(", ", Enum.GetValues<Status>().Select(Words.Word))}"];
+            else
+                wantedStatus = known[0];
+        }
+        var most = DefaultLimit;
+        if (!string.IsNullOrEmpty(limit) && (!int.TryParse(limit, NumberStyles.None, CultureInfo.InvariantCulture, out most) || most is < 1 or > MostTasks))
+            errors["limit"] = [$"must be 1 to {MostTasks}"];
+        var last = string.IsNullOrEmpty(after) ? null : table.Find(after);
+        if (!string.IsNullOrEmpty(after) && last is null)
+            errors["after"] = ["must be the next of a page"];
+        if (errors.Count > 0)
+            return Problem.Invalid(errors);
+        var found = table.Page(last, most + 1, tracked => Matches(tracked, wantedStatus, project, type), TaskSummary.Of);
+        return TypedResults.Ok(found.Count > most ? new TaskPage([.. found.Take(most)], found[most - 1].TaskId) : new TaskPage(found, null));
+    }
+
+    public static async Task<IResult> GetAsync(string id, HttpContext context, TaskFinder finder, TaskTable table)
+    {
+        var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
+        return problem ?? (IResult)TypedResults.Ok(table.Read(found!, TaskDetail.Of) with { QueuePosition = table.QueuePosition(found!) });
+    }
+
+    public static TaskTypeList Types(CatalogueFile catalogue) =>
+        new([.. catalogue.Current.Types.Select(type => new TaskTypeView(type.Name, type.Command, type.Summary, type.ParamsSchema(), type.Hash))]);
+
+    private static bool Matches(TrackedTask tracked, Status? status, string? project, string? type) =>
+        (status is null || tracked.Status == status)
+        && (string.IsNullOrEmpty(project) || tracked.Submission!.Project == project)
+        && (string.IsNullOrEmpty(type) || tracked.Submission!.Type == type);
+}

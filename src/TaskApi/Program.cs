@@ -1,0 +1,3 @@
+using TaskPipeline.TaskApi;
+
+return await ApiHost.RunAsync(args);

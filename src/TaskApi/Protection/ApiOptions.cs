@@ -1,0 +1,45 @@
+using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+
+namespace TaskPipeline.TaskApi.Protection;
+
+public sealed class ApiOptions
+{
+    public const string Section = "Api";
+
+    /// <summary>Whether this API may listen where other machines can reach it. There is no login yet: whoever reaches it can run tasks.</summary>
+    public bool AllowRemote { get; set; }
+
+    /// <summary>Host names that requests may be addressed to, besides those of the loopback; <c>*</c> takes any, for use behind a proxy that checks.</summary>
+    public IList<string> AllowedHosts { get; } = [];
+
+    /// <summary>Origins of web pages that may use this API, besides its own, as <c>https://host:port</c>.</summary>
+    public IList<string> AllowedOrigins { get; } = [];
+
+    /// <summary>How long a submission or a stop may wait for Kafka before the answer is 503.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00", ErrorMessage = "Api:KafkaTimeout must be 100 ms to 1 min")]
+    public TimeSpan KafkaTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a watcher's connection may take no data before it is closed; it can come back to where it was.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00", ErrorMessage = "Api:WriteTimeout must be 100 ms to 10 min")]
+    public TimeSpan WriteTimeout { get; set; } = TimeSpan.FromSeconds(10);
+}
+
+/// <summary>Says of each value that cannot be used what it should look like.</summary>
+internal sealed class ApiOptionsValidator : IValidateOptions<ApiOptions>
+{
+    public ValidateOptionsResult Validate(string? name, ApiOptions options)
+    {
+        List<ValidationResult> wrong = [];
+        Validator.TryValidateObject(options, new ValidationContext(options), wrong, validateAllProperties: true);
+        var problems = wrong.Select(result => result.ErrorMessage!)
+            .Concat(options.AllowedOrigins.Where(origin => !IsOrigin(origin)).Select(origin => $"Api:AllowedOrigins: '{origin}' is not an origin like https://host:port"))
+            .Concat(options.AllowedHosts.Where(host => host != "*" && Uri.CheckHostName(host.Trim('[', ']')) == UriHostNameType.Unknown)
+                .Select(host => $"Api:AllowedHosts: '{host}' is not a host name; write it without a port"))
+            .ToList();
+        return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
+    }
+
+    private static bool IsOrigin(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.GetLeftPart(UriPartial.Authority) == text;
+}

@@ -1,0 +1,33 @@
+using Microsoft.Extensions.Options;
+
+namespace TaskPipeline.TaskApi.Protection;
+
+internal static class ProtectionServices
+{
+    public const int MostBodyBytes = 256 * 1024;
+
+    public static WebApplicationBuilder AddProtection(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddOptions<ApiOptions>().BindConfiguration(ApiOptions.Section).ValidateOnStart();
+        builder.Services.AddSingleton<IValidateOptions<ApiOptions>, ApiOptionsValidator>();
+        ListenAddresses.Apply(builder);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MostBodyBytes;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+        });
+        return builder;
+    }
+
+    public static IApplicationBuilder UseProtection(this IApplicationBuilder app)
+    {
+        app.Use((context, next) =>
+        {
+            context.Response.Headers.XContentTypeOptions = "nosniff";
+            context.Response.Headers.CacheControl = "no-store";
+            return next(context);
+        });
+        return app.UseMiddleware<CallerCheck>();
+    }
+}

@@ -1,0 +1,52 @@
+using System.ComponentModel;
+using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Tailing;
+
+namespace TaskPipeline.TaskApi.Stopping;
+
+/// <summary>The body of <c>POST /tasks/{id}/stop</c>; it may be left out.</summary>
+public sealed record StopTask
+{
+    [Description("For the people who read the task's history.")]
+    public string? Reason { get; init; }
+
+    [Description("End the agent at once, without the grace that its type gives it.")]
+    public bool Force { get; init; }
+}
+
+internal static class StopEndpoint
+{
+    private const int LongestReason = 1000;
+
+    public static async Task<IResult> PostAsync(string id, HttpRequest request, TaskFinder finder, StopRequests stops)
+    {
+        var (body, wrong) = await ReadAsync(request);
+        if (wrong is not null)
+            return wrong;
+        var (found, problem) = await finder.FindAsync(id, request.Query, request.HttpContext.RequestAborted);
+        problem ??= await stops.SendAsync(found!, "http", body!.Reason, body.Force);
+        return problem ?? (IResult)TypedResults.Accepted((string?)null, new StopAnswer(id, Status.Stopping));
+    }
+
+    private static async Task<(StopTask?, Problem?)> ReadAsync(HttpRequest request)
+    {
+        if (request.ContentLength is null or 0 && request.Headers.TransferEncoding.Count == 0)
+            return (new StopTask(), null);
+        var body = await JsonBody.ReadAsync(request, "reason", "force");
+        if (body.Problem is not null)
+            return (null, body.Problem);
+        Dictionary<string, string[]> errors = [];
+        if (body.Content.TryGetProperty("reason", out var reason) && (reason.ValueKind is not (JsonValueKind.String or JsonValueKind.Null) || reason.ToString().Length > LongestReason))
+            errors["reason"] = [$"must be a string of at most {LongestReason} characters"];
+        if (body.Content.TryGetProperty("force", out var force) && force.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+            errors["force"] = ["must be true or false"];
+        if (errors.Count > 0)
+            return (null, Problem.Invalid(errors));
+        return (new StopTask
+        {
+            Reason = reason.ValueKind == JsonValueKind.String ? reason.GetString() : null,
+            Force = force.ValueKind == JsonValueKind.True,
+        }, null);
+    }
+}

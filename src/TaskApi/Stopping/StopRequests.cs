@@ -1,0 +1,38 @@
+using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Watching;
+
+namespace TaskPipeline.TaskApi.Stopping;
+
+/// <summary>The answer to a stop: it is on its way. The <c>end</c> event says when it has happened.</summary>
+public sealed record StopAnswer(string TaskId, Status Status);
+
+/// <summary>Asks for the end of a task, on behalf of every transport. Asking again is harmless; asking for a task that has ended is refused with how it ended.</summary>
+internal sealed partial class StopRequests(TaskTable table, TaskWriter writer, TimeProvider clock, ILogger<StopRequests> logger)
+{
+    /// <summary>Null: Kafka has the request.</summary>
+    public async Task<Problem?> SendAsync(TrackedTask tracked, string requestedBy, string? reason = null, bool force = false)
+    {
+        if (table.Read(tracked, task => task.Committed) is { } end)
+            return new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' has already ended: {end.Status.Word()}");
+        var stop = new ControlRecord
+        {
+            TaskId = tracked.TaskId,
+            Signal = ControlRecord.Stop,
+            Lane = tracked.Lane,
+            Force = force,
+            RequestedBy = requestedBy,
+            Reason = reason,
+            At = clock.GetUtcNow(),
+        };
+        if (!await writer.StopAsync(stop))
+            return new Problem(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the stop in time; ask again, twice is harmless") { RetryAfter = TimeSpan.FromSeconds(5) };
+        LogRequested(logger, tracked.TaskId, requestedBy);
+        return null;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Stop of task {TaskId} requested by {RequestedBy}")]
+    private static partial void LogRequested(ILogger logger, string taskId, string requestedBy);
+}

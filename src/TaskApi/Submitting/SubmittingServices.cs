@@ -1,0 +1,7 @@
+namespace TaskPipeline.TaskApi.Submitting;
+
+internal static class SubmittingServices
+{
+    public static IServiceCollection AddSubmitting(this IServiceCollection services) =>
+        services.AddSingleton<TaskWriter>().AddSingleton<SubmitEndpoint>();
+}

@@ -1,0 +1,59 @@
+using System.Text;
+using Confluent.Kafka;
+using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Protection;
+
+namespace TaskPipeline.TaskApi.Submitting;
+
+/// <summary>Writes submissions and stops. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.</summary>
+internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> options) : IDisposable
+{
+    private readonly TimeSpan _timeout = options.Value.KafkaTimeout;
+    private readonly Lock _gate = new();
+    private IProducer<byte[]?, byte[]?>? _producer;
+
+    /// <summary>Null where Kafka did not take it.</summary>
+    public Task<long?> SubmitAsync(TaskSubmission submission, int lane) =>
+        WriteAsync(new TopicPartition(cluster.Topics.Tasks, lane), submission.TaskId, TaskJson.Encode(submission));
+
+    public async Task<bool> StopAsync(ControlRecord stop) =>
+        await WriteAsync(new TopicPartition(cluster.Topics.Control, 0), ControlRecord.StopKey(stop.TaskId), TaskJson.Encode(stop)) is not null;
+
+    // No cancellation: a caller that leaves does not take back what it asked for.
+    private async Task<long?> WriteAsync(TopicPartition where, string key, byte[] value)
+    {
+        var producer = Producer();
+        try
+        {
+            var written = await producer.ProduceAsync(where, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(key), Value = value });
+            return written.Offset.Value;
+        }
+        catch (KafkaException exception)
+        {
+            if (exception.Error.IsFatal)
+                Replace(producer);
+            return null;
+        }
+    }
+
+    private IProducer<byte[]?, byte[]?> Producer()
+    {
+        lock (_gate)
+            return _producer ??= cluster.RequestProducer(_timeout);
+    }
+
+    /// <summary>After a fatal error an idempotent producer refuses everything for ever.</summary>
+    private void Replace(IProducer<byte[]?, byte[]?> broken)
+    {
+        lock (_gate)
+        {
+            if (_producer == broken)
+                _producer = null;
+        }
+        broken.Dispose();
+    }
+
+    public void Dispose() => _producer?.Dispose();
+}

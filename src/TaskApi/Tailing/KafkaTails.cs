@@ -1,0 +1,157 @@
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.TaskApi.Tailing;
+
+/// <summary>
+/// Reads the topics into the <see cref="TaskTable"/>. Kafka may be away when the host starts: it is waited for, and requests are answered 503.
+/// A tail that died or stands still would let this replica tell old news for ever, so it ends the process.
+/// </summary>
+internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, TailingMetrics metrics, IHostApplicationLifetime host, ILogger<KafkaTails> logger)
+    : BackgroundService
+{
+    private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
+    private const long WakeWithin = 10;   // milliseconds; a stream that never pauses must not keep its watchers waiting for a pause
+
+    private TopicTail? _story;
+    private TopicTail? _state;
+    private string? _failure;
+    private long _lastWake;   // owned by the story's thread
+
+    /// <summary>Everything that stood in the topics at the start is in the table.</summary>
+    public bool IsCaughtUp => _story is { CaughtUp.IsCompletedSuccessfully: true } && _state is { CaughtUp.IsCompletedSuccessfully: true };
+
+    /// <summary>What is still missing before requests can be answered; null: nothing.</summary>
+    public string? NotReadyBecause =>
+        _failure is not null ? _failure
+        : !cluster.Connected.IsCompletedSuccessfully ? "Kafka has not answered yet"
+        : _story is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.Tasks}, {cluster.Topics.Control} and {cluster.Topics.Progress} are still being read"
+        : _state is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.State} is still being read"
+        : null;
+
+    /// <summary>Why this process is of no use any more; null: it is healthy.</summary>
+    public string? Failure => _failure ?? (Standing() is { } standing ? $"the tail of {standing} stands still" : null);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await cluster.ConnectAsync(stoppingToken);
+            _story = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Progress], TakeStory) { Idle = OnIdle };
+            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State], TakeState) { Idle = table.WakeWatchers };
+            await WatchAsync([_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken)], stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+        }
+        catch (TopicMismatchException mismatch)
+        {
+            Fail(mismatch.Message, mismatch);
+        }
+    }
+
+    private async Task WatchAsync(Task[] tails, CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(WatchInterval);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            if (tails.FirstOrDefault(tail => tail.IsCompleted) is { } dead)
+                Fail("a tail has died", dead.Exception?.InnerException);
+            else if (Standing() is { } standing)
+                Fail($"the tail of {standing} stands still", null);
+            if (_failure is not null)
+                return;
+        }
+    }
+
+    private string? Standing() =>
+        _story?.SinceLastPoll > StandsStill ? "task-progress" : _state?.SinceLastPoll > StandsStill ? "task-state" : null;
+
+    private void Fail(string reason, Exception? exception)
+    {
+        _failure = reason;
+        LogFailed(logger, exception, reason);
+        Environment.ExitCode = 70;
+        host.StopApplication();
+    }
+
+    private void TakeStory(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Topic == cluster.Topics.Progress)
+            TakeProgress(result);
+        else if (result.Topic == cluster.Topics.Tasks)
+            TakeSubmission(result);
+        else
+            TakeControl(result);
+        if (Environment.TickCount64 - _lastWake > WakeWithin)
+            Wake();
+    }
+
+    private void TakeProgress(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        string? error = "it has no value";
+        if (result.Message.Value is { } value && TaskJson.TryDecodeProgress(value, out var record, out error))
+            table.Progressed(record!, result.Partition.Value, result.Offset.Value);
+        else
+        {
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+            table.ProgressReadUpTo(result.Partition.Value, result.Offset.Value + 1);
+        }
+    }
+
+    private void TakeSubmission(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        string? error = "it has no value";
+        if (result.Message.Value is { } value && TaskJson.TryDecodeSubmission(value, out var submission, out error))
+            table.Submitted(submission!, result.Partition.Value, result.Offset.Value, submission!.SubmittedAt ?? result.Message.Timestamp.UtcDateTime);
+        else
+        {
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+            table.SkippedSubmission(result.Partition.Value, result.Offset.Value);
+        }
+    }
+
+    private void TakeControl(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Message.Value is not { } value)
+            return;   // a tombstone: the task has ended, and its state says how
+        if (!TaskJson.TryDecodeControl(value, out var control, out var error))
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+        else if (control!.Signal == ControlRecord.Stop && TaskIds.IsValid(control.TaskId))
+            table.StopRequested(control);
+    }
+
+    private void TakeState(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Message.Key is { } key && key.AsSpan().StartsWith(LaneKey))
+            return;   // who owns a lane is for workers
+        if (result.Message.Value is not { } value)
+            return;
+        if (!TaskJson.TryDecodeState(value, out var state, out var error))
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+        else if (state!.Status.IsEnd() && state.Lane >= 0 && state.Lane < cluster.Topics.Lanes)
+            table.Ended(state);
+    }
+
+    private static ReadOnlySpan<byte> LaneKey => "lane/"u8;
+
+    private void OnIdle()
+    {
+        // Where retention took the last lines of a task, no record tells that they were passed; the tail's own position does.
+        foreach (var lane in table.LanesWithEnding())
+            table.ProgressReadUpTo(lane, _story!.PositionOf(cluster.Topics.Progress, lane));
+        Wake();
+    }
+
+    private void Wake()
+    {
+        _lastWake = Environment.TickCount64;
+        table.WakeWatchers();
+    }
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "This process ends, because {Reason}; start it again")]
+    private static partial void LogFailed(ILogger logger, Exception? exception, string reason);
+}

@@ -1,0 +1,35 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging;
+
+namespace TaskPipeline.TaskApi.Tailing;
+
+/// <summary>Counts what the tails could not use, and says so in the log.</summary>
+internal sealed partial class TailingMetrics
+{
+    private readonly ILogger<TailingMetrics> _logger;
+    private readonly Counter<long> _skipped;
+    private long _total;
+
+    public TailingMetrics(IMeterFactory meters, ILogger<TailingMetrics> logger)
+    {
+        _logger = logger;
+        _skipped = meters.Create(new MeterOptions("TaskPipeline")).CreateCounter<long>("taskpipeline_records_skipped", description: "Records that could not be used");
+    }
+
+    public long SkippedRecords => Interlocked.Read(ref _total);
+
+    public void Skipped(string topic, string reason)
+    {
+        Interlocked.Increment(ref _total);
+        _skipped.Add(1, new KeyValuePair<string, object?>("topic", topic), new KeyValuePair<string, object?>("reason", reason));
+    }
+
+    public void Unreadable(string topic, int partition, long offset, string? error)
+    {
+        Skipped(topic, "unreadable");
+        LogUnreadable(_logger, topic, partition, offset, error);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Record {Topic}[{Partition}]@{Offset} is skipped: {Reason}")]
+    private static partial void LogUnreadable(ILogger logger, string topic, int partition, long offset, string? reason);
+}

@@ -1,0 +1,48 @@
+using System.Globalization;
+using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.TaskApi.Protection;
+
+namespace TaskPipeline.TaskApi.Tailing;
+
+/// <summary>
+/// Finds the task that a request names. Links carry lane and offset of its record: a replica that has not read so far waits, bounded, instead of
+/// saying that there is no such task.
+/// </summary>
+internal sealed class TaskFinder(TaskTable table, KafkaCluster cluster, KafkaTails tails, IOptions<ApiOptions> options)
+{
+    public async Task<(TrackedTask? Found, Problem? Problem)> FindAsync(string taskId, IQueryCollection query, CancellationToken cancellationToken)
+    {
+        if (tails.NotReadyBecause is { } reason)
+            return (null, Problem.NotReady(reason));
+        if (table.Find(taskId) is { } found)
+            return (found, null);
+        if (!query.ContainsKey("lane") && !query.ContainsKey("offset"))
+            return (null, Problem.UnknownTask(taskId));
+        if (!TryNumber(query["lane"], cluster.Topics.Lanes - 1, out var lane) || !TryNumber(query["offset"], long.MaxValue, out var offset))
+            return (null, new Problem(StatusCodes.Status400BadRequest, $"lane and offset must be numbers as the task's links have them; there are {cluster.Topics.Lanes} lanes"));
+        if (!await WaitUntilReadAsync((int)lane, offset, cancellationToken))
+            return (null, Problem.NotReady("this replica has not read as far as the task's record yet"));
+        return table.Find(taskId) is { } read ? (read, null) : (null, Problem.UnknownTask(taskId));
+    }
+
+    /// <summary>False: not within the time.</summary>
+    public async Task<bool> WaitUntilReadAsync(int lane, long offset, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(options.Value.KafkaTimeout);
+        while (true)
+        {
+            var readOn = table.ReadOn.Next;
+            if (table.HasRead(lane, offset))
+                return true;
+            await readOn.WaitAsync(patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellationToken.ThrowIfCancellationRequested();
+            if (patience.IsCancellationRequested)
+                return table.HasRead(lane, offset);
+        }
+    }
+
+    private static bool TryNumber(string? text, long most, out long number) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number <= most;
+}

@@ -1,0 +1,62 @@
+using TaskPipeline.TaskApi.Health;
+using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Stopping;
+using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Watching;
+
+namespace TaskPipeline.TaskApi;
+
+/// <summary>Every route of the API, with what it answers.</summary>
+internal static class TaskRoutes
+{
+    public static WebApplication MapTasks(this WebApplication app)
+    {
+        var tasks = app.MapGroup("/tasks").WithTags("Tasks").AddEndpointFilter(OnlyWhenReady);
+        tasks.MapPost("/", SubmitEndpoint.PostAsync).WithSummary("Submit a task")
+            .WithDescription("Answers as soon as Kafka has the task. With a task_id of your own the call can be repeated safely: the same id with the same body is the same task.")
+            .Accepts<SubmitTask>("application/json")
+            .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>()
+            .Problems(400, 409, 413, 415, 503);
+        tasks.MapGet("/", TaskEndpoints.List).WithSummary("List tasks, newest first")
+            .WithDescription("Filters by status, project and type; give a page's next as after for the page behind it.")
+            .Produces<TaskPage>().Problems(400, 503);
+        tasks.MapGet("/{id}", TaskEndpoints.GetAsync).WithSummary("Everything known of a task, but its output")
+            .Produces<TaskDetail>().Problems(404, 503);
+        tasks.MapGet("/{id}/output", OutputEndpoint.GetAsync).WithSummary("Output in pages, or as a text file")
+            .WithDescription("after and before take cursors, also those of events. format=text answers plain text, the whole output unless there is a limit.")
+            .Produces<OutputPage>().Produces<string>(StatusCodes.Status200OK, "text/plain").Problems(400, 404, 503);
+        tasks.MapPost("/{id}/stop", StopEndpoint.PostAsync).WithSummary("Stop a task")
+            .WithDescription("Answers as soon as Kafka has the request. Asking twice is harmless; 409 says how the task has already ended.")
+            .Accepts<StopTask>(isOptional: true, "application/json")
+            .Produces<StopAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 415, 503);
+        tasks.MapGet("/{id}/events", WatchEndpoints.EventsAsync).WithSummary("Watch a task as server-sent events")
+            .WithDescription("History first, then live, closed after the end event. Query: from=cursor|start|now, tail=N, stream=stdout,stderr,system, format=json|text. Last-Event-ID goes before from. 204: the end was seen.")
+            .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Produces(StatusCodes.Status204NoContent).Problems(400, 404, 503);
+        // Not behind the filter: a browser can read why a socket was closed, but not why a handshake was refused.
+        app.MapGet("/tasks/{id}/watch", WatchEndpoints.WatchAsync).WithTags("Tasks").WithSummary("Watch a task over a WebSocket")
+            .WithDescription("The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task.")
+            .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426);
+        app.MapGet("/task-types", TaskEndpoints.Types).WithTags("Tasks").WithSummary("The task types, with the schema of their params")
+            .Produces<TaskTypeList>();
+        app.MapHub<TaskHub>("/hubs/tasks");
+        return app;
+    }
+
+    public static WebApplication MapHealth(this WebApplication app)
+    {
+        app.MapGet("/healthz", HealthEndpoints.Health).WithTags("Health").WithSummary("Whether this process is of use").Produces<HealthAnswer>().Problems(503);
+        app.MapGet("/readyz", HealthEndpoints.Ready).WithTags("Health").WithSummary("Whether everything in Kafka was read").Produces<ReadyAnswer>().Problems(503);
+        return app;
+    }
+
+    private static async ValueTask<object?> OnlyWhenReady(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
+        context.HttpContext.RequestServices.GetRequiredService<KafkaTails>().NotReadyBecause is { } reason ? Problem.NotReady(reason) : await next(context);
+
+    private static RouteHandlerBuilder Problems(this RouteHandlerBuilder route, params ReadOnlySpan<int> statuses)
+    {
+        foreach (var status in statuses)
+            route.ProducesProblem(status);
+        return route;
+    }
+}

@@ -1,0 +1,81 @@
+using System.Text;
+
+namespace TaskPipeline.TaskApi.Watching;
+
+/// <summary>
+/// Server-sent events, written by hand: the framework's own result knows no heartbeat (https://github.com/dotnet/aspnetcore/issues/65103).
+/// Every event has an id, so that a browser that lost the connection comes back to where it was by itself.
+/// </summary>
+internal sealed class EventStream(HttpContext context, Watcher watcher, WatchPlan plan, TimeSpan writeTimeout)
+{
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
+
+    public async Task SendAllAsync(CancellationToken leaving)
+    {
+        var response = context.Response;
+        response.ContentType = "text/event-stream";
+        response.Headers.CacheControl = "no-store";
+        response.Headers["X-Accel-Buffering"] = "no";   // nginx would hold the events back
+        using var writing = new CancellationTokenSource();
+        try
+        {
+            Write($"retry: {(int)Retry.TotalMilliseconds}\n\n");
+            while (!watcher.HasEnded)
+            {
+                while (watcher.Next() is { } next)
+                {
+                    Write(next);
+                    await FlushAsync(writing, leaving);
+                }
+                if (!watcher.HasEnded && !await watcher.WaitAsync(HelloEvent.Heartbeat, leaving))
+                {
+                    Write(": \n\n");
+                    await FlushAsync(writing, leaving);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (leaving.IsCancellationRequested)
+        {
+            // The client has left, or the host is stopping: the client comes back with the last id it has.
+        }
+        catch (OperationCanceledException)
+        {
+            context.Abort();   // it takes no data
+        }
+    }
+
+    private async ValueTask FlushAsync(CancellationTokenSource writing, CancellationToken leaving)
+    {
+        leaving.ThrowIfCancellationRequested();
+        var flushing = context.Response.BodyWriter.FlushAsync(writing.Token);
+        if (flushing.IsCompletedSuccessfully)
+        {
+            flushing.GetAwaiter().GetResult();
+            return;
+        }
+        writing.CancelAfter(writeTimeout);
+        await flushing;
+        writing.CancelAfter(Timeout.InfiniteTimeSpan);
+    }
+
+    private void Write(WatchEvent next)
+    {
+        if (plan.AsText)
+        {
+            foreach (var (cursor, text) in next.PlainText)
+                Write($"id: {cursor}\ndata: {text}\n\n");
+            return;
+        }
+        Write($"id: {next.Cursor}\ndata: ");
+        var json = next.Json.Span;
+        json.CopyTo(context.Response.BodyWriter.GetSpan(json.Length));
+        context.Response.BodyWriter.Advance(json.Length);
+        Write("\n\n");
+    }
+
+    private void Write(string text)
+    {
+        var writer = context.Response.BodyWriter;
+        writer.Advance(Encoding.UTF8.GetBytes(text, writer.GetSpan(Encoding.UTF8.GetMaxByteCount(text.Length))));
+    }
+}

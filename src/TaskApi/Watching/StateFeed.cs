@@ -1,0 +1,41 @@
+using TaskPipeline.TaskApi.Tailing;
+
+namespace TaskPipeline.TaskApi.Watching;
+
+/// <summary>
+/// The latest state and end events of all tasks, in the order in which this replica saw them. Like a task's log it is read by place: a subscriber
+/// that falls further behind than the ring holds is told how many it missed, and nobody waits for it.
+/// </summary>
+internal sealed class StateFeed
+{
+    private const int Kept = 8192;
+
+    private readonly WatchEvent?[] _ring = new WatchEvent?[Kept];
+    private readonly string?[] _projects = new string?[Kept];
+    private readonly Lock _gate = new();
+    private long _count;
+
+    public WakeUp Changed { get; } = new();
+
+    public long Count => Interlocked.Read(ref _count);
+
+    public void Add(WatchEvent added, string? project)
+    {
+        lock (_gate)
+        {
+            _ring[_count % Kept] = added;
+            _projects[_count % Kept] = project;
+            _count++;
+        }
+    }
+
+    /// <summary>The event at a place; where it is overwritten already, the number of events lost and the place of the oldest one kept.</summary>
+    public (WatchEvent? Event, string? Project, long Missed) At(long place)
+    {
+        lock (_gate)
+        {
+            var missed = Math.Max(0, _count - Kept - place);
+            return missed > 0 ? (null, null, missed) : (_ring[place % Kept], _projects[place % Kept], 0);
+        }
+    }
+}

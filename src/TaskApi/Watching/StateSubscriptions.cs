@@ -1,0 +1,82 @@
+using Microsoft.AspNetCore.SignalR;
+
+namespace TaskPipeline.TaskApi.Watching;
+
+/// <summary>
+/// Who is told of which state events. SignalR's own groups are not used: a send to a group either waits for its slowest member or queues without
+/// bound for it. Here each subscribed connection has a loop that pulls from the <see cref="StateFeed"/> and has one message under way, so a member
+/// that stalls delays nobody, keeps nothing, and is told how many events it has missed when it comes back.
+/// </summary>
+internal sealed class StateSubscriptions(StateFeed feed, IHubContext<TaskHub> hub)
+{
+    public const string All = "all";
+    private const int MostGroups = 1000;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, HashSet<string>> _groups = [];   // connection → its groups
+
+    public void Add(string connectionId, string group, CancellationToken connectionAborted)
+    {
+        lock (_gate)
+        {
+            if (_groups.TryGetValue(connectionId, out var groups))
+            {
+                if (groups.Count >= MostGroups)
+                    throw new HubException($"429: a connection may subscribe to at most {MostGroups} groups");
+                groups.Add(group);
+                return;
+            }
+            _groups[connectionId] = [group];
+        }
+        _ = SendAllAsync(connectionId, feed.Count, connectionAborted);   // ends with the connection
+    }
+
+    public void Remove(string connectionId, string group)
+    {
+        lock (_gate)
+        {
+            if (_groups.TryGetValue(connectionId, out var groups))
+                groups.Remove(group);
+        }
+    }
+
+    public void Forget(string connectionId)
+    {
+        lock (_gate)
+            _groups.Remove(connectionId);
+    }
+
+    private async Task SendAllAsync(string connectionId, long place, CancellationToken connectionAborted)
+    {
+        var client = hub.Clients.Client(connectionId);
+        try
+        {
+            while (!connectionAborted.IsCancellationRequested)
+            {
+                var changed = feed.Changed.Next;
+                for (; place < feed.Count; place++)
+                {
+                    var (found, project, missed) = feed.At(place);
+                    if (missed > 0)
+                    {
+                        await client.SendAsync("missed", missed, connectionAborted);
+                        place += missed - 1;
+                    }
+                    else if (IsFor(connectionId, found!, project))
+                        await client.SendAsync("state", found, connectionAborted);
+                }
+                await changed.WaitAsync(connectionAborted);
+            }
+        }
+        catch (OperationCanceledException) when (connectionAborted.IsCancellationRequested)
+        {
+        }
+    }
+
+    private bool IsFor(string connectionId, WatchEvent found, string? project)
+    {
+        lock (_gate)
+            return _groups.TryGetValue(connectionId, out var groups)
+                && (groups.Contains(All) || groups.Contains("task:" + found.TaskId) || (project is not null && groups.Contains("project:" + project)));
+    }
+}

@@ -1,0 +1,60 @@
+using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.SignalR;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Stopping;
+using TaskPipeline.TaskApi.Tailing;
+
+namespace TaskPipeline.TaskApi.Watching;
+
+/// <summary>
+/// The SignalR hub. <c>Watch</c> is a stream of the events of one task, history first: a stream is sent at the speed of its own connection, which
+/// messages to a group are not. <c>Subscribe</c> is for state events of many tasks, sent to the client's <c>state</c> handler.
+/// </summary>
+internal sealed class TaskHub(TaskFinder finder, TaskTable table, StopRequests stops, StateSubscriptions subscriptions) : Hub
+{
+    public IAsyncEnumerable<WatchEvent> Watch(string taskId, CancellationToken cancellationToken) => WatchFrom(taskId, new WatchRequest(), cancellationToken);
+
+    /// <summary><see cref="Watch"/> with a place to begin at; SignalR has no optional arguments.</summary>
+    public async IAsyncEnumerable<WatchEvent> WatchFrom(string taskId, WatchRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var plan = WatchPlan.Of(request, lastEventId: null, out var error) ?? throw Refused(400, error!);
+        var watcher = table.Watch(await FindAsync(taskId, cancellationToken), plan);
+        while (!watcher.HasEnded)
+        {
+            while (watcher.Next() is { } next)
+                yield return next;
+            if (!watcher.HasEnded)
+                await watcher.WaitAsync(Timeout.InfiniteTimeSpan, cancellationToken);
+        }
+    }
+
+    public async Task<StopAnswer> Stop(string taskId)
+    {
+        var problem = await stops.SendAsync(await FindAsync(taskId, Context.ConnectionAborted), "signalr");
+        return problem is null ? new StopAnswer(taskId, Status.Stopping) : throw Refused(problem.StatusCode!.Value, problem.Detail);
+    }
+
+    /// <summary>State events of <c>all</c>, of <c>project:NAME</c> or of <c>task:ID</c>, from now on. May be called for several.</summary>
+    public void Subscribe(string group) => subscriptions.Add(Context.ConnectionId, Checked(group), Context.ConnectionAborted);
+
+    public void Unsubscribe(string group) => subscriptions.Remove(Context.ConnectionId, Checked(group));
+
+    public override Task OnDisconnectedAsync(Exception? exception)
+    {
+        subscriptions.Forget(Context.ConnectionId);
+        return base.OnDisconnectedAsync(exception);
+    }
+
+    private async Task<TrackedTask> FindAsync(string taskId, CancellationToken cancellationToken)
+    {
+        var (found, problem) = await finder.FindAsync(taskId, QueryCollection.Empty, cancellationToken);
+        return found ?? throw Refused(problem!.StatusCode!.Value, problem.Detail);
+    }
+
+    private static string Checked(string group) =>
+        group == StateSubscriptions.All || (group.StartsWith("project:", StringComparison.Ordinal) && TaskIds.IsValid(group[8..])) || (group.StartsWith("task:", StringComparison.Ordinal) && TaskIds.IsValid(group[5..]))
+            ? group
+            : throw Refused(400, "a group is all, project:NAME or task:ID");
+
+    private static HubException Refused(int status, string detail) => new($"{status}: {detail}");
+}

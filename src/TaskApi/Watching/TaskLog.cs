@@ -1,0 +1,118 @@
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Tailing;
+
+namespace TaskPipeline.TaskApi.Watching;
+
+/// <summary>
+/// Everything watchers are told of one task, in order. It is only ever added to, by one writer at a time (the lock of <see cref="TaskTable"/>);
+/// any number of watchers read it without a lock, each at its own place and speed, and cost it nothing.
+/// </summary>
+internal sealed class TaskLog
+{
+    private readonly string _taskId;
+    private readonly Dictionary<int, long> _accounted = [];   // attempt → last line that was added, or told to be missing
+    private WatchEvent[] _events;
+    private int _count = 1;
+    private int _stop = -1;
+
+    /// <summary>The first event is the submission. It may be read from Kafka after records that belong behind it; its place is kept.</summary>
+    public TaskLog(string taskId)
+    {
+        _taskId = taskId;
+        _events = [new StateEvent(taskId, new Cursor(0, 0, Stage.Begun), new StateChange(Status.Queued)), null!, null!, null!];
+    }
+
+    public WakeUp Changed { get; } = new();
+
+    /// <summary>How many events there are. What lies below never changes.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Where the request to stop stands; -1: nowhere.</summary>
+    public int StopIndex => Volatile.Read(ref _stop);
+
+    public WatchEvent Last => this[Count - 1];
+
+    public bool HasEnded => Last is EndEvent;
+
+    public Cursor Latest => Last.Cursor;
+
+    /// <summary>The count is read before: whoever knows an index sees an array that holds it.</summary>
+    public WatchEvent this[int index] => Volatile.Read(ref _events)[index];
+
+    /// <summary>Places only rise along the log, so the first that is news is found by halving; <paramref name="count"/>: there is none.</summary>
+    public int FirstBeyond(Cursor seen, int count)
+    {
+        var (low, high) = (0, count);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            if (this[middle].Cursor.IsBeyond(seen))
+                high = middle;
+            else
+                low = middle + 1;
+        }
+        return low;
+    }
+
+    /// <summary>Before this nobody can watch, so nobody has read the event that is replaced.</summary>
+    public StateEvent Submitted(string project, DateTimeOffset at)
+    {
+        var queued = new StateEvent(_taskId, _events[0].Cursor, new StateChange(Status.Queued) { Project = project, At = at });
+        _events[0] = queued;
+        return queued;
+    }
+
+    public StateEvent StateChanged(int attempt, Stage stage, StateChange change)
+    {
+        var cursor = Latest.Attempt == attempt ? Latest with { Stage = stage } : Latest with { Attempt = attempt, Seq = 0, Stage = stage };
+        return Append(new StateEvent(_taskId, cursor, change));
+    }
+
+    public StateEvent StopRequested(StateChange change)
+    {
+        Volatile.Write(ref _stop, _count);
+        return Append(new StateEvent(_taskId, Latest with { StopSeen = true }, change));
+    }
+
+    public void Add(int attempt, IReadOnlyList<OutputLine> lines)
+    {
+        AccountFor(attempt, lines[0].Seq - 1);
+        Append(new LinesEvent(_taskId, At(attempt, lines[^1].Seq), lines));
+        _accounted[attempt] = lines[^1].Seq;
+    }
+
+    public EndEvent End(TaskState state)
+    {
+        foreach (var attempt in state.Attempts)
+            AccountFor(attempt.Attempt, attempt.Lines);
+        return Append(new EndEvent(_taskId, Latest with { EndSeen = true }, state));
+    }
+
+    /// <summary>Lines up to here exist. Those that never came are named as missing.</summary>
+    private void AccountFor(int attempt, long upTo)
+    {
+        var seen = _accounted.GetValueOrDefault(attempt);
+        if (upTo <= seen)
+            return;
+        _accounted[attempt] = upTo;
+        // The gap of an attempt that nothing is left of comes late, at the end: the place of a later attempt must not go backwards.
+        var cursor = attempt >= Latest.Attempt ? At(attempt, upTo) : Latest;
+        Append(new GapEvent(_taskId, cursor, attempt, seen + 1, upTo));
+    }
+
+    private Cursor At(int attempt, long seq) =>
+        Latest.Attempt == attempt ? Latest with { Seq = seq } : Latest with { Attempt = attempt, Seq = seq, Stage = Stage.Begun };
+
+    private T Append<T>(T added) where T : WatchEvent
+    {
+        if (_count == _events.Length)
+        {
+            var larger = new WatchEvent[_events.Length * 2];
+            _events.CopyTo(larger, 0);
+            Volatile.Write(ref _events, larger);
+        }
+        _events[_count] = added;
+        Volatile.Write(ref _count, _count + 1);
+        return added;
+    }
+}

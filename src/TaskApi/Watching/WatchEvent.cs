@@ -1,0 +1,174 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.TaskApi.Watching;
+
+/// <summary>
+/// What watchers are told, the same on every transport. It never changes; its JSON is encoded once, by whoever needs it first, and the same bytes go to all.
+/// </summary>
+[JsonConverter(typeof(WatchEventJson))]
+internal abstract class WatchEvent(string taskId, string type, Cursor cursor)
+{
+    private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private byte[]? _json;
+
+    public string TaskId { get; } = taskId;
+    public string Type { get; } = type;
+
+    /// <summary>The place behind this event.</summary>
+    public Cursor Cursor { get; } = cursor;
+
+    /// <summary>Two readers may encode at the same time; both get the same bytes, and one array is kept.</summary>
+    public ReadOnlyMemory<byte> Json
+    {
+        get
+        {
+            var json = Volatile.Read(ref _json);
+            if (json is null)
+                Volatile.Write(ref _json, json = Encode());
+            return json;
+        }
+    }
+
+    /// <summary>What it is in plain text, each with the place behind it; most events are nothing there.</summary>
+    public virtual IEnumerable<(Cursor Cursor, string Text)> PlainText => [];
+
+    protected abstract void WriteFields(Utf8JsonWriter writer);
+
+    private byte[] Encode()
+    {
+        var buffer = new ArrayBufferWriter<byte>(256);
+        using (var writer = new Utf8JsonWriter(buffer, Relaxed))
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("v"u8, 1);
+            writer.WriteString("type"u8, Type);
+            writer.WriteString("task_id"u8, TaskId);
+            writer.WriteString("cursor"u8, Cursor.ToString());
+            WriteFields(writer);
+            writer.WriteEndObject();
+        }
+        return buffer.WrittenSpan.ToArray();
+    }
+}
+
+/// <summary>First on every stream: where it starts, and what the log holds.</summary>
+internal sealed class HelloEvent(string taskId, Cursor start, TaskLog log, Status status) : WatchEvent(taskId, "hello", start)
+{
+    public static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
+
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+        writer.WriteString("status"u8, status.Word());
+        writer.WriteString("earliest"u8, Cursor.Start.ToString());
+        writer.WriteString("latest"u8, log.Latest.ToString());
+        writer.WriteNumber("heartbeat"u8, Heartbeat.TotalSeconds);
+    }
+}
+
+/// <summary>Everything that was there when the watcher came has been sent; what follows is live.</summary>
+internal sealed class CaughtUpEvent(string taskId, Cursor cursor) : WatchEvent(taskId, "caught_up", cursor)
+{
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+    }
+}
+
+/// <summary>A task has come to a new state, or a later attempt to the same.</summary>
+internal sealed class StateEvent(string taskId, Cursor cursor, StateChange change) : WatchEvent(taskId, "state", cursor)
+{
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+        writer.WriteString("status"u8, change.Status.Word());
+        writer.WriteNumber("attempt"u8, Cursor.Attempt);
+        writer.WriteOptional("project"u8, change.Project);
+        writer.WriteOptional("worker"u8, change.Worker);
+        writer.WriteOptional("requested_by"u8, change.RequestedBy);
+        writer.WriteOptional("reason"u8, change.Reason);
+        if (change.At is { } at)
+            writer.WriteString("at"u8, at.UtcDateTime);
+    }
+}
+
+internal sealed record StateChange(Status Status)
+{
+    public string? Project { get; init; }
+    public string? Worker { get; init; }
+    public string? RequestedBy { get; init; }
+
+    /// <summary>Of a stop: what the caller gave. Of an attempt: why the one before it is over.</summary>
+    public string? Reason { get; init; }
+
+    public DateTimeOffset? At { get; init; }
+}
+
+/// <summary>Lines that cannot be shown, with their exact range.</summary>
+internal sealed class GapEvent(string taskId, Cursor cursor, int attempt, long from, long to) : WatchEvent(taskId, "gap", cursor)
+{
+    public const string NotKept = "not_kept";
+
+    public override IEnumerable<(Cursor, string)> PlainText => [(Cursor, $"[lines {from} to {to} of attempt {attempt} are no longer kept]")];
+
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+        writer.WriteNumber("attempt"u8, attempt);
+        writer.WriteNumber("from"u8, from);
+        writer.WriteNumber("to"u8, to);
+        writer.WriteNumber("count"u8, to - from + 1);
+        writer.WriteString("reason"u8, NotKept);
+    }
+}
+
+/// <summary>The last event of every stream. It counts the lines of the attempt that decided, so that a watcher can prove that it has them all.</summary>
+internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : WatchEvent(taskId, "end", cursor)
+{
+    public override IEnumerable<(Cursor, string)> PlainText => [(Cursor, end.Status.EndText())];
+
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+        var deciding = end.Deciding();
+        writer.WriteString("status"u8, end.Status.Word());
+        if (end.Reason is { } reason)
+            writer.WriteString("reason"u8, reason.Word());
+        if (end.ExitCode is { } exitCode)
+            writer.WriteNumber("exit_code"u8, exitCode);
+        writer.WriteOptional("signal"u8, end.Signal);
+        writer.WriteOptional("error"u8, end.Error);
+        writer.WriteNumber("attempt"u8, end.Attempt);
+        writer.WriteNumber("lines"u8, deciding?.Lines ?? 0);
+        writer.WriteOptional("hash"u8, deciding?.Hash);
+        writer.WriteString("project"u8, end.Task.Project);
+        writer.WriteString("at"u8, end.EndedAt.UtcDateTime);
+    }
+}
+
+/// <summary>Writes an event's own bytes into SignalR's messages.</summary>
+internal sealed class WatchEventJson : JsonConverter<WatchEvent>
+{
+    public override bool CanConvert(Type typeToConvert) => typeToConvert.IsAssignableTo(typeof(WatchEvent));
+
+    public override WatchEvent Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        throw new NotSupportedException("Events are only ever sent");
+
+    public override void Write(Utf8JsonWriter writer, WatchEvent value, JsonSerializerOptions options) =>
+        writer.WriteRawValue(value.Json.Span, skipInputValidation: true);
+}
+
+internal static class Words
+{
+    public static string Word(this Status status) => JsonNamingPolicy.SnakeCaseLower.ConvertName(status.ToString());
+
+    public static string Word(this EndReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
+
+    public static AttemptSummary? Deciding(this TaskState end) => end.Attempts.LastOrDefault(attempt => attempt.Attempt == end.Attempt);
+
+    public static void WriteOptional(this Utf8JsonWriter writer, ReadOnlySpan<byte> name, string? value)
+    {
+        if (value is not null)
+            writer.WriteString(name, value);
+    }
+}

@@ -1,0 +1,17 @@
+namespace TaskPipeline.TaskApi.Watching;
+
+internal static class WatchingServices
+{
+    public static IServiceCollection AddWatching(this IServiceCollection services)
+    {
+        services.AddSingleton<WatchEndpoints>();
+        services.AddSingleton<StateSubscriptions>();
+        services.AddSignalR(hub =>
+            {
+                hub.MaximumReceiveMessageSize = 4 * 1024;
+                hub.KeepAliveInterval = HelloEvent.Heartbeat;
+            })
+            .AddJsonProtocol(json => json.PayloadSerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
+        return services;
+    }
+}
