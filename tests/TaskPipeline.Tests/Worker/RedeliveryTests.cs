@@ -1,0 +1,74 @@
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.Testing;
+using Xunit;
+
+namespace TaskPipeline.Tests.Worker;
+
+public sealed class RedeliveryTests(TestBroker broker)
+{
+    private const int Timeout = 90_000;
+
+    [Fact(Timeout = Timeout)]
+    public async Task The_task_of_a_killed_worker_runs_on_another_and_nothing_of_the_first_run_survives()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 2);
+        var gate = Path.Combine(pipeline.Folder, "gate");
+        var id = await pipeline.SubmitAsync("patient", new { file = gate });
+        await pipeline.LineAsync(id, "started");
+        var first = await pipeline.RecordAsync<AttemptStarting>(id);
+        var agent = await pipeline.RecordAsync<AttemptRunning>(id);
+        pipeline.Workers.Single(worker => worker.Output.Contains($"Task {id} starts", StringComparison.Ordinal)).KillAlone();
+
+        await Eventually.TrueAsync("the agent has ended with its worker", () => !Directory.Exists($"/proc/{agent.Pid}"), TimeSpan.FromSeconds(5));
+        var second = await pipeline.RecordAsync<AttemptStarting>(id, record => record.Attempt == 2);
+        Assert.NotEqual(first.Worker, second.Worker);
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        var end = await pipeline.EndOfAsync(id);
+        Assert.Equal((Status.Succeeded, 2), (end.Status, end.Attempt));
+        Assert.Equal([EndReason.WorkerLost, EndReason.ExitCode], end.Attempts.Select(attempt => attempt.Reason!.Value));
+        Assert.Equal(["started", "released"], (await pipeline.LinesAsync(id, attempt: 2)).Select(line => line.Text));
+        Assert.Single(pipeline.States(id));
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_task_that_kills_its_workers_is_dead_lettered()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 1, lanes: 1);
+        var pidFile = Path.Combine(pipeline.Folder, "pid");
+        await File.WriteAllTextAsync(pidFile, pipeline.Workers[0].Id.ToString(), TestContext.Current.CancellationToken);
+        var id = await pipeline.SubmitAsync("deadly", new { pid_file = pidFile });
+        await pipeline.Workers[0].WaitForExitAsync(TestPipeline.Patience);
+
+        // The second worker must not get at the task before its pid is in the file: the first one's session has seconds to run.
+        var second = await pipeline.AddWorkerAsync();
+        await File.WriteAllTextAsync(pidFile, second.Id.ToString(), TestContext.Current.CancellationToken);
+        await second.WaitForExitAsync(TestPipeline.Patience);
+
+        await pipeline.AddWorkerAsync();
+        var end = await pipeline.EndOfAsync(id);
+        Assert.Equal((Status.Failed, EndReason.WorkerLost, true, 2), (end.Status, end.Reason, end.DeadLettered, end.Attempts.Count));
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_task_submitted_twice_ends_once()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, lanes: 1);
+        var id = await pipeline.SubmitAsync("say", new { text = "once" });
+        await pipeline.SubmitAsync("say", new { text = "twice" }, id);
+        var after = await pipeline.SubmitAsync("say", new { text = "after" });
+        await pipeline.EndOfAsync(after);
+        Assert.Single(pipeline.States(id));
+        Assert.Equal("once", Assert.Single(await pipeline.LinesAsync(id)).Text);
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task Many_tasks_on_several_workers_all_end_once()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 3, lanes: 6);
+        var ids = await Task.WhenAll(Enumerable.Range(0, 60).Select(i => pipeline.SubmitAsync("count", new { lines = 5 }, lane: i % 6)));
+        foreach (var id in ids)
+            Assert.Equal((Status.Succeeded, 5), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempts[^1].Lines) : default);
+        Assert.All(ids, id => Assert.Single(pipeline.States(id)));
+        Assert.True(pipeline.Workers.Count(worker => worker.Output.Contains("has ended", StringComparison.Ordinal)) > 1, "the tasks were shared out");
+    }
+}

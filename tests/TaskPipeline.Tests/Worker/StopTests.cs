@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.Testing;
+using Xunit;
+
+namespace TaskPipeline.Tests.Worker;
+
+public sealed class StopTests(SharedPipeline shared, TestBroker broker) : IClassFixture<SharedPipeline>
+{
+    private const int Timeout = 60_000;
+    private readonly TestPipeline _pipeline = shared.Pipeline;
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_silent_agent_is_stopped()
+    {
+        var id = await _pipeline.SubmitAsync("silent");
+        var running = await _pipeline.RecordAsync<AttemptRunning>(id);
+        await _pipeline.StopAsync(id);
+        var end = await _pipeline.EndOfAsync(id);
+        Assert.Equal((Status.Stopped, EndReason.UserRequest, "SIGTERM"), (end.Status, end.Reason, end.Signal));
+        Assert.Equal("w1", (await _pipeline.RecordAsync<TaskStopping>(id)).Worker);
+        Assert.Equal("STOPPED", (await _pipeline.RecordAsync<TaskEnded>(id)).Update);
+        Assert.False(Directory.Exists($"/proc/{running.Pid}"));
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task An_agent_that_ignores_SIGTERM_is_killed_after_its_grace()
+    {
+        var id = await _pipeline.SubmitAsync("stubborn");
+        await _pipeline.LineAsync(id, "started");
+        await _pipeline.StopAsync(id);
+        Assert.Equal((Status.Stopped, "SIGKILL"), await _pipeline.EndOfAsync(id) is var end ? (end.Status, end.Signal) : default);
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_queued_task_that_is_stopped_never_starts()
+    {
+        var gate = Path.Combine(_pipeline.Folder, "queued.gate");
+        var first = await _pipeline.SubmitAsync("patient", new { file = gate }, lane: 0);
+        await _pipeline.LineAsync(first, "started");
+        var queued = await _pipeline.SubmitAsync("say", new { text = "never" }, lane: 0);
+        await _pipeline.StopAsync(queued);
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        var end = await _pipeline.EndOfAsync(queued);
+        Assert.Equal((Status.Stopped, EndReason.UserRequest, 0), (end.Status, end.Reason, end.Attempt));
+        Assert.DoesNotContain(_pipeline.Progress(queued), record => record is AttemptRecord);
+        Assert.Equal(Status.Succeeded, (await _pipeline.EndOfAsync(first)).Status);
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_stop_that_came_before_its_task_counts()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 0);
+        var id = TaskIds.New();
+        await pipeline.StopAsync(id);
+        await pipeline.SubmitAsync("say", new { text = "never" }, id);
+        await pipeline.AddWorkerAsync();
+        Assert.Equal((Status.Stopped, 0), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempt) : default);
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_task_that_waits_for_its_config_can_be_stopped()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker);
+        pipeline.Config.Failing["default"] = System.Net.HttpStatusCode.ServiceUnavailable;
+        var id = await pipeline.SubmitAsync("say", new { text = "never" });
+        await pipeline.Workers[0].WaitForLineAsync("does not answer for project");
+        await pipeline.StopAsync(id);
+        Assert.Equal((Status.Stopped, 0), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempt) : default);
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task Stopping_twice_or_after_the_end_changes_nothing()
+    {
+        var id = await _pipeline.SubmitAsync("silent");
+        await _pipeline.RecordAsync<AttemptRunning>(id);
+        await _pipeline.StopAsync(id);
+        await _pipeline.StopAsync(id);
+        await _pipeline.EndOfAsync(id);
+        await _pipeline.StopAsync(id);
+        var after = await _pipeline.SubmitAsync("say", new { text = "goes on" });
+        Assert.Equal(Status.Succeeded, (await _pipeline.EndOfAsync(after)).Status);
+        Assert.Single(_pipeline.States(id));
+        Assert.Single(_pipeline.Progress(id).OfType<TaskStopping>());
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_worker_that_is_told_to_end_gives_its_task_back_and_another_runs_it_at_no_charge()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, settings: [new("Worker:DrainTimeout", "00:00:00")]);
+        var gate = Path.Combine(pipeline.Folder, "gate");
+        var id = await pipeline.SubmitAsync("patient", new { file = gate });
+        await pipeline.LineAsync(id, "started");
+        pipeline.Workers[0].Signal(PosixSignal.SIGTERM);
+        Assert.Equal(0, await pipeline.Workers[0].WaitForExitAsync());
+        Assert.Equal(EndReason.WorkerShutdown, (await pipeline.RecordAsync<AttemptAbandoned>(id)).Reason);
+
+        var left = Stopwatch.StartNew();
+        await pipeline.AddWorkerAsync();
+        await pipeline.LineAsync(id, "started", attempt: 2);
+        Assert.True(left.Elapsed < broker.SessionTimeout + TimeSpan.FromSeconds(5), $"the group was left at once, but the task took {left.Elapsed} to move");
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        var end = await pipeline.EndOfAsync(id);
+        Assert.Equal((Status.Succeeded, 2), (end.Status, end.Attempt));
+        Assert.Equal([EndReason.WorkerShutdown, EndReason.ExitCode], end.Attempts.Select(attempt => attempt.Reason!.Value));
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_worker_that_is_told_to_end_lets_a_short_task_finish()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, settings: [new("Worker:DrainTimeout", "00:00:30")]);
+        var gate = Path.Combine(pipeline.Folder, "gate");
+        var id = await pipeline.SubmitAsync("patient", new { file = gate });
+        await pipeline.LineAsync(id, "started");
+        pipeline.Workers[0].Signal(PosixSignal.SIGTERM);
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        Assert.Equal((Status.Succeeded, 1), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempt) : default);
+        Assert.Equal(0, await pipeline.Workers[0].WaitForExitAsync());
+    }
+}
