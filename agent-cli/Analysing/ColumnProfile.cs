@@ -4,7 +4,7 @@ namespace TaskPipeline.AgentCli.Analysing;
 internal sealed class ColumnProfile
 {
     /// <summary>Beyond this many different values a column is an identifier or free text; keeping all would take memory for nothing.</summary>
-    public const int TrackedValues = 10_000;
+    public const int TrackedValues = 5_000;
 
     private const int KeptSamples = 3;
 

@@ -27,7 +27,8 @@ internal static class AgentCommandLine
             new Command("agent", "Run an agent on what was imported.") { AgentRunCommand.Create(), AnalysePartCommand.Create() },
             MakeWorkbookCommand.Create(),
         };
-        var parsed = root.Parse(args);
+        // A question may begin with @, and that shall not name a file of arguments.
+        var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         (parsed.CommandResult.Command as DetailedCommand)?.AddDetails();
         return parsed.Errors.Count > 0 ? Refuse(parsed) : await RunAsync(parsed);
     }

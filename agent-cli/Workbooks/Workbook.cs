@@ -43,7 +43,10 @@ internal sealed class Workbook : IDisposable
         try
         {
             RefuseOtherFormats(path, readerStream);
-            return Sound(path, () => new Workbook(path, readerStream, partsStream));
+            var workbook = Sound(path, () => new Workbook(path, readerStream, partsStream));
+            // Loading a million texts leaves as much garbage as text; given back now, it is not on top of what the rows need.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            return workbook;
         }
         catch
         {

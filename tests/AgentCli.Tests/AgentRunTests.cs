@@ -81,6 +81,20 @@ public sealed class AgentRunTests
         Assert.Contains("- **Weight** (MB Attributes", report, StringComparison.Ordinal);
     }
 
+    [Theory(Timeout = 60_000)]
+    [InlineData("@weight of all")]
+    [InlineData("-5 as a weight?")]
+    [InlineData("weight; rm -rf 'x' $(y) \"z\"")]
+    public async Task A_question_is_taken_as_it_is(string question)
+    {
+        await using var workplace = new Workplace();
+        await workplace.ImportSampleAsync(rows: 20);
+
+        (await workplace.RunAsync("agent", "run", "--input", question)).ShouldSucceed();
+
+        Assert.Contains($"> {question}\n", workplace.Read("report.md"), StringComparison.Ordinal);
+    }
+
     [Fact(Timeout = 60_000)]
     public async Task An_empty_question_is_a_usage_error()
     {

@@ -61,7 +61,12 @@ public sealed class PostgresServer : IAsyncLifetime
     {
         var settings = new NpgsqlConnectionStringBuilder
         {
-            Host = "127.0.0.1", Port = _port, Username = "tester", Password = Password, Database = "postgres", Pooling = false,
+            Host = "127.0.0.1",
+            Port = _port,
+            Username = "tester",
+            Password = Password,
+            Database = "postgres",
+            Pooling = false,
         };
         var name = $"shop_{Guid.NewGuid():N}";
         await using var connection = new NpgsqlConnection(settings.ConnectionString);
