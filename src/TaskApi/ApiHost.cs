@@ -39,7 +39,7 @@ internal static class ApiHost
         builder.AddPipelineLogging().AddParentWatch();
         builder.AddProtection();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
-        builder.Services.ConfigureHttpJsonOptions(json => json.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
+        builder.Services.ConfigureHttpJsonOptions(json => ApiJson.Apply(json.SerializerOptions));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddWatching().AddDocs();
 

@@ -1,3 +1,5 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
@@ -8,7 +10,6 @@ using TaskPipeline.TaskApi.Watching;
 namespace TaskPipeline.TaskApi;
 
 /// <summary>The JSON of this API: snake_case, what is not there is left out.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(SubmitTask))]
 [JsonSerializable(typeof(SubmitAnswer))]
 [JsonSerializable(typeof(StopTask))]
@@ -20,4 +21,13 @@ namespace TaskPipeline.TaskApi;
 [JsonSerializable(typeof(HealthAnswer))]
 [JsonSerializable(typeof(ReadyAnswer))]
 [JsonSerializable(typeof(WatchRequest))]
-internal sealed partial class ApiJson : JsonSerializerContext;
+internal sealed partial class ApiJson : JsonSerializerContext
+{
+    public static void Apply(JsonSerializerOptions options)
+    {
+        options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;   // answers are JSON and say so; no browser takes them for HTML
+        options.TypeInfoResolverChain.Insert(0, Default);
+    }
+}

@@ -1,4 +1,6 @@
 using System.Net.Mime;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.WebUtilities;
@@ -11,6 +13,8 @@ namespace TaskPipeline.TaskApi;
 /// </summary>
 internal sealed class Problem(int status, string detail) : IResult, IStatusCodeHttpResult
 {
+    private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     public int? StatusCode => status;
 
     public string Detail => detail;
@@ -38,7 +42,7 @@ internal sealed class Problem(int status, string detail) : IResult, IStatusCodeH
         response.ContentType = MediaTypeNames.Application.ProblemJson;
         if (RetryAfter is { } retryAfter)
             response.Headers.RetryAfter = ((int)retryAfter.TotalSeconds).ToString();
-        await response.WriteAsync(document.ToJsonString(), httpContext.RequestAborted);
+        await response.WriteAsync(document.ToJsonString(Relaxed), httpContext.RequestAborted);
     }
 }
 

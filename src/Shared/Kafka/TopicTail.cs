@@ -13,7 +13,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Dictionary<TopicPartition, long> _behind = [];   // owned by the tail's thread: partition → offset to reach
-    private Dictionary<TopicPartition, long> _positions = [];         // filled before the thread publishes it; values by Volatile
+    private readonly Dictionary<TopicPartition, long> _positions = [];   // written by the tail's thread, read by any, under its lock
     private long _lastPoll = Environment.TickCount64;
 
     /// <summary>Completes once everything is read that was there when the tail started.</summary>
@@ -28,9 +28,8 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
     /// <summary>The offset up to which a partition has been handled.</summary>
     public long PositionOf(string topic, int partition)
     {
-        var positions = Volatile.Read(ref _positions);
-        lock (positions)
-            return positions.GetValueOrDefault(new TopicPartition(topic, partition));
+        lock (_positions)
+            return _positions.GetValueOrDefault(new TopicPartition(topic, partition));
     }
 
     /// <summary>Runs until cancelled; any other end is an exception, and the process must not outlive it.</summary>
@@ -46,11 +45,11 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
             while (!cancellationToken.IsCancellationRequested)
             {
                 Volatile.Write(ref _lastPoll, Environment.TickCount64);
-                var result = consumer.Consume(TimeSpan.Zero);
+                var result = Poll(consumer, TimeSpan.Zero);
                 if (result is null)
                 {
                     Idle?.Invoke();
-                    result = consumer.Consume(PollInterval);
+                    result = Poll(consumer, PollInterval);
                 }
                 if (result is not null)
                     Take(result);
@@ -67,6 +66,19 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         }
     }
 
+    /// <summary>A partition without leader, or one that is not there for a moment, is what the client retries by itself: only its fatal errors end the tail.</summary>
+    private static ConsumeResult<byte[]?, byte[]?>? Poll(IConsumer<byte[]?, byte[]?> consumer, TimeSpan patience)
+    {
+        try
+        {
+            return consumer.Consume(patience);
+        }
+        catch (ConsumeException exception) when (!exception.Error.IsFatal)
+        {
+            return null;
+        }
+    }
+
     private void Assign(IConsumer<byte[]?, byte[]?> consumer, CancellationToken cancellationToken)
     {
         var partitions = cluster.Topics.All.Where(topic => topics.Contains(topic.Name))
@@ -75,21 +87,22 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         foreach (var partition in partitions)
         {
             var watermarks = WatermarksOf(consumer, partition, cancellationToken);
-            _positions[partition] = watermarks.Low;
+            lock (_positions)
+                _positions[partition] = watermarks.Low;
             if (watermarks.High > watermarks.Low)
                 _behind[partition] = watermarks.High;
         }
-        Volatile.Write(ref _positions, _positions);
         consumer.Assign(partitions.Select(partition => new TopicPartitionOffset(partition, Offset.Beginning)));
         if (_behind.Count == 0)
             _caughtUp.TrySetResult();
     }
 
-    private static WatermarkOffsets WatermarksOf(IConsumer<byte[]?, byte[]?> consumer, TopicPartition partition, CancellationToken cancellationToken)
+    private WatermarkOffsets WatermarksOf(IConsumer<byte[]?, byte[]?> consumer, TopicPartition partition, CancellationToken cancellationToken)
     {
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            Volatile.Write(ref _lastPoll, Environment.TickCount64);   // waiting for a broker is not standing still
             try
             {
                 return consumer.QueryWatermarkOffsets(partition, RequestTimeout);

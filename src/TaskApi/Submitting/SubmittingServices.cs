@@ -3,5 +3,5 @@ namespace TaskPipeline.TaskApi.Submitting;
 internal static class SubmittingServices
 {
     public static IServiceCollection AddSubmitting(this IServiceCollection services) =>
-        services.AddSingleton<TaskWriter>().AddSingleton<SubmitEndpoint>();
+        services.AddSingleton<TaskWriter>().AddHostedService(provider => provider.GetRequiredService<TaskWriter>()).AddSingleton<SubmitEndpoint>();
 }

@@ -8,7 +8,7 @@ using TaskPipeline.TaskApi.Protection;
 namespace TaskPipeline.TaskApi.Submitting;
 
 /// <summary>Writes submissions and stops. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.</summary>
-internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> options) : IDisposable
+internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> options) : BackgroundService
 {
     private readonly TimeSpan _timeout = options.Value.KafkaTimeout;
     private readonly Lock _gate = new();
@@ -20,6 +20,14 @@ internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> opti
 
     public async Task<bool> StopAsync(ControlRecord stop) =>
         await WriteAsync(new TopicPartition(cluster.Topics.Control, 0), ControlRecord.StopKey(stop.TaskId), TaskJson.Encode(stop)) is not null;
+
+    /// <summary>A producer needs up to half a second for its first record; the first caller should not.</summary>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await cluster.Connected.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (cluster.Connected.IsCompletedSuccessfully)
+            Producer();
+    }
 
     // No cancellation: a caller that leaves does not take back what it asked for.
     private async Task<long?> WriteAsync(TopicPartition where, string key, byte[] value)
@@ -55,5 +63,9 @@ internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> opti
         broken.Dispose();
     }
 
-    public void Dispose() => _producer?.Dispose();
+    public override void Dispose()
+    {
+        _producer?.Dispose();
+        base.Dispose();
+    }
 }

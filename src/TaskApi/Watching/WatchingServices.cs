@@ -11,7 +11,7 @@ internal static class WatchingServices
                 hub.MaximumReceiveMessageSize = 4 * 1024;
                 hub.KeepAliveInterval = HelloEvent.Heartbeat;
             })
-            .AddJsonProtocol(json => json.PayloadSerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default));
+            .AddJsonProtocol(json => ApiJson.Apply(json.PayloadSerializerOptions));
         return services;
     }
 }

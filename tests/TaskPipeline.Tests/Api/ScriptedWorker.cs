@@ -1,0 +1,153 @@
+using System.Text;
+using Confluent.Kafka;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.Tests.Api;
+
+/// <summary>Writes what a worker writes, when the test says so. Every call comes back when Kafka has the record.</summary>
+internal sealed class ScriptedWorker(KafkaCluster cluster, string name = "w-1") : IDisposable
+{
+    private readonly IProducer<byte[]?, byte[]?> _producer = cluster.OrderedProducer();
+
+    public KafkaCluster Cluster => cluster;
+
+    public string Name => name;
+
+    /// <summary>Takes a lane, as its first owner or after another one.</summary>
+    public async Task<ScriptedClaim> ClaimAsync(int lane, long epoch = 1)
+    {
+        var claim = new ScriptedClaim(this, lane, epoch, Guid.NewGuid().ToString("N")[..8]);
+        await claim.WriteAsync(new LaneBarrier { Epoch = epoch, Owner = claim.Owner, Lane = lane, Worker = name });
+        return claim;
+    }
+
+    public async Task<long> WriteAsync(string topic, int partition, string key, byte[]? value) =>
+        (await _producer.ProduceAsync(new TopicPartition(topic, partition), new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(key), Value = value })).Offset.Value;
+
+    public void Dispose() => _producer.Dispose();
+}
+
+/// <summary>The ownership of one lane.</summary>
+internal sealed class ScriptedClaim(ScriptedWorker worker, int lane, long epoch, string owner)
+{
+    public string Owner => owner;
+    public long Epoch => epoch;
+    public string WorkerName => worker.Name;
+
+    public Task<long> WriteAsync(ProgressRecord record) =>
+        worker.WriteAsync(worker.Cluster.Topics.Progress, lane, record is AttemptRecord { TaskId: var taskId } ? taskId : $"lane/{lane}", TaskJson.Encode(record));
+
+    /// <summary>Starting and running.</summary>
+    public async Task<ScriptedAttempt> StartAsync(Submitted task, int attempt = 1)
+    {
+        var from = await WriteAsync(new AttemptStarting { TaskId = task.TaskId, Attempt = attempt, Epoch = epoch, Owner = owner, Worker = worker.Name, At = DateTimeOffset.UtcNow, Update = "Starting..." });
+        await WriteAsync(new AttemptRunning { TaskId = task.TaskId, Attempt = attempt, Epoch = epoch, Owner = owner, Pid = 4711, At = DateTimeOffset.UtcNow });
+        return new ScriptedAttempt(this, task, attempt, from);
+    }
+
+    public Task<long> CommitAsync(TaskState state) => worker.WriteAsync(worker.Cluster.Topics.State, lane, state.TaskId, TaskJson.Encode(state));
+}
+
+/// <summary>One attempt of one task, as its worker reports it.</summary>
+internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int attempt, long from) : IDisposable
+{
+    private readonly OutputHash _hash = new();
+    private long _seq;
+    private long? _last;
+    private AttemptExited? _exited;
+
+    public long LogEnd => _last ?? from;
+
+    public string Hash => _hash.ToString();
+
+    public long Lines => _seq;
+
+    public Task PrintAsync(params IReadOnlyList<string> texts) => PrintAsync(OutputStream.Stdout, texts);
+
+    public async Task PrintAsync(OutputStream stream, params IReadOnlyList<string> texts)
+    {
+        OutputLine[] lines = [.. texts.Select(text => new OutputLine(++_seq, stream, text, DateTimeOffset.UtcNow))];
+        foreach (var line in lines)
+            _hash.Add(line);
+        _last = await claim.WriteAsync(new OutputLines
+        {
+            TaskId = task.TaskId,
+            Attempt = attempt,
+            Epoch = claim.Epoch,
+            Owner = claim.Owner,
+            Lines = lines,
+            At = DateTimeOffset.UtcNow,
+            Update = string.Join('\n', texts),
+        });
+    }
+
+    /// <summary>Counts lines as printed that never come.</summary>
+    public void Lose(int lines) => _seq += lines;
+
+    public async Task StoppingAsync() =>
+        _last = await claim.WriteAsync(new TaskStopping { TaskId = task.TaskId, Attempt = attempt, Epoch = claim.Epoch, Owner = claim.Owner, Worker = claim.WorkerName, At = DateTimeOffset.UtcNow });
+
+    public async Task ExitAsync(int? exitCode = 0, EndReason reason = EndReason.ExitCode)
+    {
+        _exited = new AttemptExited
+        {
+            TaskId = task.TaskId,
+            Attempt = attempt,
+            Epoch = claim.Epoch,
+            Owner = claim.Owner,
+            ExitCode = exitCode,
+            Reason = reason,
+            Lines = _seq,
+            Hash = Hash,
+            At = DateTimeOffset.UtcNow,
+        };
+        _last = await claim.WriteAsync(_exited);
+    }
+
+    /// <summary>The terminal record, and the state that makes it true.</summary>
+    public async Task EndAsync(params IReadOnlyList<AttemptSummary> earlier)
+    {
+        var status = StatusRules.EndOf(_exited!.Reason, _exited.ExitCode);
+        await claim.WriteAsync(new TaskEnded { TaskId = task.TaskId, Attempt = attempt, Epoch = claim.Epoch, Owner = claim.Owner, Status = status, Update = status.EndText(), At = DateTimeOffset.UtcNow });
+        await CommitAsync(earlier);
+    }
+
+    public Task CommitAsync(params IReadOnlyList<AttemptSummary> earlier) => claim.CommitAsync(new TaskState
+    {
+        TaskId = task.TaskId,
+        Status = StatusRules.EndOf(_exited!.Reason, _exited.ExitCode),
+        Reason = _exited.Reason,
+        ExitCode = _exited.ExitCode,
+        Attempt = attempt,
+        Attempts = [.. earlier, Summary()],
+        Task = new TaskSubmission { TaskId = task.TaskId, Type = "echo" },
+        Lane = task.Lane,
+        Offset = task.Offset,
+        LogEnd = LogEnd,
+        EndedAt = DateTimeOffset.UtcNow,
+    });
+
+    public async Task FinishAsync(int exitCode = 0)
+    {
+        await ExitAsync(exitCode);
+        await EndAsync();
+    }
+
+    public AttemptSummary Summary() => new()
+    {
+        Attempt = attempt,
+        Epoch = claim.Epoch,
+        Owner = claim.Owner,
+        Worker = claim.WorkerName,
+        From = from,
+        StartedAt = DateTimeOffset.UtcNow,
+        EndedAt = _exited?.At,
+        Reason = _exited?.Reason ?? EndReason.WorkerLost,
+        ExitCode = _exited?.ExitCode,
+        Lines = _seq,
+        Hash = _exited?.Hash,
+    };
+
+    public void Dispose() => _hash.Dispose();
+}
