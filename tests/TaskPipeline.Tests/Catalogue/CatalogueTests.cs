@@ -1,0 +1,136 @@
+using System.Text.Json;
+using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Testing;
+using Xunit;
+
+namespace TaskPipeline.Tests.Catalogue;
+
+public sealed class CatalogueTests
+{
+    private static readonly string Folder = Path.GetTempPath();
+
+    private const string Example = """
+        types:
+          report:
+            summary: Make a report
+            executable: ./bin/report
+            arguments: [make]
+            params:
+              title: { option: --title, required: true, max_length: 20 }
+              tag: { option: -t, separate: true, pattern: '[a-z]+' }
+              pages: { option: --pages, type: integer, min: 1, max: 9, default: 3 }
+              draft: { flag: --draft }
+              style: { option: --style, choices: [plain, rich], default: plain }
+              prompt: { option: --prompt, when_long: { pass: stdin, value: "-" } }
+              file: { positional: true, type: path, under: data }
+            time_limit: 90s
+            output_limit: { lines: 1000, bytes: 1MiB }
+            retry: { attempts: 3, final_exit_codes: [2] }
+        """;
+
+    [Fact]
+    public void The_catalogue_of_the_repository_is_right_and_its_schema_knows_every_field()
+    {
+        var file = Path.Combine(BuildOutput.Repository, "task-types.yaml");
+        var catalogue = TaskCatalogue.Parse(File.ReadAllText(file), BuildOutput.Repository);
+        Assert.NotNull(catalogue.Find("seed-db", null));
+        Assert.NotNull(catalogue.Find("task-context", "import-excel"));
+        Assert.NotNull(catalogue.Find("agent", "run"));
+
+        using var schema = JsonDocument.Parse(File.ReadAllText(Path.Combine(BuildOutput.Repository, "docs", "task-types.schema.json")));
+        var definitions = schema.RootElement.GetProperty("$defs");
+        Assert.Equal(NamesOf(typeof(CatalogueFile).Assembly.GetType("TaskPipeline.Shared.Catalogue.CommandEntry")!), PropertiesOf(definitions.GetProperty("command")));
+        Assert.Equal(NamesOf(typeof(CatalogueFile).Assembly.GetType("TaskPipeline.Shared.Catalogue.ParamEntry")!), PropertiesOf(definitions.GetProperty("param")));
+    }
+
+    [Fact]
+    public void Params_become_arguments_by_their_rules()
+    {
+        var arguments = Build("""{"title":"--all of it","tag":"x","draft":true}""");
+        Assert.Equal(["make", "--title=--all of it", "-t", "x", "--pages=3", "--draft", "--style=plain"], arguments.Arguments);
+        Assert.Null(arguments.Stdin);
+    }
+
+    [Fact]
+    public void A_long_value_goes_by_stdin()
+    {
+        var prompt = new string('x', 40_000);
+        var arguments = Build($$"""{"title":"t","prompt":"{{prompt}}"}""");
+        Assert.Contains("--prompt=-", arguments.Arguments);
+        Assert.Equal(prompt, arguments.Stdin);
+    }
+
+    [Theory]
+    [InlineData("{}", "params.title is required")]
+    [InlineData("""{"title":7}""", "params.title must be a string")]
+    [InlineData("""{"title":"far too long for its limit"}""", "params.title must not be longer than 20 characters")]
+    [InlineData("""{"title":"t","tag":"UP"}""", "params.tag must match [a-z]+")]
+    [InlineData("""{"title":"t","tag":"-x"}""", "params.tag must match [a-z]+")]
+    [InlineData("""{"title":"t","pages":0}""", "params.pages must be 1 to 9")]
+    [InlineData("""{"title":"t","pages":1.5}""", "params.pages must be a whole number")]
+    [InlineData("""{"title":"t","draft":"yes"}""", "params.draft must be true or false")]
+    [InlineData("""{"title":"t","style":"loud"}""", "params.style must be one of plain, rich")]
+    [InlineData("""{"title":"t","file":"/etc/passwd"}""", "params.file must be a relative path")]
+    [InlineData("""{"title":"t","file":"a/../../b"}""", "params.file must be a relative path")]
+    [InlineData("""{"title":"a\u0000b"}""", "params.title must not contain NUL")]
+    [InlineData("""{"title":"t","colour":"red"}""", "params.colour report has no such param; it takes title, tag")]
+    public void What_does_not_fit_is_named(string parameters, string expected)
+    {
+        var errors = Type().Validate(Params(parameters));
+        Assert.StartsWith(expected, string.Join("; ", errors.Select(error => $"{error.Field} {error.Message}")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_error_is_told_at_once() => Assert.Equal(3, Type().Validate(Params("""{"pages":100,"colour":"red"}""")).Count);
+
+    [Theory]
+    [InlineData("types: { a: { executable: x, colour: red } }", "line 1, column")]
+    [InlineData("types: { a: { executable: x, colour: red } }", "unknown field 'colour'")]
+    [InlineData("types: { a: { arguments: [x] } }", "types.a.executable is required")]
+    [InlineData("types: { a: { executable: x, time_limit: soon } }", "types.a.time_limit must be a duration")]
+    [InlineData("types: { a: { executable: x, params: { p: { } } } }", "types.a.params.p must have exactly one of flag, option, positional and stdin")]
+    [InlineData("types: { a: { executable: x, params: { p: { option: 'rm -rf' } } } }", "'rm -rf' is not an option")]
+    [InlineData("types: { a: { executable: x, params: { p: { positional: true, type: path } } } }", "which of the project's folders")]
+    [InlineData("types: { a: { executable: x, params: { p: { option: --p, type: integer, default: many } } } }", "types.a.params.p.default must be a whole number")]
+    [InlineData("types: { a: { executable: x, params: { p: { option: --p, pattern: '(' } } } }", "is not a regular expression")]
+    [InlineData("types: { 'a b': { executable: x } }", "a name is")]
+    [InlineData("types: {}", "names no task type")]
+    [InlineData("", "empty")]
+    [InlineData("types: [", "line 1")]
+    public void A_catalogue_that_is_wrong_says_where(string yaml, string expected)
+    {
+        var exception = Assert.Throws<CatalogueException>(() => TaskCatalogue.Parse(yaml, Folder));
+        Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_hash_of_a_type_changes_with_anything_in_it()
+    {
+        var before = Type().Hash;
+        Assert.Equal(before, Type().Hash);
+        Assert.NotEqual(before, TaskCatalogue.Parse(Example.Replace("90s", "91s", StringComparison.Ordinal), Folder).Find("report", null)!.Hash);
+        Assert.NotEqual(before, TaskCatalogue.Parse(Example.Replace("max: 9", "max: 8", StringComparison.Ordinal), Folder).Find("report", null)!.Hash);
+    }
+
+    [Fact]
+    public void An_executable_with_a_path_lies_beside_the_catalogue() => Assert.Equal(Path.Combine(Path.GetFullPath(Folder), "bin", "report"), Type().Executable);
+
+    [Fact]
+    public void JSON_is_a_catalogue_too() =>
+        Assert.NotNull(TaskCatalogue.Parse("""{"types":{"a":{"commands":{"b":{"executable":"x"}}}}}""", Folder).Find("a", "b"));
+
+    private static TaskType Type() => TaskCatalogue.Parse(Example, Folder).Find("report", null)!;
+
+    private static AgentArguments Build(string parameters)
+    {
+        var given = Params(parameters);
+        Assert.Empty(Type().Validate(given));
+        return Type().BuildArguments(given, new Dictionary<string, string>(), Folder);
+    }
+
+    private static Dictionary<string, JsonElement> Params(string json) => JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(json)!;
+
+    private static SortedSet<string> NamesOf(Type entry) => [.. entry.GetProperties().Select(property => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name))];
+
+    private static SortedSet<string> PropertiesOf(JsonElement definition) => [.. definition.GetProperty("properties").EnumerateObject().Select(property => property.Name)];
+}
