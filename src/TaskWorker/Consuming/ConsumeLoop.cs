@@ -36,7 +36,7 @@ internal sealed partial class ConsumeLoop : IDisposable
     private readonly Dictionary<int, OwnedLane> _lanes = [];
     private readonly HashSet<int> _unclaimed = [];
     private readonly HashSet<int> _rewound = [];   // lanes whose records went by while they could not be claimed
-    private readonly HashSet<TopicPartition> _paused = [];
+    private readonly HashSet<TopicPartition> _paused = [];   // a lane that goes and comes back is still paused
     private readonly Queue<(OwnedLane Lane, ConsumeResult<byte[]?, byte[]?> Record)> _held = [];
     private TaskRun? _run;
     private long _runningSince;
@@ -292,9 +292,9 @@ internal sealed partial class ConsumeLoop : IDisposable
         else if (_paused.Count > 0)
         {
             var resumed = _consumer.Assignment.Where(_paused.Contains).ToList();
-            _paused.Clear();
             if (resumed.Count == 0)
                 return;
+            _paused.ExceptWith(resumed);
             _consumer.Resume(resumed);
             // A fetcher whose every partition was paused sleeps up to a second and does not hear the resume; a request to its broker wakes it.
             foreach (var partition in resumed)
@@ -350,7 +350,6 @@ internal sealed partial class ConsumeLoop : IDisposable
     {
         _unclaimed.Remove(partition);
         _rewound.Remove(partition);
-        _paused.Remove(new TopicPartition(_cluster.Topics.Tasks, partition));
         if (!_lanes.Remove(partition, out var lane))
             return;
         lane.Release();
