@@ -116,11 +116,10 @@ internal sealed partial class ConsumeLoop : IDisposable
     {
         if (record is null)
             return;
-        ClaimLanes();   // the record may be the first of a lane that was assigned in the same call
         if (_lanes.TryGetValue(record.Partition.Value, out var lane))
             _held.Enqueue((lane, record));
         else
-            _rewound.Add(record.Partition.Value);
+            _rewound.Add(record.Partition.Value);   // not claimed yet: once it is, it is read from its first unended task
     }
 
     private void ClaimLanes()
