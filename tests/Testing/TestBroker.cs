@@ -120,7 +120,7 @@ public sealed class TestBroker : IAsyncLifetime
     {
         try
         {
-            _container = new Testcontainers.Kafka.KafkaBuilder().WithImage("apache/kafka:4.1.0").WithEnvironment("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false").Build();
+            _container = new Testcontainers.Kafka.KafkaBuilder().WithImage("apache/kafka:4.3.1").WithEnvironment("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false").Build();
         }
         catch (DotNet.Testcontainers.Builders.DockerUnavailableException)
         {
