@@ -7,7 +7,7 @@ namespace TaskPipeline.Tests.Api;
 /// <summary>A client of the watch socket that keeps what it was told.</summary>
 internal sealed class WatchClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly ClientWebSocket _socket = new();
     private readonly List<JsonElement> _events = [];
@@ -33,7 +33,7 @@ internal sealed class WatchClient : IAsyncDisposable
         return client;
     }
 
-    public static Task<WatchClient> WatchAsync(ApiUnderTest api, Submitted task, string query = "") => ConnectAsync(api, $"/tasks/{task.TaskId}/watch?{query}");
+    public static Task<WatchClient> WatchAsync(ApiUnderTest api, Submitted task, string query = "") => ConnectAsync(api, $"{task.Link("watch")}&{query}");
 
     public static string TypeOf(JsonElement told) => told.GetProperty("type").GetString()!;
 

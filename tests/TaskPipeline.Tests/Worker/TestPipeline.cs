@@ -57,12 +57,16 @@ internal sealed class TestPipeline : IAsyncDisposable
     public List<ChildProcess> Workers { get; } = [];
     public string Folder { get; } = Directory.CreateTempSubdirectory("taskpipeline-test-").FullName;
     public Topics Topics => _cluster.Topics;
+    public string Prefix => _prefix;
+    public string CatalogueFile => Path.Combine(Folder, "task-types.yaml");
 
-    public static async Task<TestPipeline> StartAsync(TestBroker broker, int workers = 1, int lanes = 2, params KeyValuePair<string, string?>[] settings)
+    /// <param name="catalogue">Instead of this class's own.</param>
+    public static async Task<TestPipeline> StartAsync(
+        TestBroker broker, int workers = 1, int lanes = 2, string catalogue = Catalogue, params KeyValuePair<string, string?>[] settings)
     {
         var prefix = await broker.NewPipelineAsync(lanes);
         var pipeline = new TestPipeline(broker, prefix, lanes, await broker.ConnectAsync(prefix, lanes), await ConfigApi.StartAsync());
-        await File.WriteAllTextAsync(Path.Combine(pipeline.Folder, "task-types.yaml"), Catalogue);
+        await File.WriteAllTextAsync(pipeline.CatalogueFile, catalogue);
         var progress = new TopicTail(pipeline._cluster, IsolationLevel.ReadUncommitted, [pipeline.Topics.Progress], pipeline.TakeProgress);
         var state = new TopicTail(pipeline._cluster, IsolationLevel.ReadCommitted, [pipeline.Topics.State], pipeline.TakeState);
         pipeline._tails.AddRange([progress.RunAsync(pipeline._ended.Token), state.RunAsync(pipeline._ended.Token)]);
@@ -78,7 +82,7 @@ internal sealed class TestPipeline : IAsyncDisposable
         environment["Worker:Id"] = $"w{Workers.Count + 1}";
         environment["Worker:ProjectConfigUrl"] = Config.Url;
         environment["Worker:DataDirectory"] = Path.Combine(Folder, "data");
-        environment["Catalogue:File"] = Path.Combine(Folder, "task-types.yaml");
+        environment["Catalogue:File"] = CatalogueFile;
         foreach (var (key, value) in settings)
             environment[key] = value;
         var worker = ChildProcess.Start("TaskWorker", environment: environment.Select(setting => KeyValuePair.Create(setting.Key.Replace(":", "__", StringComparison.Ordinal), setting.Value)));
