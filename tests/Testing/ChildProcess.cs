@@ -10,8 +10,10 @@ namespace TaskPipeline.Testing;
 public sealed partial class ChildProcess : IAsyncDisposable
 {
     private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
 
     private readonly Process _process;
+    private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private readonly List<string> _lines = [];
     private readonly string _name;
@@ -19,6 +21,11 @@ public sealed partial class ChildProcess : IAsyncDisposable
     private int _open = 2;                              // stdout and stderr
 
     private ChildProcess(string name, Process process) => (_name, _process) = (name, process);
+
+    /// <summary>Whether this process was started in the background by a shell, with interrupts ignored; those it starts then ignore them too.</summary>
+    public static bool IgnoresInterrupt { get; } = OperatingSystem.IsLinux()
+        && File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is var ignored
+        && (Convert.ToUInt64(ignored["SigIgn:".Length..].Trim(), 16) & 1ul << (NumberOf(PosixSignal.SIGINT) - 1)) != 0;
 
     public int Id => _process.Id;
 
@@ -57,7 +64,8 @@ public sealed partial class ChildProcess : IAsyncDisposable
         start.Environment["DOTNET_ROOT"] = BuildOutput.DotnetRoot;
         foreach (var (key, value) in environment ?? [])
             start.Environment[key] = value;
-        var child = new ChildProcess(name, new Process { StartInfo = start });
+        var child = new ChildProcess(name, new Process { StartInfo = start, EnableRaisingEvents = true });
+        child._process.Exited += (_, _) => child._exited.TrySetResult();
         child._process.OutputDataReceived += (_, line) => child.Take(line.Data);
         child._process.ErrorDataReceived += (_, line) => child.Take(line.Data);
         child._process.Start();
@@ -96,17 +104,18 @@ public sealed partial class ChildProcess : IAsyncDisposable
     public Task<string> WaitForLineAsync(string part, TimeSpan? timeout = null, int from = 0) =>
         WaitForLineAsync(line => line.Contains(part, StringComparison.Ordinal), timeout, from);
 
-    /// <summary>Waits until it is gone and all it printed is read.</summary>
+    /// <summary>Waits until it is gone, and for a moment for its last lines: what it started may hold its output open for longer.</summary>
     public async Task<int> WaitForExitAsync(TimeSpan? timeout = null)
     {
         try
         {
-            await _process.WaitForExitAsync().WaitAsync(timeout ?? DefaultTimeout);
+            await _exited.Task.WaitAsync(timeout ?? DefaultTimeout);
         }
         catch (TimeoutException)
         {
             throw new TimeoutException($"{_name} did not end. It printed:\n{Output}");
         }
+        await _process.WaitForExitAsync().WaitAsync(LastWords).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return _process.ExitCode;
     }
 
@@ -141,7 +150,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
                 // It was faster.
             }
         }
-        await _process.WaitForExitAsync();
+        await WaitForExitAsync();
         _process.Dispose();
     }
 
