@@ -1,0 +1,179 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using Confluent.Kafka;
+using TaskPipeline.Bench.Driving;
+using TaskPipeline.Bench.Floors;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.Bench.Benches;
+
+/// <summary>The pipeline as a whole, with real processes: what each part of the way of a task costs over what Kafka and the machine cost anyway.</summary>
+internal sealed class PipelineBench : Benchmark
+{
+    private const int Connections = 64;
+    private static readonly TimeSpan LineInterval = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan LoadWarmUp = TimeSpan.FromSeconds(4);   // a broker's just-in-time compiler takes that long at least
+    private static readonly TimeSpan LinesWarmUp = TimeSpan.FromSeconds(1);  // these are printed, and not counted
+    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(3);
+    private static readonly string[] Parts = ["memory", "submit", "watch", "noop"];
+
+    public override string Name => "pipeline";
+
+    public override string Summary => "submit, watch and no-op tasks through real processes, next to raw Kafka clients; idle memory";
+
+    protected override IReadOnlyList<BenchOption> Own =>
+    [
+        new("--rounds", "N", "3", "how often floor and subject take turns"),
+        new("--seconds", "N", "5", "of load in each turn of submit; twice that of lines in each round of watch"),
+        new("--tasks", "N", "400", "no-op tasks in each turn"),
+        new("--only", "LIST", string.Join(',', Parts), "the parts to run"),
+    ];
+
+    public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
+    {
+        var rounds = run.Arguments.Number("--rounds", 1, 100);
+        var duration = TimeSpan.FromSeconds(run.Arguments.Number("--seconds", 1, 600));
+        var tasks = run.Arguments.Number("--tasks", 8, 100_000);
+        var only = run.Arguments.Names("--only", Parts);
+        await using var broker = await BenchBroker.StartAsync(run);
+        List<Figure> figures = [];
+        if (only.Contains("submit"))
+            figures.AddRange(await SubmitAsync(run, broker, rounds, duration));
+        if (only.Contains("watch"))
+            figures.AddRange(await WatchAsync(run, broker, rounds, duration * 2));
+        if (only.Contains("noop"))
+            figures.AddRange(await NoopAsync(run, broker, rounds, tasks));
+        if (only.Contains("memory"))
+            figures.AddRange(await MemoryAsync(run, broker));
+        return figures;
+    }
+
+    /// <summary>No workers: the tasks only queue. The records of the raw producer are those that the API writes, in topics with the same settings.</summary>
+    private static async Task<IReadOnlyList<Figure>> SubmitAsync(BenchRun run, BenchBroker broker, int rounds, TimeSpan duration)
+    {
+        await using var pipeline = await PipelineUnderTest.StartAsync(broker, "submit", run.Stop);
+        await pipeline.StartApiAsync(Connections);
+        var raw = await broker.NewTopicsAsync("submit-raw", PipelineUnderTest.Lanes, run.Stop);
+        using var producer = raw.RequestProducer(TimeSpan.FromSeconds(5));
+        var next = 0;
+
+        Func<Task> produce = async () =>
+        {
+            var task = new TaskSubmission { TaskId = TaskIds.New(), Type = "noop", SubmittedAt = DateTimeOffset.UtcNow, TypeHash = $"sha256:{new string('0', 64)}" };
+            var lane = Interlocked.Increment(ref next) % PipelineUnderTest.Lanes;
+            await producer.ProduceAsync(
+                new TopicPartition(raw.Topics.Tasks, lane), new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(task.TaskId), Value = TaskJson.Encode(task) });
+        };
+        Func<Task> ask = () => ExpectAsync(pipeline.Http.GetAsync("/healthz"), HttpStatusCode.OK);
+        Func<Task> submit = () =>
+        {
+            var body = new ByteArrayContent("""{"type":"noop","params":{}}"""u8.ToArray()) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
+            return ExpectAsync(pipeline.Http.PostAsync("/tasks", body), HttpStatusCode.Accepted);
+        };
+
+        run.Say("submit: warming up");
+        foreach (var call in (Func<Task>[])[produce, ask, submit])
+            await Load.PerSecondAsync(Connections, LoadWarmUp, call, run.Stop);
+        var (floor, http, subject) = (new List<double>(), new List<double>(), new List<double>());
+        for (var round = 1; round <= rounds; round++)
+        {
+            floor.Add(await Load.PerSecondAsync(Connections, duration, produce, run.Stop));
+            http.Add(await Load.PerSecondAsync(Connections, duration, ask, run.Stop));
+            subject.Add(await Load.PerSecondAsync(Connections, duration, submit, run.Stop));
+            run.Say($"submit, round {round}: {subject[^1]:0} requests/s; raw producer {floor[^1]:0}/s, HTTP alone {http[^1]:0}/s");
+        }
+        pipeline.ThrowIfBroken();
+        return
+        [
+            Figure.Of("submit.requests_per_second", "requests/s", subject, floor, $"a raw producer, acks=all, idempotent, linger 0, the same records with {Connections} in flight, records/s"),
+            Figure.Of("healthz.requests_per_second", "requests/s", http),
+        ];
+    }
+
+    private static async Task ExpectAsync(Task<HttpResponseMessage> request, HttpStatusCode expected)
+    {
+        using var answer = await request;
+        if (answer.StatusCode != expected)
+            throw new BenchException($"the API answers {(int)answer.StatusCode}: {await answer.Content.ReadAsStringAsync()}");
+    }
+
+    /// <summary>The raw pair runs at the same time and beat, so that both see the same noise of the machine.</summary>
+    private static async Task<IReadOnlyList<Figure>> WatchAsync(BenchRun run, BenchBroker broker, int rounds, TimeSpan duration)
+    {
+        await using var pipeline = await PipelineUnderTest.StartAsync(broker, "watch", run.Stop);
+        await Task.WhenAll(pipeline.StartApiAsync(Connections), pipeline.StartWorkersAsync(1));
+        var raw = await broker.NewTopicsAsync("watch-raw", PipelineUnderTest.Lanes, run.Stop);
+        var unmeasured = (int)(LinesWarmUp / LineInterval);
+        var count = unmeasured + (int)(duration / LineInterval);
+        var (floor50, floor99, subject50, subject99) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
+        for (var round = 1; round <= rounds; round++)
+        {
+            var path = await pipeline.SubmitAsync(new { type = "lines", @params = new { interval = (int)LineInterval.TotalMilliseconds, count } });
+            var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var watching = LineWatcher.WatchAsync(pipeline.Http.BaseAddress!, path, began.SetResult, run.Stop);
+            await await Task.WhenAny(began.Task, watching);
+            var pair = RawPair.RunAsync(raw, LineInterval, count, run.Stop);
+            var (lines, records) = ((await watching).Skip(unmeasured).ToList(), (await pair).Skip(unmeasured).ToList());
+            if (lines.Count != count - unmeasured)
+                throw new BenchException($"the watcher saw {lines.Count + unmeasured} of {count} lines");
+            subject50.Add(Statistics.Percentile(lines, 0.5));
+            subject99.Add(Statistics.Percentile(lines, 0.99));
+            floor50.Add(Statistics.Percentile(records, 0.5));
+            floor99.Add(Statistics.Percentile(records, 0.99));
+            run.Say($"watch, round {round}: line to watcher p50 {subject50[^1]:0.00} ms, p99 {subject99[^1]:0.00} ms; raw pair {floor50[^1]:0.00} and {floor99[^1]:0.00} ms");
+        }
+        var pairIs = $"a raw produce → consume pair with the pipeline's client settings, a record every {LineInterval.TotalMilliseconds} ms at the same time, ms";
+        return
+        [
+            Figure.Of("line_to_watcher.p50_ms", "ms", subject50, floor50, pairIs),
+            Figure.Of("line_to_watcher.p99_ms", "ms", subject99, floor99, pairIs),
+        ];
+    }
+
+    /// <summary>The workers have joined and are warm, and a turn's tasks are queued in one go, so that neither rebalance nor submitting is in the figure.</summary>
+    private static async Task<IReadOnlyList<Figure>> NoopAsync(BenchRun run, BenchBroker broker, int rounds, int tasks)
+    {
+        await using var pipeline = await PipelineUnderTest.StartAsync(broker, "noop", run.Stop);
+        var figures = new List<Figure>();
+        foreach (var workers in (int[])[1, 4])
+        {
+            await using var floor = await NoopFloor.StartAsync(broker, $"noop-raw-{workers}", workers, run.Stop);
+            run.Say($"noop: starting {workers} workers");
+            await pipeline.StartWorkersAsync(workers);
+            await floor.RunAsync(tasks / 4, run.Stop);
+            await RunAsync(tasks / 4);
+            var (baseline, subject) = (new List<double>(), new List<double>());
+            for (var round = 1; round <= rounds; round++)
+            {
+                baseline.Add(await floor.RunAsync(tasks, run.Stop));
+                subject.Add(await RunAsync(tasks));
+                run.Say($"noop, {workers} workers, round {round}: {subject[^1]:0.0} tasks/s; floor {baseline[^1]:0.0}/s");
+            }
+            figures.Add(Figure.Of($"noop.tasks_per_second.{workers}_worker{(workers == 1 ? "" : "s")}", "tasks/s", subject, baseline,
+                $"as many loops, each a process, of `setsid true` and {(pipeline.Cluster.IsEmbedded ? "two acknowledged records" : "one transaction with two records")}, tasks/s"));
+        }
+        return figures;
+
+        async Task<double> RunAsync(int count)
+        {
+            var before = pipeline.State.Count;
+            await pipeline.QueueNoopsAsync(count);
+            return await pipeline.State.RateAsync(before, count, run.Stop);
+        }
+    }
+
+    private static async Task<IReadOnlyList<Figure>> MemoryAsync(BenchRun run, BenchBroker broker)
+    {
+        await using var pipeline = await PipelineUnderTest.StartAsync(broker, "memory", run.Stop);
+        await Task.WhenAll(pipeline.StartApiAsync(Connections), pipeline.StartWorkersAsync(1));
+        run.Say("memory: letting API and worker settle");
+        await Task.Delay(Settled, run.Stop);
+        pipeline.ThrowIfBroken();
+        return
+        [
+            Figure.Of("api.rss_mib", "MiB", [pipeline.Api.ResidentMiB]),
+            Figure.Of("worker.rss_mib", "MiB", [pipeline.Workers[0].ResidentMiB]),
+        ];
+    }
+}

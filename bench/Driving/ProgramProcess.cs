@@ -1,0 +1,53 @@
+using System.Diagnostics;
+using TaskPipeline.Testing;
+
+namespace TaskPipeline.Bench.Driving;
+
+/// <summary>
+/// A program of this repository under measurement. Its output goes to a file, as it does in production, and costs the bench nothing. It ends with
+/// its standard input, however the bench ends.
+/// </summary>
+internal sealed class ProgramProcess : IAsyncDisposable
+{
+    private const int LastWords = 15;
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(10);
+
+    private readonly string _name;
+    private readonly string _log;
+    private readonly ChildProcess _process;
+
+    private ProgramProcess(string name, string log, ChildProcess process) => (_name, _log, _process) = (name, log, process);
+
+    public double ResidentMiB
+    {
+        get
+        {
+            using var process = Process.GetProcessById(_process.Id);
+            return process.WorkingSet64 / (1024.0 * 1024);
+        }
+    }
+
+    public static ProgramProcess Start(string project, string name, string folder, IEnumerable<KeyValuePair<string, string?>> settings)
+    {
+        var log = Path.Combine(folder, name + ".log");
+        return new ProgramProcess(name, log, ChildProcess.StartFile(
+            "/bin/sh", name, ["-c", "exec \"$0\" >\"$1\" 2>&1", BuildOutput.ProgramOf(project), log],
+            [.. settings, KeyValuePair.Create("Parent__HoldsInput", (string?)"true")], folder));
+    }
+
+    public void ThrowIfEnded()
+    {
+        if (_process.HasExited)
+            throw new BenchException($"{_name} has ended with exit code {_process.ExitCode}. Its last words:\n{string.Join('\n', File.ReadLines(_log).TakeLast(LastWords))}");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.CloseInput();
+            await Task.WhenAny(_process.WaitForExitAsync(StopTimeout));
+        }
+        await _process.DisposeAsync();
+    }
+}

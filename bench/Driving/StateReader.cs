@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using System.Text;
+using Confluent.Kafka;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.Bench.Driving;
+
+/// <summary>Reads <c>task-state</c>, committed records only: who owns which lane, and when tasks ended.</summary>
+internal sealed class StateReader : IAsyncDisposable
+{
+    private static readonly TimeSpan MostBetweenEnds = TimeSpan.FromSeconds(30);
+
+    private readonly CancellationTokenSource _disposed = new();
+    private readonly Lock _lock = new();
+    private readonly Dictionary<int, string> _owners = [];   // under the lock, as is all below
+    private readonly HashSet<string> _ended = [];
+    private readonly List<long> _ends = [];                  // when each was read
+    private string? _failure;
+    private TaskCompletionSource _more = NewSignal();
+    private readonly Task _reading;
+
+    public StateReader(KafkaCluster cluster) => _reading = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State], Take).RunAsync(_disposed.Token);
+
+    /// <summary>Lane → worker.</summary>
+    public IReadOnlyDictionary<int, string> Owners
+    {
+        get
+        {
+            lock (_lock)
+                return new Dictionary<int, string>(_owners);
+        }
+    }
+
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+                return _ends.Count;
+        }
+    }
+
+    /// <summary>Waits for so many ends more than the <paramref name="before"/> that there were, and answers how many of them came per second, from the first to the last.</summary>
+    public async Task<double> RateAsync(int before, int count, CancellationToken stop)
+    {
+        while (true)
+        {
+            Task more;
+            int soFar;
+            lock (_lock)
+            {
+                if (_failure is not null)
+                    throw new BenchException(_failure);
+                if (_ends.Count >= before + count)
+                    return (count - 1) / Stopwatch.GetElapsedTime(_ends[before], _ends[before + count - 1]).TotalSeconds;
+                (more, soFar) = (_more.Task, _ends.Count - before);
+            }
+            try
+            {
+                await more.WaitAsync(MostBetweenEnds, stop);
+            }
+            catch (TimeoutException)
+            {
+                throw new BenchException($"no task ended for {MostBetweenEnds.TotalSeconds} s; {soFar} of {count} had ended");
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _disposed.CancelAsync();
+        await ((Task)_reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _disposed.Dispose();
+    }
+
+    private void Take(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        var now = Stopwatch.GetTimestamp();
+        if (result.Message is not { Key: { } key, Value: { } value })
+            return;
+        lock (_lock)
+        {
+            if (Encoding.UTF8.GetString(key).StartsWith(LaneState.KeyPrefix, StringComparison.Ordinal))
+            {
+                if (TaskJson.TryDecodeLane(value, out var lane, out _))
+                    _owners[lane!.Lane] = lane.Worker;
+                return;
+            }
+            if (!TaskJson.TryDecodeState(value, out var state, out _) || !_ended.Add(state!.TaskId))
+                return;
+            _ends.Add(now);
+            if (state.Status != Status.Succeeded)
+                _failure = $"task {state.TaskId} ended as {state.Status}: {state.Error}";
+            _more.SetResult();
+            _more = NewSignal();
+        }
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

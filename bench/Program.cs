@@ -1,0 +1,3 @@
+using TaskPipeline.Bench;
+
+return await BenchProgram.RunAsync(args);
