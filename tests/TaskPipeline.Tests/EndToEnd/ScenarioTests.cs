@@ -31,7 +31,8 @@ public sealed class ScenarioTests(TestBroker broker)
         await using var deployment = await Deployment.StartAsync(broker);
         var gate = Path.Combine(deployment.Pipeline.Folder, "gate");
         var task = await deployment.SubmitAsync("patient", new { file = gate });
-        await deployment.Pipeline.LineAsync(task.TaskId, "started");
+        await using var early = await WatchClient.WatchAsync(deployment.Api, task);
+        await early.UntilAsync("lines");
         await using var during = await WatchClient.WatchAsync(deployment.Api, task);
         await during.UntilAsync("caught_up");
         Assert.Equal(["started"], during.Texts);
