@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Hosting;
@@ -16,6 +17,7 @@ namespace TaskPipeline.TaskApi;
 /// <summary>The API as a whole, for the program and for tests that run several of them in one process.</summary>
 internal static class ApiHost
 {
+    private const int CannotListen = 71;       // EX_OSERR of sysexits.h
     private const int BadConfiguration = 78;   // EX_CONFIG of sysexits.h: starting it again does not help
 
     public static async Task<int> RunAsync(string[] args)
@@ -23,8 +25,14 @@ internal static class ApiHost
         try
         {
             await using var app = Build(args);
+            app.Services.GetRequiredService<IStartupValidator>().Validate();
             await app.RunAsync();
             return Environment.ExitCode;
+        }
+        catch (IOException taken) when (taken.InnerException is AddressInUseException)
+        {
+            await Console.Error.WriteLineAsync($"TaskApi does not start: {taken.Message}");
+            return CannotListen;
         }
         catch (Exception refused) when (refused is StartRefusedException or OptionsValidationException or CatalogueException)
         {

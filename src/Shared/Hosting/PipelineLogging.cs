@@ -21,6 +21,8 @@ public static class PipelineLogging
             .MinimumLevel.Is(level)
             .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
             .MinimumLevel.Override("System", LogEventLevel.Warning)
+            .MinimumLevel.Override("Microsoft.Extensions.Hosting.Internal.Host", LogEventLevel.Fatal)   // a host that does not start says why itself, in a sentence
+            .Filter.ByExcluding(logged => logged.Exception is Microsoft.AspNetCore.SignalR.HubException)   // the answer to a client's mistake, logged as ours
             .Enrich.FromLogContext();
         if (builder.Configuration.GetValue("Logging:Json", false))
             logger.WriteTo.Console(new JsonFormatter(renderMessage: true));

@@ -98,7 +98,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         else
         {
             metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
-            table.ProgressReadUpTo(result.Partition.Value, result.Offset.Value + 1);
+            table.ReadUpTo(result.Partition.Value, progress: result.Offset.Value + 1);
         }
     }
 
@@ -110,7 +110,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         else
         {
             metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
-            table.SkippedSubmission(result.Partition.Value, result.Offset.Value);
+            table.ReadUpTo(result.Partition.Value, submissions: result.Offset.Value + 1);
         }
     }
 
@@ -140,9 +140,9 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
 
     private void OnIdle()
     {
-        // Where retention took the last lines of a task, no record tells that they were passed; the tail's own position does.
+        // Where retention took a task's records, none tells that their place was passed; the tail's own position does.
         foreach (var lane in table.LanesWithEnding())
-            table.ProgressReadUpTo(lane, _story!.PositionOf(cluster.Topics.Progress, lane));
+            table.ReadUpTo(lane, _story!.PositionOf(cluster.Topics.Tasks, lane), _story.PositionOf(cluster.Topics.Progress, lane));
         Wake();
     }
 

@@ -25,8 +25,8 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
     {
         lock (_gate)
         {
-            _lanes[lane].SubmissionsRead = Math.Max(_lanes[lane].SubmissionsRead, offset + 1);
             Add(submission, lane, offset, at);
+            ReadUpTo(_lanes[lane], submissions: offset + 1);
         }
     }
 
@@ -36,12 +36,6 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
         lock (_gate)
             Add(submission, lane, offset, submission.SubmittedAt!.Value);
         WakeWatchers();
-    }
-
-    public void SkippedSubmission(int lane, long offset)
-    {
-        lock (_gate)
-            _lanes[lane].SubmissionsRead = Math.Max(_lanes[lane].SubmissionsRead, offset + 1);
     }
 
     public void StopRequested(ControlRecord record)
@@ -64,14 +58,15 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
                 var tracked = Track(counted.TaskId);
                 Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId]));
             }
-            ReadUpTo(lane, offset + 1);
+            ReadUpTo(lane, progress: offset + 1);
         }
     }
 
-    public void ProgressReadUpTo(int lane, long position)
+    /// <summary>The tail has come so far in a lane, whether or not there was a record that could be used.</summary>
+    public void ReadUpTo(int lane, long submissions = 0, long progress = 0)
     {
         lock (_gate)
-            ReadUpTo(_lanes[lane], position);
+            ReadUpTo(_lanes[lane], submissions, progress);
     }
 
     /// <summary>A state that was read is a committed one.</summary>
@@ -82,12 +77,10 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
             var tracked = Track(state.TaskId);
             if (tracked.Committed is not null)
                 return;
-            if (tracked.Submission is null)
-                Add(state.Task, state.Lane, state.Offset, state.Task.SubmittedAt ?? state.EndedAt);   // the topic `tasks` may not have it any more
             tracked.Commit(state);
             var lane = _lanes[state.Lane];
             lane.Ending.Enqueue(tracked, state.LogEnd);
-            ReadUpTo(lane, lane.ProgressRead);
+            ReadUpTo(lane);
         }
     }
 
@@ -192,11 +185,19 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
             _lanes[lane].Unfinished[offset] = tracked;
     }
 
-    private void ReadUpTo(Lane lane, long position)
+    private void ReadUpTo(Lane lane, long submissions = 0, long progress = 0)
     {
-        lane.ProgressRead = Math.Max(lane.ProgressRead, position);
+        lane.SubmissionsRead = Math.Max(lane.SubmissionsRead, submissions);
+        lane.ProgressRead = Math.Max(lane.ProgressRead, progress);
         while (lane.Ending.TryPeek(out var tracked, out var logEnd) && logEnd < lane.ProgressRead)
         {
+            var end = tracked.Committed!;
+            if (tracked.Submission is null)
+            {
+                if (lane.SubmissionsRead <= end.Offset)
+                    return;
+                Add(end.Task, end.Lane, end.Offset, end.Task.SubmittedAt ?? end.EndedAt);   // the topic `tasks` has it no more, the state still does
+            }
             lane.Ending.Dequeue();
             lane.Unfinished.Remove(tracked.Offset);
             Tell(tracked, tracked.Finish());

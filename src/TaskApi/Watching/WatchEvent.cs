@@ -9,7 +9,6 @@ namespace TaskPipeline.TaskApi.Watching;
 /// <summary>
 /// What watchers are told, the same on every transport. It never changes; its JSON is encoded once, by whoever needs it first, and the same bytes go to all.
 /// </summary>
-[JsonConverter(typeof(WatchEventJson))]
 internal abstract class WatchEvent(string taskId, string type, Cursor cursor)
 {
     private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

@@ -180,9 +180,13 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
             return;
         try
         {
-            using var patience = new CancellationTokenSource(CloseGrace);
+            using var patience = new CancellationTokenSource(code == CloseCodes.TooSlow ? writeTimeout : CloseGrace);
             await socket.CloseOutputAsync(code, reason, patience.Token);
-            await hearing.WaitAsync(patience.Token);   // for the client's own close: a reset would take away what it still has to read
+            // Then for the client's own close: cutting the connection with something unread would reset it, and take away what the client still has to read.
+            await hearing.WaitAsync(patience.Token);
+            var ignored = new byte[MostCommandBytes];
+            while (socket.State == WebSocketState.CloseSent)
+                await socket.ReceiveAsync(ignored.AsMemory(), patience.Token);
         }
         catch (Exception exception) when (exception is WebSocketException or OperationCanceledException)
         {

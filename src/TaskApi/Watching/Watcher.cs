@@ -14,8 +14,8 @@ internal sealed class Watcher
     private readonly WatchPlan _plan;
     private readonly int _live;   // what lies before was there when the watcher came
     private readonly Queue<WatchEvent> _first = [];
+    private readonly Cursor _seen;
     private int _next;
-    private long _skip;           // lines of the first event that were seen already
     private bool _isCaughtUp;
 
     public Watcher(string taskId, TaskLog log, Status status, WatchPlan plan)
@@ -23,9 +23,9 @@ internal sealed class Watcher
         _log = log;
         _plan = plan;
         _live = log.Count;
-        Place = Begin();
+        Place = _seen = Begin();
         _first.Enqueue(new HelloEvent(taskId, Place, log, status));
-        if (!plan.FromNow && plan.Tail is null && !Place.StopSeen && log.StopIndex is >= 0 and var stop && stop < _next)
+        if (!_seen.StopSeen && log.StopIndex is >= 0 and var stop && stop < _next)
             _first.Enqueue(log[stop]);
     }
 
@@ -84,12 +84,14 @@ internal sealed class Watcher
     private WatchEvent? Wanted(WatchEvent found)
     {
         // Where the request to stop stands among the lines can differ between replicas: it is told once, whatever the cursor's place.
-        if (_plan.From.StopSeen && _next - 1 == _log.StopIndex)
+        if (_next - 1 == _log.StopIndex)
+            return _seen.StopSeen ? null : found;
+        // A cursor may come from a replica that has read further than this one: what it has seen is passed over when it comes.
+        if (!found.Cursor.IsBeyond(_seen))
             return null;
         if (found is not LinesEvent lines)
             return found;
-        var rest = _skip > 0 ? lines.After(_skip) : lines;
-        _skip = 0;
+        var rest = lines.Cursor.Attempt == _seen.Attempt ? lines.After(_seen.Seq) : lines;
         return rest?.Of(_plan.Filter);
     }
 
@@ -119,8 +121,6 @@ internal sealed class Watcher
         if (_plan.Tail is { } tail)
             return BeginWithLast(tail);
         _next = _log.FirstBeyond(_plan.From, _live);
-        if (_next < _live && _log[_next] is LinesEvent lines && lines.Cursor.Attempt == _plan.From.Attempt)
-            _skip = _plan.From.Seq;
         return _plan.From;
     }
 
@@ -133,12 +133,9 @@ internal sealed class Watcher
             if (_log[_next] is not LinesEvent all || all.Of(_plan.Filter) is not { } lines)
                 continue;
             if (lines.Lines.Count > tail)
-                _skip = lines.Lines[^(tail + 1)].Seq;
+                return all.Cursor with { Seq = lines.Lines[^(tail + 1)].Seq };
             tail -= lines.Lines.Count;
         }
-        var before = _next == 0 ? Cursor.Start : _log[_next - 1].Cursor;
-        if (_skip == 0)
-            return before;
-        return _log[_next].Cursor with { Seq = _skip };
+        return _next == 0 ? Cursor.Start : _log[_next - 1].Cursor;
     }
 }

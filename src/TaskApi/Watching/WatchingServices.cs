@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization.Metadata;
+
 namespace TaskPipeline.TaskApi.Watching;
 
 internal static class WatchingServices
@@ -11,7 +13,12 @@ internal static class WatchingServices
                 hub.MaximumReceiveMessageSize = 4 * 1024;
                 hub.KeepAliveInterval = HelloEvent.Heartbeat;
             })
-            .AddJsonProtocol(json => ApiJson.Apply(json.PayloadSerializerOptions));
+            .AddJsonProtocol(json =>
+            {
+                ApiJson.Apply(json.PayloadSerializerOptions);
+                json.PayloadSerializerOptions.TypeInfoResolverChain.Add(new DefaultJsonTypeInfoResolver());
+                json.PayloadSerializerOptions.Converters.Add(new WatchEventJson());
+            });
         return services;
     }
 }

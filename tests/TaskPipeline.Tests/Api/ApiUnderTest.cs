@@ -75,7 +75,7 @@ internal sealed class ApiUnderTest : IAsyncDisposable
 
     /// <summary>Waits for what the API learns from Kafka in its own time.</summary>
     public Task UntilAsync(string taskId, string reason, Func<JsonElement, bool> condition) =>
-        Eventually.TrueAsync(reason, async () => condition((await GetAsync($"tasks/{taskId}")).Body), Patience);
+        Eventually.TrueAsync(reason, async () => await GetAsync($"tasks/{taskId}") is (HttpStatusCode.OK, var found) && condition(found), Patience);
 
     public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
 

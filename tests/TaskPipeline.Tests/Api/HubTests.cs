@@ -1,0 +1,129 @@
+using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.Testing;
+using Xunit;
+
+namespace TaskPipeline.Tests.Api;
+
+/// <summary>The SignalR hub, with the client that web pages have.</summary>
+public sealed class HubTests(TestBroker broker) : ApiTest(broker)
+{
+    [Theory(Timeout = 60_000)]
+    [InlineData("WebSockets")]
+    [InlineData("ServerSentEvents")]
+    [InlineData("LongPolling")]
+    public async Task A_stream_of_the_hub_has_the_same_events_and_ends_after_the_end(string transport)
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await attempt.PrintAsync("one", "zwei – 2");
+        await using var client = await ConnectAsync(transport);
+        await client.TellAsync($"watch {task.TaskId}");
+        while ((await client.NextAsync("event")).GetProperty("type").GetString() != "lines")
+        {
+        }
+        await attempt.PrintAsync("three");
+        await attempt.FinishAsync();
+        await client.NextAsync("complete");
+
+        var events = client.All("event").ToList();
+        Assert.Equal("hello", WatchClient.TypeOf(events[0]));
+        Assert.Equal("end", WatchClient.TypeOf(events[^1]));
+        Assert.Equal(["one", "zwei – 2", "three"], events.Where(told => WatchClient.TypeOf(told) == "lines").SelectMany(told => told.GetProperty("lines").EnumerateArray()).Select(line => line.GetProperty("text").GetString()));
+
+        await using var socket = await WatchClient.WatchAsync(Api, task);
+        await socket.ToTheEndAsync();
+        Assert.Equal(socket.Events[^1].ToString(), events[^1].ToString());
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_stream_may_begin_at_a_cursor()
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await attempt.PrintAsync("one", "two");
+        await attempt.FinishAsync();
+        await Api.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "succeeded");
+        await using var client = await ConnectAsync();
+        await client.TellAsync($$"""watch-from {{task.TaskId}} {"from":"1.1.2","stream":"stdout"}""");
+        await client.NextAsync("complete");
+
+        Assert.Equal(["two"], client.All("event").Where(told => WatchClient.TypeOf(told) == "lines").SelectMany(told => told.GetProperty("lines").EnumerateArray()).Select(line => line.GetProperty("text").GetString()));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_task_is_stopped_through_the_hub_and_refusals_say_why()
+    {
+        var task = await Api.SubmitAsync();
+        await using var client = await ConnectAsync();
+        await client.TellAsync($"stop {task.TaskId}");
+        Assert.Equal("stopping", (await client.NextAsync("result")).GetProperty("status").GetString());
+        await Api.UntilAsync(task.TaskId, "the stop was read", state => state.GetProperty("status").GetString() == "stopping");
+
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await attempt.ExitAsync(exitCode: null, EndReason.UserRequest);
+        await attempt.EndAsync();
+        await Api.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "stopped");
+        await client.TellAsync($"stop {task.TaskId}");
+        Assert.Contains("409: ", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
+        await client.TellAsync("watch nobody");
+        Assert.Contains("404: ", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
+        await client.TellAsync($$"""watch-from {{task.TaskId}} {"from":"yesterday"}""");
+        Assert.Contains("400: ", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task State_events_go_to_those_who_subscribed_to_the_task_its_project_or_all()
+    {
+        var shop = await Api.SubmitAsync(project: "shop");
+        var other = await Api.SubmitAsync(project: "other");
+        await using var all = await SubscribeAsync("all");
+        await using var project = await SubscribeAsync("project:shop");
+        await using var one = await SubscribeAsync($"task:{other.TaskId}");
+
+        foreach (var task in new[] { shop, other })
+        {
+            using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+            await attempt.PrintAsync("a line is no state");
+            await attempt.FinishAsync();
+        }
+
+        Assert.Equal([(shop.TaskId, "starting"), (shop.TaskId, "running"), (shop.TaskId, "succeeded")], await StatesAsync(project, 3));
+        Assert.Equal([(other.TaskId, "starting"), (other.TaskId, "running"), (other.TaskId, "succeeded")], await StatesAsync(one, 3));
+        Assert.Equal(6, (await StatesAsync(all, 6)).Count);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_group_that_there_is_not_is_refused()
+    {
+        await using var client = await ConnectAsync();
+        await client.TellAsync("subscribe everything");
+        Assert.Contains("400: ", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
+    }
+
+    private async Task<JavaScriptClient> ConnectAsync(string transport = "WebSockets")
+    {
+        var client = JavaScriptClient.Start("hub.mjs", $"{Api.Address}hubs/tasks", transport);
+        await client.NextAsync("started");
+        return client;
+    }
+
+    private async Task<JavaScriptClient> SubscribeAsync(string group)
+    {
+        var client = await ConnectAsync();
+        await client.TellAsync($"subscribe {group}");
+        await client.NextAsync("result");
+        return client;
+    }
+
+    private static async Task<List<(string?, string?)>> StatesAsync(JavaScriptClient client, int count)
+    {
+        List<(string?, string?)> states = [];
+        while (states.Count < count)
+        {
+            JsonElement told = await client.NextAsync("state");
+            states.Add((told.GetProperty("task_id").GetString(), told.GetProperty("status").GetString()));
+        }
+        return states;
+    }
+}

@@ -1,0 +1,46 @@
+using System.Text.Json;
+using TaskPipeline.Testing;
+using Xunit;
+
+namespace TaskPipeline.Tests.Api;
+
+/// <summary>A program of tests/js, driven line by line.</summary>
+internal sealed class JavaScriptClient : IAsyncDisposable
+{
+    private readonly ChildProcess _process;
+    private int _read;
+
+    private JavaScriptClient(ChildProcess process) => _process = process;
+
+    public static JavaScriptClient Start(string program, params IReadOnlyList<string> arguments)
+    {
+        var folder = Path.Combine(BuildOutput.Repository, "tests", "js");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules")), "the npm packages of tests/js are missing: ./build setup installs them where Node.js is");
+        Assert.SkipUnless(FindNode() is not null, "Node.js is missing");
+        return new JavaScriptClient(ChildProcess.StartFile(FindNode()!, program, [Path.Combine(folder, program), .. arguments], workingDirectory: folder));
+    }
+
+    public Task TellAsync(string command) => _process.WriteLineAsync(command);
+
+    /// <summary>The next line that has this field, with those before it passed over.</summary>
+    public async Task<JsonElement> NextAsync(string field)
+    {
+        while (true)
+        {
+            await _process.WaitForLineAsync(_ => true, from: _read);
+            var line = _process.Lines[_read++];
+            if (line.StartsWith('{') && JsonElement.Parse(line).TryGetProperty(field, out var value))
+                return value;
+            if (field != "error" && line.Contains("\"error\"", StringComparison.Ordinal))
+                throw new InvalidOperationException(_process.Output);
+        }
+    }
+
+    public IEnumerable<JsonElement> All(string field) =>
+        _process.Lines.Where(line => line.StartsWith('{')).Select(line => JsonElement.Parse(line)).Where(told => told.TryGetProperty(field, out _)).Select(told => told.GetProperty(field));
+
+    public ValueTask DisposeAsync() => _process.DisposeAsync();
+
+    private static string? FindNode() =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Select(folder => Path.Combine(folder, OperatingSystem.IsWindows() ? "node.exe" : "node")).FirstOrDefault(File.Exists);
+}

@@ -1,0 +1,64 @@
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.Testing;
+using Xunit;
+
+namespace TaskPipeline.Tests.Api;
+
+/// <summary>The plain page, in a real browser.</summary>
+public sealed class UiTests(TestBroker broker) : ApiTest(broker)
+{
+    [Fact(Timeout = 120_000)]
+    public async Task A_person_submits_a_sample_watches_it_and_stops_it()
+    {
+        await using var samples = await ReplicaAsync($"--Catalogue:File={Path.Combine(BuildOutput.Repository, "task-types.yaml")}");
+        await using var browser = Open(samples);
+        for (var sample = 0; sample < 3; sample++)
+        {
+            await browser.TellAsync($"submit {sample}");
+            var taskId = (await browser.NextAsync("watched")).GetString()!;
+            var detail = (await samples.GetAsync($"tasks/{taskId}")).Body;
+            using var attempt = await StartAsync(detail);
+            await attempt.PrintAsync("Processing row 1/2", "<img src=x onerror=alert(1)>");
+            await attempt.PrintAsync(OutputStream.Stderr, "a warning");
+            await browser.TellAsync("status running");
+            await browser.NextAsync("status");
+            if (sample < 2)
+            {
+                await attempt.FinishAsync();
+            }
+            else
+            {
+                await browser.TellAsync("stop");
+                await samples.UntilAsync(taskId, "the stop has come", state => state.GetProperty("status").GetString() == "stopping");
+                await attempt.ExitAsync(exitCode: null, EndReason.UserRequest);
+                await attempt.EndAsync();
+            }
+            await browser.TellAsync(sample < 2 ? "status succeeded" : "status stopped");
+            var output = (await browser.NextAsync("output")).EnumerateArray().Select(line => line.GetString()!).ToList();
+            Assert.Contains("<img src=x onerror=alert(1)>", output);
+            Assert.Contains("a warning", output);
+            Assert.Contains(output, line => line.StartsWith("running on w-1", StringComparison.Ordinal));
+        }
+
+        await browser.TellAsync("listed stopped");
+        Assert.Equal(3, (await browser.NextAsync("listed")).GetArrayLength());
+        await browser.TellAsync("screenshot");
+        await browser.NextAsync("screenshot");
+        Assert.Empty(browser.All("error"));
+        Assert.Empty(browser.All("dialog"));
+    }
+
+    private async Task<ScriptedAttempt> StartAsync(System.Text.Json.JsonElement detail)
+    {
+        var task = new Submitted(detail);
+        return await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+    }
+
+    private static JavaScriptClient Open(ApiUnderTest api)
+    {
+        var chromium = Environment.GetEnvironmentVariable("CHROMIUM") is { Length: > 0 } given ? given : "/usr/bin/chromium";
+        Assert.SkipUnless(File.Exists(chromium), $"there is no Chromium at {chromium}; CHROMIUM names another");
+        var screenshot = Path.Combine(BuildOutput.Repository, "artifacts", "ui.png");
+        return JavaScriptClient.Start("ui.mjs", $"{api.Address}ui/", chromium, screenshot);
+    }
+}
