@@ -15,7 +15,7 @@ using TaskPipeline.TaskApi.Watching;
 namespace TaskPipeline.TaskApi;
 
 /// <summary>The API as a whole, for the program and for tests that run several of them in one process.</summary>
-internal static class ApiHost
+internal static partial class ApiHost
 {
     private const int CannotListen = 71;       // EX_OSERR of sysexits.h
     private const int BadConfiguration = 78;   // EX_CONFIG of sysexits.h: starting it again does not help
@@ -56,6 +56,10 @@ internal static class ApiHost
         app.UseProtection();
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = HelloEvent.Heartbeat, KeepAliveTimeout = HelloEvent.Heartbeat });
         app.MapTasks().MapHealth().MapDocs().MapPlainUi();
+        app.Lifetime.ApplicationStarted.Register(() => LogListening(app.Logger, app.Urls));
         return app;
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Listening on {Addresses}")]
+    private static partial void LogListening(ILogger logger, ICollection<string> addresses);
 }

@@ -34,13 +34,14 @@ public sealed partial class TaskJson : JsonSerializerContext
     public static byte[] Encode(DeadLetter record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.DeadLetter);
 
     public static bool TryDecodeProgress(ReadOnlySpan<byte> value, out ProgressRecord? record, out string? error)
-        => TryDecode(value, Wire.ProgressRecord, out record, out error);
+        => TryDecode(value, Wire.ProgressRecord, out record, out error)
+            && IsWhole(record switch { OutputLines output => output.Lines, LaneBarrier barrier => barrier.Keeps, _ => [] }, ref record, out error);
 
     public static bool TryDecodeControl(ReadOnlySpan<byte> value, out ControlRecord? record, out string? error)
         => TryDecode(value, Wire.ControlRecord, out record, out error);
 
     public static bool TryDecodeState(ReadOnlySpan<byte> value, out TaskState? record, out string? error)
-        => TryDecode(value, Wire.TaskState, out record, out error);
+        => TryDecode(value, Wire.TaskState, out record, out error) && IsWhole(record!.Attempts, ref record, out error);
 
     public static bool TryDecodeLane(ReadOnlySpan<byte> value, out LaneState? record, out string? error)
         => TryDecode(value, Wire.LaneState, out record, out error);
@@ -55,6 +56,15 @@ public sealed partial class TaskJson : JsonSerializerContext
         error = $"task_id must be {TaskIds.Rule}";
         record = null;
         return false;
+    }
+
+    /// <summary>The serializer refuses null for a member, but not for an element of a list.</summary>
+    private static bool IsWhole<T>(IEnumerable<object?> elements, ref T? record, out string? error) where T : class
+    {
+        error = elements.Contains(null) ? "an element of a list is null" : null;
+        if (error is not null)
+            record = null;
+        return error is null;
     }
 
     private static bool TryDecode<T>(ReadOnlySpan<byte> value, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, out T? record, out string? error)

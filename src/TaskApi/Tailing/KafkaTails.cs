@@ -132,7 +132,9 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
             return;
         if (!TaskJson.TryDecodeState(value, out var state, out var error))
             metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
-        else if (state!.Status.IsEnd() && state.Lane >= 0 && state.Lane < cluster.Topics.Lanes)
+        else if (state!.TaskId != state.Task.TaskId || !TaskIds.IsValid(state.TaskId) || state.Lane < 0 || state.Lane >= cluster.Topics.Lanes)
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "its task or lane does not fit");
+        else if (state.Status.IsEnd())
             table.Ended(state);
     }
 

@@ -35,11 +35,10 @@ async function list() {
     row.dataset.task = task.task_id;
     row.classList.toggle('watched', task.task_id === watched);
     const name = element('td', '');
-    const button = element('button', task.task_id);
-    name.append(button);
+    name.append(element('button', task.command ? `${task.type} ${task.command}` : task.type), element('small', task.task_id));
     const status = element('td', '');
     status.append(element('span', task.status, 'status ' + task.status));
-    row.append(name, element('td', task.project), element('td', task.command ? `${task.type} ${task.command}` : task.type), status, element('td', task.lines));
+    row.append(name, element('td', task.project), status, element('td', task.lines));
     row.onclick = () => watch(task.task_id, `/tasks/${task.task_id}/watch`);
     return row;
   }));

@@ -1,3 +1,5 @@
+using System.Net.WebSockets;
+using System.Text;
 using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
@@ -91,6 +93,24 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal([(shop.TaskId, "starting"), (shop.TaskId, "running"), (shop.TaskId, "succeeded")], await StatesAsync(project, 3));
         Assert.Equal([(other.TaskId, "starting"), (other.TaskId, "running"), (other.TaskId, "succeeded")], await StatesAsync(one, 3));
         Assert.Equal(6, (await StatesAsync(all, 6)).Count);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_subscriber_that_takes_nothing_delays_no_other()
+    {
+        const int Events = 3000;
+        using var stalled = new ClientWebSocket();
+        await stalled.ConnectAsync(new Uri($"ws://{Api.Address.Authority}/hubs/tasks"), TestContext.Current.CancellationToken);
+        await TellAsync("""{"protocol":"json","version":1}""");
+        await TellAsync("""{"type":1,"invocationId":"1","target":"Subscribe","arguments":["all"]}""");
+        await using var client = await SubscribeAsync("all");
+        var task = await Api.SubmitAsync();
+        await (await Worker.ClaimAsync(task.Lane)).StartManyAsync(task, Events);
+
+        Assert.Equal(Events + 1, (await StatesAsync(client, Events + 1)).Count);   // with `queued`
+        stalled.Abort();
+
+        Task TellAsync(string message) => stalled.SendAsync(Encoding.UTF8.GetBytes(message + '\u001e'), WebSocketMessageType.Text, endOfMessage: true, TestContext.Current.CancellationToken);
     }
 
     [Fact(Timeout = 60_000)]

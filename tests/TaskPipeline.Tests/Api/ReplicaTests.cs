@@ -152,9 +152,12 @@ public sealed class ReplicaTests(TestBroker broker) : ApiTest(broker)
         foreach (var topic in new[] { Cluster.Topics.Tasks, Cluster.Topics.Progress, Cluster.Topics.State, Cluster.Topics.Control })
             await Worker.WriteAsync(topic, 0, "x", "not json"u8.ToArray());
         await Worker.WriteAsync(Cluster.Topics.Progress, 0, "x", """{"kind":"unheard_of","task_id":"x"}"""u8.ToArray());
+        await Worker.WriteAsync(Cluster.Topics.Progress, 0, "x", """{"kind":"lines","task_id":"x","attempt":1,"epoch":1,"owner":"o","lines":[null]}"""u8.ToArray());
+        await Worker.WriteAsync(Cluster.Topics.State, 0, "x", """{"task_id":"x","status":"failed","attempts":[null],"task":{"task_id":"x","type":"echo"}}"""u8.ToArray());
+        await Worker.WriteAsync(Cluster.Topics.State, 0, "x", """{"task_id":"x","status":"failed","lane":4,"task":{"task_id":"x","type":"echo"}}"""u8.ToArray());
         await Worker.WriteAsync(Cluster.Topics.Tasks, 0, "x", """{"task_id":"../etc","type":"echo"}"""u8.ToArray());
 
-        await Eventually.TrueAsync("six records were skipped", async () => (await Api.GetAsync("healthz")).Body.GetProperty("skipped_records").GetInt64() == 6, TimeSpan.FromSeconds(20));
+        await Eventually.TrueAsync("nine records were skipped", async () => (await Api.GetAsync("healthz")).Body.GetProperty("skipped_records").GetInt64() == 9, TimeSpan.FromSeconds(20));
         var task = await Api.SubmitAsync();
         Assert.Equal(task.TaskId, (await Api.GetAsync("tasks")).Body.GetProperty("tasks")[0].GetProperty("task_id").GetString());
     }

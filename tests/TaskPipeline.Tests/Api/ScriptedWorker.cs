@@ -46,6 +46,10 @@ internal sealed class ScriptedClaim(ScriptedWorker worker, int lane, long epoch,
         return new ScriptedAttempt(this, task, attempt, from);
     }
 
+    /// <summary>Attempt after attempt, as fast as Kafka takes them.</summary>
+    public Task StartManyAsync(Submitted task, int attempts) =>
+        Task.WhenAll(Enumerable.Range(1, attempts).Select(attempt => WriteAsync(new AttemptStarting { TaskId = task.TaskId, Attempt = attempt, Epoch = epoch, Owner = owner, Worker = worker.Name, At = DateTimeOffset.UtcNow })));
+
     public Task<long> CommitAsync(TaskState state) => worker.WriteAsync(worker.Cluster.Topics.State, lane, state.TaskId, TaskJson.Encode(state));
 }
 

@@ -105,6 +105,7 @@ public sealed class StopTests(TestBroker broker) : ApiTest(broker)
         var task = await Api.SubmitAsync();
         using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
         await using var before = await WatchClient.WatchAsync(Api, task);
+        await before.UntilAsync("state", told => told.GetProperty("status").GetString() == "running");
         await Api.PostAsync($"tasks/{task.TaskId}/stop");
         await before.UntilAsync("state", told => told.GetProperty("status").GetString() == "stopping");
         await replica.UntilAsync(task.TaskId, "the other replica knows of the stop", state => state.GetProperty("status").GetString() == "stopping");

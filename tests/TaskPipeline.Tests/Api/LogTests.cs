@@ -1,0 +1,102 @@
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Watching;
+using Xunit;
+
+namespace TaskPipeline.Tests.Api;
+
+/// <summary>The parts of watching that need no server.</summary>
+public sealed class LogTests
+{
+    [Theory]
+    [InlineData("0.0.0")]
+    [InlineData("1.1042.2")]
+    [InlineData("3.9223372036854775807.3s")]
+    [InlineData("2.7.4se")]
+    public void A_cursor_is_the_same_after_a_journey(string text)
+    {
+        Assert.True(Cursor.TryParse(text, out var cursor));
+        Assert.Equal(text, cursor.ToString());
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("1")]
+    [InlineData("1.2")]
+    [InlineData("1.2.9")]
+    [InlineData("1.2.3.4")]
+    [InlineData("-1.2.2")]
+    [InlineData("1.+2.2")]
+    [InlineData("1. 2.2")]
+    [InlineData("1.2.2es")]
+    [InlineData("99999999999.2.2")]
+    [InlineData("１.2.2")]
+    public void What_is_no_cursor_is_refused(string text) => Assert.False(Cursor.TryParse(text, out _));
+
+    [Fact]
+    public void A_watcher_that_comes_at_any_place_of_a_log_sees_exactly_the_rest()
+    {
+        var random = new Random(7);
+        for (var round = 0; round < 50; round++)
+        {
+            var log = RandomLog(random);
+            var all = Read(log, Cursor.Start);
+            for (var place = 0; place < log.Count; place++)
+                Assert.Equal(all.Where(line => IsBehind(line, log[place].Cursor)), Read(log, log[place].Cursor));
+            foreach (var (attempt, seq) in all)
+                Assert.Equal(all.Where(line => IsBehind(line, new Cursor(attempt, seq, Stage.Running))), Read(log, new Cursor(attempt, seq, Stage.Running)));
+        }
+    }
+
+    [Fact]
+    public void The_state_feed_says_how_many_events_a_late_reader_has_missed()
+    {
+        var feed = new StateFeed();
+        for (var number = 0; number < 10_000; number++)
+            feed.Add(new StateEvent($"task-{number}", Cursor.Start, new StateChange(Status.Queued)), "default");
+
+        Assert.Equal((null, null, 10_000 - 8192), feed.At(0));
+        Assert.Equal("task-9999", feed.At(9_999).Event!.TaskId);
+    }
+
+    [Theory]
+    [InlineData("plain", "plain")]
+    [InlineData("\u001b[1;32mbold\u001b[0m green", "bold green")]
+    [InlineData("10 %\r50 %\r100 %", "100 %")]
+    [InlineData("done\r", "done")]
+    [InlineData("\u001b]8;;http://x\u0007link\u001b]8;;\u0007", "link")]
+    [InlineData("tab\tstays, bell\u0007 goes", "tab\tstays, bell goes")]
+    [InlineData("\u001b", "")]
+    public void Plain_text_is_what_would_be_left_on_paper(string line, string expected) => Assert.Equal(expected, PlainText.Of(line));
+
+    private static TaskLog RandomLog(Random random)
+    {
+        var log = new TaskLog("task");
+        for (var attempt = 1; attempt <= random.Next(1, 4); attempt++)
+        {
+            log.StateChanged(attempt, Stage.Begun, new StateChange(Status.Starting));
+            log.StateChanged(attempt, Stage.Running, new StateChange(Status.Running));
+            var seq = 0L;
+            for (var batch = random.Next(0, 6); batch > 0; batch--)
+            {
+                OutputLine[] lines = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => new OutputLine(++seq, OutputStream.Stdout, $"{attempt}/{seq}", default))];
+                log.Add(attempt, lines);
+                if (log.StopIndex < 0 && random.Next(6) == 0)
+                    log.StopRequested(new StateChange(Status.Stopping));
+            }
+        }
+        return log;
+    }
+
+    private static List<(int Attempt, long Seq)> Read(TaskLog log, Cursor from)
+    {
+        var plan = new WatchPlan(from, FromNow: false, Tail: null, default, AsText: true);
+        var watcher = new Watcher("task", log, Status.Running, plan);
+        List<(int, long)> lines = [];
+        while (watcher.Next() is { } next)
+            if (next is LinesEvent or MergedLines)
+                lines.AddRange(next.PlainText.Select(line => (line.Cursor.Attempt, line.Cursor.Seq)));
+        return lines;
+    }
+
+    private static bool IsBehind((int Attempt, long Seq) line, Cursor place) => line.Attempt > place.Attempt || (line.Attempt == place.Attempt && line.Seq > place.Seq);
+}
