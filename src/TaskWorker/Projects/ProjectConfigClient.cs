@@ -30,7 +30,7 @@ internal sealed partial class ProjectConfigClient
         _pipeline = new ResiliencePipelineBuilder<HttpResponseMessage> { TimeProvider = clock }
             .AddRetry(new RetryStrategyOptions<HttpResponseMessage>
             {
-                ShouldHandle = static outcome => ValueTask.FromResult(IsPassing(outcome.Outcome)),
+                ShouldHandle = static outcome => ValueTask.FromResult(IsTransient(outcome.Outcome)),
                 MaxRetryAttempts = 3,
                 Delay = TimeSpan.FromMilliseconds(200),
                 BackoffType = DelayBackoffType.Exponential,
@@ -38,7 +38,7 @@ internal sealed partial class ProjectConfigClient
             })
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions<HttpResponseMessage>
             {
-                ShouldHandle = static outcome => ValueTask.FromResult(IsPassing(outcome.Outcome)),
+                ShouldHandle = static outcome => ValueTask.FromResult(IsTransient(outcome.Outcome)),
                 FailureRatio = 0.9,
                 MinimumThroughput = 4,
                 SamplingDuration = TimeSpan.FromSeconds(30),
@@ -57,7 +57,7 @@ internal sealed partial class ProjectConfigClient
             {
                 using var response = await _pipeline.ExecuteAsync(
                     async token => await _http.GetAsync($"projects/{Uri.EscapeDataString(project)}", token), cancellationToken);
-                if (!IsPassing(Outcome.FromResult(response)))
+                if (!IsTransient(Outcome.FromResult(response)))
                     return await ReadAsync(project, response, cancellationToken);
                 if (!told)
                     LogUnavailable(_logger, project, $"it answers {(int)response.StatusCode}");
@@ -71,7 +71,7 @@ internal sealed partial class ProjectConfigClient
         }
     }
 
-    private static bool IsPassing(Outcome<HttpResponseMessage> outcome) =>
+    private static bool IsTransient(Outcome<HttpResponseMessage> outcome) =>
         outcome.Exception is HttpRequestException or TimeoutRejectedException
         || outcome.Result?.StatusCode is >= HttpStatusCode.InternalServerError or HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests;
 
