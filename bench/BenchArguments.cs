@@ -30,19 +30,26 @@ internal sealed class BenchArguments
 
     public string Text(string option) => _values[option];
 
-    public int Number(string option, int least, int most) =>
-        int.TryParse(_values[option], NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
-            ? number
-            : throw new BadUsageException($"{option} must be a number from {least} to {most}, not '{_values[option]}'");
+    public int Number(string option, int least, int most) => Number(option, _values[option], least, most);
+
+    /// <summary>Rising numbers with commas.</summary>
+    public IReadOnlyList<int> Numbers(string option, int least, int most) => [.. Parts(option).Select(part => Number(option, part, least, most)).Distinct().Order()];
 
     /// <summary>Names with commas, out of <paramref name="known"/>.</summary>
     public HashSet<string> Names(string option, IReadOnlyCollection<string> known)
     {
-        var names = _values[option].Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToHashSet();
+        var names = Parts(option).ToHashSet();
         return names.FirstOrDefault(name => !known.Contains(name)) is { } unknown
             ? throw new BadUsageException($"{option} knows {string.Join(", ", known)}, but not '{unknown}'")
             : names;
     }
+
+    private string[] Parts(string option) => _values[option].Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    private static int Number(string option, string text, int least, int most) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
+            ? number
+            : throw new BadUsageException($"{option} must be a number from {least} to {most}, not '{text}'");
 }
 
 internal sealed class BadUsageException(string message) : Exception(message);

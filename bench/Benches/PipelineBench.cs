@@ -26,7 +26,8 @@ internal sealed class PipelineBench : Benchmark
     [
         new("--rounds", "N", "3", "how often floor and subject take turns"),
         new("--seconds", "N", "5", "of load in each turn of submit; twice that of lines in each round of watch"),
-        new("--tasks", "N", "400", "no-op tasks in each turn"),
+        new("--tasks", "N", "300", "no-op tasks in each turn"),
+        new("--workers", "LIST", "1,4", "how many workers run them"),
         new("--only", "LIST", string.Join(',', Parts), "the parts to run"),
     ];
 
@@ -35,6 +36,7 @@ internal sealed class PipelineBench : Benchmark
         var rounds = run.Arguments.Number("--rounds", 1, 100);
         var duration = TimeSpan.FromSeconds(run.Arguments.Number("--seconds", 1, 600));
         var tasks = run.Arguments.Number("--tasks", 8, 100_000);
+        var workers = run.Arguments.Numbers("--workers", 1, 16);
         var only = run.Arguments.Names("--only", Parts);
         await using var broker = await BenchBroker.StartAsync(run);
         List<Figure> figures = [];
@@ -43,7 +45,7 @@ internal sealed class PipelineBench : Benchmark
         if (only.Contains("watch"))
             figures.AddRange(await WatchAsync(run, broker, rounds, duration * 2));
         if (only.Contains("noop"))
-            figures.AddRange(await NoopAsync(run, broker, rounds, tasks));
+            figures.AddRange(await NoopAsync(run, broker, rounds, tasks, workers));
         if (only.Contains("memory"))
             figures.AddRange(await MemoryAsync(run, broker));
         return figures;
@@ -132,23 +134,24 @@ internal sealed class PipelineBench : Benchmark
     }
 
     /// <summary>The workers have joined and are warm, and a turn's tasks are queued in one go, so that neither rebalance nor submitting is in the figure.</summary>
-    private static async Task<IReadOnlyList<Figure>> NoopAsync(BenchRun run, BenchBroker broker, int rounds, int tasks)
+    private static async Task<IReadOnlyList<Figure>> NoopAsync(BenchRun run, BenchBroker broker, int rounds, int tasks, IReadOnlyList<int> numbers)
     {
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, "noop", run.Stop);
         var figures = new List<Figure>();
-        foreach (var workers in (int[])[1, 4])
+        foreach (var workers in numbers)   // rising: workers are only added
         {
             await using var floor = await NoopFloor.StartAsync(broker, $"noop-raw-{workers}", workers, run.Stop);
-            run.Say($"noop: starting {workers} workers");
+            run.Say($"noop: starting workers until there are {workers}");
             await pipeline.StartWorkersAsync(workers);
-            await floor.RunAsync(tasks / 4, run.Stop);
-            await RunAsync(tasks / 4);
+            run.Say("noop: warming up");
+            await floor.RunAsync(tasks, run.Stop);
+            await RunAsync(tasks);
             var (baseline, subject) = (new List<double>(), new List<double>());
             for (var round = 1; round <= rounds; round++)
             {
                 baseline.Add(await floor.RunAsync(tasks, run.Stop));
                 subject.Add(await RunAsync(tasks));
-                run.Say($"noop, {workers} workers, round {round}: {subject[^1]:0.0} tasks/s; floor {baseline[^1]:0.0}/s");
+                run.Say($"noop, workers: {workers}, round {round}: {subject[^1]:0.0} tasks/s; floor {baseline[^1]:0.0}/s");
             }
             figures.Add(Figure.Of($"noop.tasks_per_second.{workers}_worker{(workers == 1 ? "" : "s")}", "tasks/s", subject, baseline,
                 $"as many loops, each a process, of `setsid true` and {(pipeline.Cluster.IsEmbedded ? "two acknowledged records" : "one transaction with two records")}, tasks/s"));
