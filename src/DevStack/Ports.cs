@@ -53,11 +53,23 @@ internal static class Ports
     {
         try
         {
-            return Directory.EnumerateFiles(Path.Combine(process, "fd")).Any(file => File.ResolveLinkTarget(file, false) is { } target && sockets.Contains(target.Name));
+            return Directory.EnumerateFiles(Path.Combine(process, "fd")).Any(file => TargetOf(file) is { } target && sockets.Contains(target));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return false;   // it has ended, or is another user's
+        }
+    }
+
+    private static string? TargetOf(string file)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(file, returnFinalTarget: false)?.Name;
+        }
+        catch (IOException)
+        {
+            return null;   // closed in the meantime
         }
     }
 

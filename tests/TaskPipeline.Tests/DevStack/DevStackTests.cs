@@ -100,7 +100,7 @@ public sealed class DevStackTests(TestBroker broker) : IDisposable
 
         stack.KillAlone();
 
-        await Eventually.TrueAsync("all children have ended", () => !children.Any(IsRunning), TimeSpan.FromSeconds(15));
+        await Eventually.TrueAsync("all children have ended", () => !children.Any(IsRunning), Patience / 2);
     }
 
     public void Dispose() => _data.Delete(recursive: true);
