@@ -100,7 +100,15 @@ internal sealed class NoopFloor : IAsyncDisposable
         var task = new TaskSubmission { TaskId = TaskIds.New(), Type = "noop", SubmittedAt = DateTimeOffset.UtcNow };
         var ended = new TaskEnded
         {
-            Epoch = 1, Owner = "000000000000", TaskId = task.TaskId, Attempt = 1, Status = Status.Succeeded, Reason = EndReason.ExitCode, ExitCode = 0, At = DateTimeOffset.UtcNow, Update = "DONE",
+            Epoch = 1,
+            Owner = "000000000000",
+            TaskId = task.TaskId,
+            Attempt = 1,
+            Status = Status.Succeeded,
+            Reason = EndReason.ExitCode,
+            ExitCode = 0,
+            At = DateTimeOffset.UtcNow,
+            Update = "DONE",
         };
         var state = new TaskState { TaskId = task.TaskId, Status = Status.Succeeded, Reason = EndReason.ExitCode, ExitCode = 0, Attempt = 1, Task = task, Lane = lane, EndedAt = ended.At };
         var key = Encoding.UTF8.GetBytes(task.TaskId);

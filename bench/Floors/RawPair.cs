@@ -36,7 +36,13 @@ internal static class RawPair
             var now = DateTimeOffset.UtcNow;
             var record = new OutputLines
             {
-                Epoch = 1, Owner = "000000000000", TaskId = taskId, Attempt = 1, At = now, Lines = [new OutputLine(number, OutputStream.Stdout, text, now)], Update = text,
+                Epoch = 1,
+                Owner = "000000000000",
+                TaskId = taskId,
+                Attempt = 1,
+                At = now,
+                Lines = [new OutputLine(number, OutputStream.Stdout, text, now)],
+                Update = text,
             };
             producer.Produce(lane, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(taskId), Value = TaskJson.Encode(record) });
         }
