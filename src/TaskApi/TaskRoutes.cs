@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
 using TaskPipeline.TaskApi.Stopping;
@@ -31,11 +33,13 @@ internal static class TaskRoutes
             .Accepts<StopTask>(isOptional: true, "application/json")
             .Produces<StopAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 415, 503);
         tasks.MapGet("/{id}/events", WatchEndpoints.EventsAsync).WithSummary("Watch a task as server-sent events")
-            .WithDescription("History first, then live, closed after the end event. Query: from=cursor|start|now, tail=N, stream=stdout,stderr,system, format=json|text. Last-Event-ID goes before from. 204: the end was seen.")
+            .WithDescription("History first, then live, closed after the end event. A Last-Event-ID goes before from, and from before tail. 204: the end was seen.")
+            .AddOpenApiOperationTransformer(WatchQuery)
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Produces(StatusCodes.Status204NoContent).Problems(400, 404, 503);
         // Not behind the filter: a browser can read why a socket was closed, but not why a handshake was refused.
         app.MapGet("/tasks/{id}/watch", WatchEndpoints.WatchAsync).WithTags("Tasks").WithSummary("Watch a task over a WebSocket")
             .WithDescription("The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task.")
+            .AddOpenApiOperationTransformer(WatchQuery)
             .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426);
         app.MapGet("/task-types", TaskEndpoints.Types).WithTags("Tasks").WithSummary("The task types, with the schema of their params")
             .Produces<TaskTypeList>();
@@ -52,6 +56,20 @@ internal static class TaskRoutes
 
     private static async ValueTask<object?> OnlyWhenReady(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
         context.HttpContext.RequestServices.GetRequiredService<KafkaTails>().NotReadyBecause is { } reason ? Problem.NotReady(reason) : await next(context);
+
+    /// <summary>The query of a watch is read by hand, for a socket that is refused with a close code.</summary>
+    private static Task WatchQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        foreach (var (name, description) in new[]
+        {
+            ("from", "A cursor, start (the default) or now"),
+            ("tail", "Begin with the last N lines"),
+            ("stream", "stdout, stderr or system, or several of them with commas; all where it is missing"),
+            ("format", "json (the default) or text"),
+        })
+            (operation.Parameters ??= []).Add(new OpenApiParameter { Name = name, In = ParameterLocation.Query, Description = description, Schema = new OpenApiSchema { Type = JsonSchemaType.String } });
+        return Task.CompletedTask;
+    }
 
     private static RouteHandlerBuilder Problems(this RouteHandlerBuilder route, params ReadOnlySpan<int> statuses)
     {

@@ -9,13 +9,13 @@ namespace TaskPipeline.TaskApi.Listing;
 
 /// <summary>A page of a task's output.</summary>
 /// <param name="Next">Give it as <c>after</c> to go on from here, also later when there is more.</param>
-/// <param name="Previous">Give it as <c>before</c> for the page before this one; null: this is the first.</param>
+/// <param name="Previous">Give it as <c>before</c> for the page before this one; where it is missing this is the first.</param>
 /// <param name="More">There are lines behind this page now.</param>
 /// <param name="Ended">No more lines will come.</param>
-public sealed record OutputPage(string TaskId, IReadOnlyList<NumberedLine> Lines, string Next, string? Previous, bool More, bool Ended);
+public sealed record OutputPage(string TaskId, IReadOnlyList<NumberedLine> Lines, string Next, bool More, bool Ended, string? Previous = null);
 
 /// <summary>One line of output; <paramref name="Seq"/> counts from 1 in each attempt.</summary>
-public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part, bool? Last);
+public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null);
 
 internal static class OutputEndpoint
 {
@@ -87,7 +87,7 @@ internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAt
     {
         var next = lines.Count > 0 ? Place(lines[^1], 0) : fallback;
         var previous = lines.Count > 0 && HasLinesBefore(lines[0]) ? Place(lines[0], -1).ToString() : null;
-        return new OutputPage(taskId, lines, next.ToString(), previous, more, log[_count - 1] is EndEvent);
+        return new OutputPage(taskId, lines, next.ToString(), more, log[_count - 1] is EndEvent, previous);
     }
 
     private bool HasLinesBefore(NumberedLine line) =>

@@ -12,7 +12,7 @@ public sealed record TaskTypeList(IReadOnlyList<TaskTypeView> Types);
 
 /// <param name="Params">JSON Schema of a submission's <c>params</c>.</param>
 /// <param name="Hash">Changes with the type's rules; tasks carry it.</param>
-public sealed record TaskTypeView(string Type, string? Command, string? Summary, JsonObject Params, string Hash);
+public sealed record TaskTypeView(string Type, JsonObject Params, string Hash, string? Command = null, string? Summary = null);
 
 internal static class TaskEndpoints
 {
@@ -40,7 +40,7 @@ internal static class TaskEndpoints
         if (errors.Count > 0)
             return Problem.Invalid(errors);
         var found = table.Page(last, most + 1, tracked => Matches(tracked, wantedStatus, project, type), TaskSummary.Of);
-        return TypedResults.Ok(found.Count > most ? new TaskPage([.. found.Take(most)], found[most - 1].TaskId) : new TaskPage(found, null));
+        return TypedResults.Ok(found.Count > most ? new TaskPage([.. found.Take(most)], found[most - 1].TaskId) : new TaskPage(found));
     }
 
     public static async Task<IResult> GetAsync(string id, HttpContext context, TaskFinder finder, TaskTable table)
@@ -50,7 +50,7 @@ internal static class TaskEndpoints
     }
 
     public static TaskTypeList Types(CatalogueFile catalogue) =>
-        new([.. catalogue.Current.Types.Select(type => new TaskTypeView(type.Name, type.Command, type.Summary, type.ParamsSchema(), type.Hash))]);
+        new([.. catalogue.Current.Types.Select(type => new TaskTypeView(type.Name, type.ParamsSchema(), type.Hash, type.Command, type.Summary))]);
 
     private static bool Matches(TrackedTask tracked, Status? status, string? project, string? type) =>
         (status is null || tracked.Status == status)

@@ -59,8 +59,8 @@ public sealed record TaskSummary
 }
 
 /// <summary>A page of tasks, newest first.</summary>
-/// <param name="Next">Give it as <c>after</c> for the next page; null: there is none.</param>
-public sealed record TaskPage(IReadOnlyList<TaskSummary> Tasks, string? Next);
+/// <param name="Next">Give it as <c>after</c> for the next page; where it is missing there is none.</param>
+public sealed record TaskPage(IReadOnlyList<TaskSummary> Tasks, string? Next = null);
 
 /// <summary>Everything that is known of one task, but its output.</summary>
 public sealed record TaskDetail
@@ -138,7 +138,7 @@ public sealed record TaskDetail
             StartedAt = summary.StartedAt,
             EndedAt = summary.EndedAt,
             Attempts = [.. tracked.Attempts.Select(AttemptView.Of)],
-            Stop = tracked.Stop is { } stop ? new StopView(stop.RequestedBy, stop.Reason, stop.Force, stop.At) : null,
+            Stop = tracked.Stop is { } stop ? new StopView(stop.Force, stop.RequestedBy, stop.Reason, stop.At) : null,
             Lane = tracked.Lane,
             Offset = tracked.Offset,
             Links = TaskLinks.Of(tracked.TaskId, tracked.Lane, tracked.Offset),
@@ -147,13 +147,29 @@ public sealed record TaskDetail
 }
 
 /// <summary>One run of the agent. Without an end it is still going on.</summary>
-public sealed record AttemptView(
-    int Attempt, string Worker, DateTimeOffset StartedAt, DateTimeOffset? EndedAt, EndReason? Reason, int? ExitCode, string? Signal, string? Error, long? Lines, string? Hash)
+public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset StartedAt)
 {
-    internal static AttemptView Of(AttemptSummary attempt) => new(
-        attempt.Attempt, attempt.Worker, attempt.StartedAt, attempt.EndedAt, attempt.Reason, attempt.ExitCode, attempt.Signal, attempt.Error,
-        attempt.Reason is null ? null : attempt.Lines, attempt.Hash);
+    public DateTimeOffset? EndedAt { get; init; }
+    public EndReason? Reason { get; init; }
+    public int? ExitCode { get; init; }
+    public string? Signal { get; init; }
+    public string? Error { get; init; }
+    public long? Lines { get; init; }
+
+    /// <summary>SHA-256 of the lines, as the end event has it.</summary>
+    public string? Hash { get; init; }
+
+    internal static AttemptView Of(AttemptSummary attempt) => new(attempt.Attempt, attempt.Worker, attempt.StartedAt)
+    {
+        EndedAt = attempt.EndedAt,
+        Reason = attempt.Reason,
+        ExitCode = attempt.ExitCode,
+        Signal = attempt.Signal,
+        Error = attempt.Error,
+        Lines = attempt.Reason is null ? null : attempt.Lines,
+        Hash = attempt.Hash,
+    };
 }
 
 /// <summary>Who asked for the stop, and why.</summary>
-public sealed record StopView(string? RequestedBy, string? Reason, bool Force, DateTimeOffset? At);
+public sealed record StopView(bool Force, string? RequestedBy = null, string? Reason = null, DateTimeOffset? At = null);

@@ -29,6 +29,8 @@ internal sealed partial class StopRequests(TaskTable table, TaskWriter writer, T
         };
         if (!await writer.StopAsync(stop))
             return new Problem(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the stop in time; ask again, twice is harmless") { RetryAfter = TimeSpan.FromSeconds(5) };
+        table.StopRequested(stop);   // this replica need not read it back to know it
+        table.WakeWatchers();
         LogRequested(logger, tracked.TaskId, requestedBy);
         return null;
     }

@@ -18,7 +18,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StopReq
         if (!context.WebSockets.IsWebSocketRequest)
             return new Problem(StatusCodes.Status426UpgradeRequired, $"This is a WebSocket; /tasks/{id}/events has the same events for plain HTTP");
         // A browser cannot read the status of a refused handshake, so the refusal comes as a close code.
-        var plan = WatchPlan.Of(RequestOf(context.Request.Query), lastEventId: null, out var error);
+        var plan = WatchPlan.Of(WatchRequest.Of(context.Request.Query), lastEventId: null, out var error);
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
         using var socket = await context.WebSockets.AcceptWebSocketAsync();
         if (plan is null)
@@ -35,7 +35,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StopReq
 
     private async Task<IResult> StreamAsync(string id, HttpContext context)
     {
-        if (WatchPlan.Of(RequestOf(context.Request.Query), context.Request.Headers["Last-Event-ID"], out var error) is not { } plan)
+        if (WatchPlan.Of(WatchRequest.Of(context.Request.Query), context.Request.Headers["Last-Event-ID"], out var error) is not { } plan)
             return new Problem(StatusCodes.Status400BadRequest, error!);
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
         if (problem is not null)
@@ -46,9 +46,6 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StopReq
         await new EventStream(context, table.Watch(found!, plan), plan, options.Value.WriteTimeout).SendAllAsync(leaving.Token);
         return Results.Empty;
     }
-
-    private static WatchRequest RequestOf(IQueryCollection query) =>
-        new() { From = query["from"], Tail = query["tail"], Stream = query["stream"], Format = query["format"] };
 
     private static WebSocketCloseStatus CodeFor(Problem problem) => problem.StatusCode switch
     {

@@ -2,20 +2,28 @@ using System.Globalization;
 
 namespace TaskPipeline.TaskApi.Watching;
 
-/// <summary>Where a watcher wants to begin, and what it wants to see. Its parts are text as clients send it; <see cref="WatchPlan"/> is what they mean.</summary>
+/// <summary>Where a watcher wants to begin, and what it wants to see.</summary>
 public sealed record WatchRequest
 {
     /// <summary>A cursor, <c>start</c> (the default) or <c>now</c>.</summary>
     public string? From { get; init; }
 
     /// <summary>Begin with the last N lines.</summary>
-    public string? Tail { get; init; }
+    public int? Tail { get; init; }
 
     /// <summary><c>stdout</c>, <c>stderr</c>, <c>system</c>, or several with commas; all where it is missing.</summary>
     public string? Stream { get; init; }
 
     /// <summary><c>json</c> (the default) or <c>text</c>.</summary>
     public string? Format { get; init; }
+
+    internal static WatchRequest Of(IQueryCollection query) => new()
+    {
+        From = query["from"],
+        Tail = query["tail"] is [{ Length: > 0 } tail, ..] ? int.TryParse(tail, NumberStyles.None, CultureInfo.InvariantCulture, out var lines) ? lines : -1 : null,
+        Stream = query["stream"],
+        Format = query["format"],
+    };
 }
 
 /// <summary>What a <see cref="WatchRequest"/> means.</summary>
@@ -27,20 +35,14 @@ internal sealed record WatchPlan(Cursor From, bool FromNow, int? Tail, StreamFil
         error = null;
         var from = string.IsNullOrEmpty(lastEventId) ? request.From : lastEventId;
         var cursor = Cursor.Start;
-        int? tail = null;
         if (from is not (null or "" or "start" or "now") && !Cursor.TryParse(from, out cursor))
             error = $"from must be a cursor, start or now, not '{from}'";
-        if (string.IsNullOrEmpty(from) && !string.IsNullOrEmpty(request.Tail))
-        {
-            if (int.TryParse(request.Tail, NumberStyles.None, CultureInfo.InvariantCulture, out var lines))
-                tail = lines;
-            else
-                error = $"tail must be a number of lines, not '{request.Tail}'";
-        }
+        if (request.Tail < 0)
+            error = "tail must be a number of lines";
         if (!StreamFilter.TryParse(request.Stream, out var filter))
             error = $"stream must be stdout, stderr or system, or several of them with commas, not '{request.Stream}'";
         if (request.Format is not (null or "" or "json" or "text"))
             error = $"format must be json or text, not '{request.Format}'";
-        return error is null ? new WatchPlan(cursor, from == "now", tail, filter, request.Format == "text") : null;
+        return error is null ? new WatchPlan(cursor, from == "now", string.IsNullOrEmpty(from) ? request.Tail : null, filter, request.Format == "text") : null;
     }
 }

@@ -18,7 +18,8 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
 
     private readonly CancellationTokenSource _leaving = CancellationTokenSource.CreateLinkedTokenSource(draining);
     private readonly SemaphoreSlim _sending = new(1);
-    private bool _hasEnded;   // guarded by _sending: nothing follows the end
+    private bool _hasEnded;                  // guarded by _sending: nothing follows the end
+    private Cursor _place = watcher.Place;   // owned by the sending loop: behind what was given to the connection, which delivers it before any close code
     private Task _lastSend = Task.CompletedTask;
 
     public void Dispose()
@@ -53,14 +54,14 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
                 if (watcher.Next() is not { } next)
                     await watcher.WaitAsync(Timeout.InfiniteTimeSpan, _leaving.Token);
                 else if (!await SendAsync(next))
-                    return (CloseCodes.TooSlow, watcher.Place.ToString());
+                    return (CloseCodes.TooSlow, _place.ToString());
             }
             return (CloseCodes.Ended, "");
         }
         catch (OperationCanceledException)
         {
             // Either the client has left or broken a rule, which the other loop knows, or the host is stopping.
-            return draining.IsCancellationRequested ? (CloseCodes.Draining, watcher.Place.ToString()) : await hearing;
+            return draining.IsCancellationRequested ? (CloseCodes.Draining, _place.ToString()) : await hearing;
         }
         catch (WebSocketException)
         {
@@ -70,12 +71,17 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
 
     private async Task<bool> SendAsync(WatchEvent next)
     {
-        if (!plan.AsText)
-            return await SendAsync(next.Json, isLast: watcher.HasEnded);
-        foreach (var (_, text) in next.PlainText)
-            if (!await SendAsync(Encoding.UTF8.GetBytes(text), isLast: watcher.HasEnded))
-                return false;
-        return true;
+        if (plan.AsText)
+        {
+            foreach (var (cursor, text) in next.PlainText)
+            {
+                _place = cursor;
+                if (!await SendAsync(Encoding.UTF8.GetBytes(text), isLast: watcher.HasEnded))
+                    return false;
+            }
+        }
+        _place = next.Cursor;
+        return plan.AsText || await SendAsync(next.Json, isLast: watcher.HasEnded);
     }
 
     private async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> message, bool isLast)

@@ -21,6 +21,8 @@ public sealed class DocsTests(TestBroker broker) : ApiTest(broker)
         var schemas = document.GetProperty("components").GetProperty("schemas");
         Assert.Equal(["type"], schemas.GetProperty("SubmitTask").GetProperty("required").EnumerateArray().Select(field => field.GetString()));
         Assert.True(schemas.GetProperty("TaskDetail").GetProperty("properties").TryGetProperty("queue_position", out _));
+        Assert.Equal("integer", schemas.GetProperty("TaskDetail").GetProperty("properties").GetProperty("attempt").GetProperty("type").GetString());
+        Assert.Contains("\"tail\"", operations.Single(operation => operation.Name == "get /tasks/{id}/events").Value.GetProperty("parameters").ToString(), StringComparison.Ordinal);
         Assert.Contains("timed_out", schemas.GetProperty("Status").ToString(), StringComparison.Ordinal);
     }
 

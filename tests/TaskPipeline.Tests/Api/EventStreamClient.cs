@@ -6,7 +6,7 @@ namespace TaskPipeline.Tests.Api;
 /// <summary>Reads server-sent events off the wire, comments and all.</summary>
 internal sealed class EventStreamClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly HttpResponseMessage _answer;
     private readonly StreamReader _reader;
@@ -59,6 +59,16 @@ internal sealed class EventStreamClient : IAsyncDisposable
             }
         }
         return null;
+    }
+
+    /// <summary>The next comment, with what comes before it passed over.</summary>
+    public async Task<string> NextCommentAsync()
+    {
+        using var limit = new CancellationTokenSource(Patience);
+        while (await _reader.ReadLineAsync(limit.Token) is { } line)
+            if (line.StartsWith(':'))
+                return line;
+        throw new InvalidOperationException("The stream is over");
     }
 
     public async Task<EventStreamClient> ToTheEndAsync()

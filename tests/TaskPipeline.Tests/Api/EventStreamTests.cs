@@ -75,6 +75,15 @@ public sealed class EventStreamTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal(["two", "DONE"], rest.Events.Select(told => told.Data));
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task A_stream_without_news_is_kept_alive_by_comments()
+    {
+        var task = await Api.SubmitAsync();
+        await using var stream = await EventStreamClient.OpenAsync(Api, task.Link("events"));
+
+        Assert.StartsWith(":", await stream.NextCommentAsync(), StringComparison.Ordinal);
+    }
+
     [Theory(Timeout = 60_000)]
     [InlineData("tasks/nobody/events", HttpStatusCode.NotFound)]
     [InlineData("tasks/{0}/events?from=1", HttpStatusCode.BadRequest)]
