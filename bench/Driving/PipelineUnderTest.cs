@@ -47,7 +47,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
 
     public IReadOnlyList<ProgramProcess> Workers => _workers;
 
-    private string CatalogueFile => Path.Combine(_folder, "task-types.yaml");
+    private string CatalogueFile => Path.Combine(Subfolder("config"), "task-types.yaml");
 
     public static async Task<PipelineUnderTest> StartAsync(BenchBroker broker, string name, CancellationToken stop) =>
         new(broker, await broker.NewTopicsAsync(name, Lanes, stop), await ProjectConfigStub.StartAsync(), stop);
@@ -56,7 +56,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     public async Task StartApiAsync(int connections)
     {
         var address = $"http://127.0.0.1:{FreePort()}";
-        _api = ProgramProcess.Start("TaskApi", "api", _folder, Settings("ASPNETCORE_URLS", address));
+        _api = ProgramProcess.Start("TaskApi", "api", Subfolder("config"), Subfolder("logs"), Settings("ASPNETCORE_URLS", address));
         Http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = connections, UseProxy = false }) { BaseAddress = new Uri(address) };
         await UntilAsync("the API is not ready", async () =>
         {
@@ -81,9 +81,9 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
             var id = $"worker-{_workers.Count + 1}";
             var settings = Settings("Worker__Id", id);
             settings["Worker__ProjectConfigUrl"] = _projects.Url;
-            settings["Worker__DataDirectory"] = Path.Combine(_folder, "data");
+            settings["Worker__DataDirectory"] = Subfolder("data");
             settings["Worker__DrainTimeout"] = "00:00:01";
-            _workers.Add(ProgramProcess.Start("TaskWorker", id, _folder, settings));
+            _workers.Add(ProgramProcess.Start("TaskWorker", id, Subfolder("config"), Subfolder("logs"), settings));
         }
         await UntilAsync($"{total} workers have not shared out the lanes", () =>
         {
@@ -133,6 +133,9 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         await _projects.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
     }
+
+    /// <summary>The programs watch the folder they run in, with all below it, and that of the catalogue: what is written all the time lies elsewhere.</summary>
+    private string Subfolder(string name) => Directory.CreateDirectory(Path.Combine(_folder, name)).FullName;
 
     private Dictionary<string, string?> Settings(string key, string value)
     {

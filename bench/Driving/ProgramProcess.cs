@@ -27,12 +27,12 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
-    public static ProgramProcess Start(string project, string name, string folder, IEnumerable<KeyValuePair<string, string?>> settings)
+    public static ProgramProcess Start(string project, string name, string workingDirectory, string logs, IEnumerable<KeyValuePair<string, string?>> settings)
     {
-        var log = Path.Combine(folder, name + ".log");
+        var log = Path.Combine(logs, name + ".log");
         return new ProgramProcess(name, log, ChildProcess.StartFile(
             "/bin/sh", name, ["-c", "exec \"$0\" >\"$1\" 2>&1", BuildOutput.ProgramOf(project), log],
-            [.. settings, KeyValuePair.Create("Parent__HoldsInput", (string?)"true")], folder));
+            [.. settings, KeyValuePair.Create("Parent__HoldsInput", (string?)"true")], workingDirectory));
     }
 
     public void ThrowIfEnded()
