@@ -27,7 +27,9 @@ internal static class WorkerHost
         }
         try
         {
-            await Build(args).RunAsync();
+            using var host = Build(args);
+            Workspace.CheckWritable(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value);
+            await host.RunAsync();
             return Environment.ExitCode;
         }
         catch (Exception exception) when (exception is OptionsValidationException or CatalogueException)
@@ -44,8 +46,7 @@ internal static class WorkerHost
         builder.AddParentWatch();
         var services = builder.Services;
         services.AddSingleton(TimeProvider.System);
-        services.AddOptions<WorkerOptions>().BindConfiguration(WorkerOptions.Section).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<WorkerOptions>, WorkerOptionsValidator>();
+        services.AddAnnotatedOptions<WorkerOptions>(WorkerOptions.Section);
         services.AddKafkaCluster();
         services.AddTaskCatalogue();
         services.AddHttpClient<ProjectConfigClient>((provider, http) =>

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using Microsoft.Extensions.Options;
 
 namespace TaskPipeline.TaskWorker;
 
@@ -31,6 +30,3 @@ public sealed class WorkerOptions
     [Range(typeof(TimeSpan), "00:00:00", "00:04:00", ErrorMessage = "Worker:RevokeTimeout must be 0 to 4 min")]
     public TimeSpan RevokeTimeout { get; set; } = TimeSpan.FromSeconds(10);
 }
-
-[OptionsValidator]
-public sealed partial class WorkerOptionsValidator : IValidateOptions<WorkerOptions>;

@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Shared.Catalogue;
 
@@ -71,8 +72,7 @@ public static class CatalogueServices
 {
     public static IServiceCollection AddTaskCatalogue(this IServiceCollection services)
     {
-        services.AddOptions<CatalogueOptions>().BindConfiguration(CatalogueOptions.Section).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<CatalogueOptions>, CatalogueOptionsValidator>();
+        services.AddAnnotatedOptions<CatalogueOptions>(CatalogueOptions.Section);
         services.AddSingleton<CatalogueFile>();
         services.AddHostedService(provider => provider.GetRequiredService<CatalogueFile>());
         return services;

@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using Microsoft.Extensions.Options;
 
 namespace TaskPipeline.Shared.Catalogue;
 
@@ -11,6 +10,3 @@ public sealed class CatalogueOptions
     [Required(ErrorMessage = "Catalogue:File is missing: name the file with the task types")]
     public string File { get; set; } = "task-types.yaml";
 }
-
-[OptionsValidator]
-public sealed partial class CatalogueOptionsValidator : IValidateOptions<CatalogueOptions>;

@@ -100,7 +100,7 @@ public sealed record ParamRule
             return $"must not be longer than {longest} characters";
         if (Choices is not null && !Choices.Contains(text))
             return $"must be one of {string.Join(", ", Choices)}";
-        if (Pattern is not null && !Regex.IsMatch(text, $@"\A(?:{Pattern})\z", RegexOptions.None, TimeSpan.FromSeconds(1)))
+        if (Pattern is not null && !Matches(text, Pattern))
             return $"must match {Pattern}";
         if (Type == ParamType.Path)
             return ErrorInPath(text);
@@ -109,6 +109,19 @@ public sealed record ParamRule
         if (Kind is ParamKind.Option or ParamKind.Positional && WhenLong is null && Encoding.UTF8.GetByteCount(text) > LongValue.Threshold)
             return $"is too long for a command line: at most {LongValue.Threshold} bytes";
         return null;
+    }
+
+    /// <summary>A pattern that takes for ever on some text does not let that text in.</summary>
+    private static bool Matches(string text, string pattern)
+    {
+        try
+        {
+            return Regex.IsMatch(text, $@"\A(?:{pattern})\z", RegexOptions.None, TimeSpan.FromSeconds(1));
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            return false;
+        }
     }
 
     private static string? ErrorInPath(string text) =>

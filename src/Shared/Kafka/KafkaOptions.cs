@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using Microsoft.Extensions.Options;
 
 namespace TaskPipeline.Shared.Kafka;
 
@@ -34,6 +33,3 @@ public sealed class KafkaOptions
     /// <summary>Further settings of librdkafka for every client, such as <c>security.protocol</c> and <c>sasl.*</c>.</summary>
     public Dictionary<string, string> Properties { get; } = [];
 }
-
-[OptionsValidator]
-public sealed partial class KafkaOptionsValidator : IValidateOptions<KafkaOptions>;

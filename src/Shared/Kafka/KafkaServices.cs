@@ -1,5 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Shared.Kafka;
 
@@ -7,9 +7,7 @@ public static class KafkaServices
 {
     public static IServiceCollection AddKafkaCluster(this IServiceCollection services)
     {
-        services.AddOptions<KafkaOptions>().BindConfiguration(KafkaOptions.Section).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<KafkaOptions>, KafkaOptionsValidator>();
-        services.AddSingleton<KafkaCluster>();
-        return services;
+        services.AddAnnotatedOptions<KafkaOptions>(KafkaOptions.Section);
+        return services.AddSingleton<KafkaCluster>();
     }
 }

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.Watching;
 
@@ -8,9 +7,7 @@ internal static class TailingServices
 {
     public static IServiceCollection AddTailing(this IServiceCollection services)
     {
-        services.AddOptions<KafkaOptions>().BindConfiguration(KafkaOptions.Section).ValidateOnStart();
-        services.AddSingleton<IValidateOptions<KafkaOptions>, KafkaOptionsValidator>();
-        services.AddSingleton<KafkaCluster>();
+        services.AddKafkaCluster();
         services.AddSingleton<TailingMetrics>();
         services.AddSingleton<StateFeed>();
         services.AddSingleton<TaskTable>();

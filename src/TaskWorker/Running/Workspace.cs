@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Options;
+
 namespace TaskPipeline.TaskWorker.Running;
 
 /// <summary>The folders of one attempt: its working directory with <c>HOME</c> and <c>TMPDIR</c>, gone when it has ended, and its artifacts, which stay.</summary>
@@ -16,6 +18,20 @@ internal sealed class Workspace : IDisposable
                 Directory.CreateDirectory(folder);
             else
                 Directory.CreateDirectory(folder, OwnerOnly);
+    }
+
+    /// <summary>A worker that could make no workspaces learns it at its start, not at its first task.</summary>
+    /// <exception cref="OptionsValidationException">Says why.</exception>
+    public static void CheckWritable(WorkerOptions options)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.Combine(options.DataDirectory, "attempts", $"check-{Guid.NewGuid():N}")).Delete();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new OptionsValidationException(WorkerOptions.Section, typeof(WorkerOptions), [$"Worker:DataDirectory cannot be written to: {exception.Message}"]);
+        }
     }
 
     public string Folder { get; }
