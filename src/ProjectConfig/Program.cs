@@ -4,7 +4,6 @@ using TaskPipeline.Shared.Hosting;
 
 const string DefaultAddress = "http://127.0.0.1:8081";
 const string LoopbackNames = "localhost;127.0.0.1;[::1]";
-const int BadConfiguration = 78;   // EX_CONFIG of sysexits
 
 var builder = WebApplication.CreateBuilder(args);
 builder.AddPipelineLogging();
@@ -30,5 +29,5 @@ try
 catch (ProjectFileException exception)
 {
     await Console.Error.WriteLineAsync($"ProjectConfig cannot start: {exception.Message}");
-    return BadConfiguration;
+    return ExitCodes.BadConfiguration;
 }

@@ -17,8 +17,7 @@ namespace TaskPipeline.TaskApi;
 /// <summary>The API as a whole, for the program and for tests that run several of them in one process.</summary>
 internal static partial class ApiHost
 {
-    private const int CannotListen = 71;       // EX_OSERR of sysexits.h
-    private const int BadConfiguration = 78;   // EX_CONFIG of sysexits.h: starting it again does not help
+    private const int CannotListen = 71;   // EX_OSERR of sysexits.h
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -29,6 +28,10 @@ internal static partial class ApiHost
             await app.RunAsync();
             return Environment.ExitCode;
         }
+        catch (OperationCanceledException)
+        {
+            return Environment.ExitCode;   // told to end, or failed, before everything had started
+        }
         catch (IOException taken) when (taken.InnerException is AddressInUseException)
         {
             await Console.Error.WriteLineAsync($"TaskApi does not start: {taken.Message}");
@@ -37,7 +40,7 @@ internal static partial class ApiHost
         catch (Exception refused) when (refused is StartRefusedException or OptionsValidationException or CatalogueException)
         {
             await Console.Error.WriteLineAsync($"TaskApi does not start: {refused.Message}");
-            return BadConfiguration;
+            return ExitCodes.BadConfiguration;
         }
     }
 

@@ -15,7 +15,6 @@ namespace TaskPipeline.TaskWorker;
 
 internal static class WorkerHost
 {
-    private const int BadConfiguration = 78;                                 // EX_CONFIG of sysexits
     private static readonly TimeSpan StopMargin = TimeSpan.FromSeconds(20);   // beyond the drain: the agent's grace and the good-bye to the group
 
     public static async Task<int> RunAsync(string[] args)
@@ -32,10 +31,14 @@ internal static class WorkerHost
             await host.RunAsync();
             return Environment.ExitCode;
         }
+        catch (OperationCanceledException)
+        {
+            return Environment.ExitCode;   // told to end, or failed, before everything had started
+        }
         catch (Exception exception) when (exception is OptionsValidationException or CatalogueException)
         {
             await Console.Error.WriteLineAsync($"TaskWorker cannot start: {exception.Message}");
-            return BadConfiguration;
+            return ExitCodes.BadConfiguration;
         }
     }
 

@@ -1,5 +1,6 @@
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
 
@@ -49,7 +50,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         }
         catch (TopicMismatchException mismatch)
         {
-            Fail(mismatch.Message, mismatch);
+            Fail(mismatch.Message, null, ExitCodes.BadConfiguration);
         }
     }
 
@@ -70,11 +71,11 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
     private string? Standing() =>
         _story?.SinceLastPoll > StandsStill ? "task-progress" : _state?.SinceLastPoll > StandsStill ? "task-state" : null;
 
-    private void Fail(string reason, Exception? exception)
+    private void Fail(string reason, Exception? exception, int exitCode = ExitCodes.Died)
     {
         _failure = reason;
         LogFailed(logger, exception, reason);
-        Environment.ExitCode = 70;
+        Environment.ExitCode = exitCode;
         host.StopApplication();
     }
 
@@ -154,6 +155,6 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         table.WakeWatchers();
     }
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "This process ends, because {Reason}; start it again")]
+    [LoggerMessage(Level = LogLevel.Critical, Message = "This process ends: {Reason}")]
     private static partial void LogFailed(ILogger logger, Exception? exception, string reason);
 }

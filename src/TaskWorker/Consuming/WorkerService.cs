@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskWorker.Stopping;
 
@@ -11,8 +12,6 @@ namespace TaskPipeline.TaskWorker.Consuming;
 internal sealed partial class WorkerService(
     KafkaCluster cluster, StopSignals stops, IServiceProvider services, IHostApplicationLifetime lifetime, ILogger<WorkerService> logger) : BackgroundService
 {
-    private const int Died = 70;   // EX_SOFTWARE of sysexits
-
     [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop: whatever it was, the process ends with it")]
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -31,19 +30,19 @@ internal sealed partial class WorkerService(
         catch (TopicMismatchException exception)
         {
             LogUnusable(logger, exception.Message);
-            End();
+            End(ExitCodes.BadConfiguration);
         }
         catch (Exception exception)
         {
             // The log has what is needed to go on, whoever goes on. A process whose picture of it may be wrong must not.
             LogDied(logger, exception);
-            End();
+            End(ExitCodes.Died);
         }
     }
 
-    private void End()
+    private void End(int exitCode)
     {
-        Environment.ExitCode = Died;
+        Environment.ExitCode = exitCode;
         lifetime.StopApplication();
     }
 

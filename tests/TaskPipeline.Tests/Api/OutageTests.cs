@@ -69,7 +69,7 @@ public sealed class OutageTests
             "--urls=http://127.0.0.1:0", $"--Catalogue:File={Path.Combine(AppContext.BaseDirectory, "Api", "task-types.yaml")}",
         ]);
 
-        Assert.Equal(70, await program.WaitForExitAsync());
+        Assert.Equal(78, await program.WaitForExitAsync());
         Assert.Contains("has 3 partitions where 5 are configured", program.Output, StringComparison.Ordinal);
     }
 }

@@ -105,7 +105,7 @@ public sealed class ProtectionTests(TestBroker broker) : ApiTest(broker)
     [InlineData("--Api:KafkaTimeout=1.00:00:00", "Api:KafkaTimeout")]
     [InlineData("--Api:AllowedOrigins:0=ops.example", "Api:AllowedOrigins")]
     [InlineData("--Api:AllowedHosts:0=http://x", "Api:AllowedHosts")]
-    [InlineData("--Kafka:Partitions=0", "KafkaOptions.Partitions")]
+    [InlineData("--Kafka:Partitions=0", "Kafka:Partitions must be 1 to 1000")]
     [InlineData("--Catalogue:File=/nowhere", "Catalogue:File")]
     public async Task A_configuration_that_must_not_run_ends_the_program_with_78_and_a_sentence_that_names_the_field(string argument, string field)
     {

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
@@ -88,7 +87,9 @@ public sealed class StopTests(SharedPipeline shared, TestBroker broker) : IClass
     [Fact(Timeout = Timeout)]
     public async Task A_worker_that_is_told_to_end_gives_its_task_back_and_another_runs_it_at_no_charge()
     {
-        await using var pipeline = await TestPipeline.StartAsync(broker, settings: [new("Worker:DrainTimeout", "00:00:00")]);
+        // With a session of minutes the task can only move in time because the group was left. (In the embedded broker rebalances last a session.)
+        var session = broker.IsEmbedded ? broker.SessionTimeout : TimeSpan.FromMinutes(5);
+        await using var pipeline = await TestPipeline.StartAsync(broker, settings: [new("Worker:DrainTimeout", "00:00:00"), new("Kafka:SessionTimeout", session.ToString())]);
         var gate = Path.Combine(pipeline.Folder, "gate");
         var id = await pipeline.SubmitAsync("patient", new { file = gate });
         await pipeline.LineAsync(id, "started");
@@ -96,10 +97,8 @@ public sealed class StopTests(SharedPipeline shared, TestBroker broker) : IClass
         Assert.Equal(0, await pipeline.Workers[0].WaitForExitAsync());
         Assert.Equal(EndReason.WorkerShutdown, (await pipeline.RecordAsync<AttemptAbandoned>(id)).Reason);
 
-        var left = Stopwatch.StartNew();
         await pipeline.AddWorkerAsync();
         await pipeline.LineAsync(id, "started", attempt: 2);
-        Assert.True(left.Elapsed < broker.SessionTimeout + TimeSpan.FromSeconds(5), $"the group was left at once, but the task took {left.Elapsed} to move");
         await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
         var end = await pipeline.EndOfAsync(id);
         Assert.Equal((Status.Succeeded, 2), (end.Status, end.Attempt));
