@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Xml;
 using ExcelDataReader;
@@ -11,6 +12,8 @@ namespace TaskPipeline.AgentCli.Workbooks;
 /// </summary>
 internal sealed class Workbook : IDisposable
 {
+    private static readonly TimeSpan CollectEvery = TimeSpan.FromMilliseconds(200);
+
     private readonly string _path;
     private readonly FileStream _readerStream;
     private readonly FileStream _partsStream;
@@ -34,6 +37,7 @@ internal sealed class Workbook : IDisposable
 
     public IReadOnlyCollection<string> Tabs => _parts.Tabs;
 
+    [SuppressMessage("Reliability", "CA2000", Justification = "The workbook owns the streams; where there is none, the catch closes them")]
     public static Workbook Open(string path)
     {
         if (!File.Exists(path))
@@ -43,10 +47,7 @@ internal sealed class Workbook : IDisposable
         try
         {
             RefuseOtherFormats(path, readerStream);
-            var workbook = Sound(path, () => new Workbook(path, readerStream, partsStream));
-            // Loading a million texts leaves as much garbage as text; given back now, it is not on top of what the rows need.
-            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-            return workbook;
+            return GivingBack(() => Sound(path, () => new Workbook(path, readerStream, partsStream)));
         }
         catch
         {
@@ -55,6 +56,20 @@ internal sealed class Workbook : IDisposable
             throw;
         }
     }
+
+    /// <summary>
+    /// Loading a million texts leaves more garbage than text, and with memory to spare the collector would let it lie. Given back on the
+    /// way it is not on top of the texts, and given back at the end it is not on top of what the rows need.
+    /// </summary>
+    private static T GivingBack<T>(Func<T> load)
+    {
+        using var collecting = new Timer(static _ => GiveBack(), null, CollectEvery, CollectEvery);
+        var loaded = load();
+        GiveBack();
+        return loaded;
+    }
+
+    private static void GiveBack() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
 
     /// <summary>The tab's own spelling of a name that may differ in case, as in Excel.</summary>
     public string Tab(string name)
