@@ -5,7 +5,7 @@ using TaskPipeline.Shared.Hosting;
 const string DefaultAddress = "http://127.0.0.1:8081";
 const string LoopbackNames = "localhost;127.0.0.1;[::1]";
 
-var builder = WebApplication.CreateBuilder(args);
+var builder = WebApplication.CreateBuilder(HostArguments.For(args));
 builder.AddPipelineLogging();
 builder.AddParentWatch();
 builder.WebHost.UseUrls(builder.Configuration["urls"] ?? DefaultAddress);

@@ -46,7 +46,7 @@ internal static partial class ApiHost
 
     public static WebApplication Build(string[] args)
     {
-        var builder = WebApplication.CreateBuilder(args);
+        var builder = WebApplication.CreateBuilder(HostArguments.For(args));
         builder.AddPipelineLogging().AddParentWatch();
         builder.AddProtection();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));

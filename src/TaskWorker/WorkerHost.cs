@@ -44,7 +44,7 @@ internal static class WorkerHost
 
     public static IHost Build(string[] args)
     {
-        var builder = Host.CreateApplicationBuilder(args);
+        var builder = Host.CreateApplicationBuilder(HostArguments.For(args));
         builder.AddPipelineLogging();
         builder.AddParentWatch();
         var services = builder.Services;
