@@ -179,7 +179,9 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
                 metrics.Skipped(cluster.Topics.Tasks, "double");
             return;
         }
-        Tell(tracked, tracked.Submit(submission, lane, offset, at));
+        tracked.Submit(submission, lane, offset, at);
+        foreach (var state in tracked.Log.States)   // what was read before the submission could not be told yet
+            Tell(tracked, state);
         _bySubmission.Add(tracked);
         if (!tracked.HasEnded)
             _lanes[lane].Unfinished[offset] = tracked;
@@ -208,9 +210,9 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
     private void Tell(TrackedTask tracked, WatchEvent? told)
     {
         _changed.Add(tracked.Log);
-        if (told is null)
+        if (told is null || tracked.Submission is not { } submission)
             return;
-        feed.Add(told, tracked.Submission?.Project);
+        feed.Add(told, submission.Project);
         _feedChanged = true;
     }
 

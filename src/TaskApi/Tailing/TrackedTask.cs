@@ -34,10 +34,10 @@ internal sealed class TrackedTask(string taskId)
 
     public bool HasEnded => Status.IsEnd();
 
-    public StateEvent Submit(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
+    public void Submit(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
     {
         (Submission, Lane, Offset, SubmittedAt) = (submission, lane, offset, at);
-        return Log.Submitted(submission.Project, at);
+        Log.Submitted(submission.Project, at);
     }
 
     public StateEvent? RequestStop(ControlRecord stop)
@@ -99,5 +99,5 @@ internal sealed class TrackedTask(string taskId)
         return Log.StateChanged(record.Attempt, stage, Change(record.At) with { Reason = reason, RequestedBy = requestedBy });
     }
 
-    private StateChange Change(DateTimeOffset? at) => new(Status) { Project = Submission?.Project, Worker = Worker, At = at };
+    private StateChange Change(DateTimeOffset? at) => new(Status) { Worker = Worker, At = at };
 }

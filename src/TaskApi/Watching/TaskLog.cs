@@ -11,6 +11,8 @@ internal sealed class TaskLog
 {
     private readonly string _taskId;
     private readonly Dictionary<int, long> _accounted = [];   // attempt → last line that was added, or told to be missing
+    private readonly Func<string?> _projectOf;
+    private string? _project;   // known with the submission, and never changed then
     private WatchEvent[] _events;
     private int _count = 1;
     private int _stop = -1;
@@ -19,7 +21,8 @@ internal sealed class TaskLog
     public TaskLog(string taskId)
     {
         _taskId = taskId;
-        _events = [new StateEvent(taskId, new Cursor(0, 0, Stage.Begun), new StateChange(Status.Queued)), null!, null!, null!];
+        _projectOf = () => Volatile.Read(ref _project);
+        _events = [new StateEvent(taskId, new Cursor(0, 0, Stage.Begun), new StateChange(Status.Queued), _projectOf), null!, null!, null!];
     }
 
     public WakeUp Changed { get; } = new();
@@ -54,24 +57,26 @@ internal sealed class TaskLog
         return low;
     }
 
+    /// <summary>How the task came to where it stands.</summary>
+    public IEnumerable<StateEvent> States => _events.Take(_count).OfType<StateEvent>();
+
     /// <summary>Before this nobody can watch, so nobody has read the event that is replaced.</summary>
-    public StateEvent Submitted(string project, DateTimeOffset at)
+    public void Submitted(string project, DateTimeOffset at)
     {
-        var queued = new StateEvent(_taskId, _events[0].Cursor, new StateChange(Status.Queued) { Project = project, At = at });
-        _events[0] = queued;
-        return queued;
+        Volatile.Write(ref _project, project);
+        _events[0] = new StateEvent(_taskId, _events[0].Cursor, new StateChange(Status.Queued) { At = at }, _projectOf);
     }
 
     public StateEvent StateChanged(int attempt, Stage stage, StateChange change)
     {
         var cursor = Latest.Attempt == attempt ? Latest with { Stage = stage } : Latest with { Attempt = attempt, Seq = 0, Stage = stage };
-        return Append(new StateEvent(_taskId, cursor, change));
+        return Append(new StateEvent(_taskId, cursor, change, _projectOf));
     }
 
     public StateEvent StopRequested(StateChange change)
     {
         Volatile.Write(ref _stop, _count);
-        return Append(new StateEvent(_taskId, Latest with { StopSeen = true }, change));
+        return Append(new StateEvent(_taskId, Latest with { StopSeen = true }, change, _projectOf));
     }
 
     public void Add(int attempt, IReadOnlyList<OutputLine> lines)

@@ -78,13 +78,14 @@ internal sealed class CaughtUpEvent(string taskId, Cursor cursor) : WatchEvent(t
 }
 
 /// <summary>A task has come to a new state, or a later attempt to the same.</summary>
-internal sealed class StateEvent(string taskId, Cursor cursor, StateChange change) : WatchEvent(taskId, "state", cursor)
+/// <param name="project">Asked when the event is encoded: it may be read from Kafka before the submission, but nobody is told of it before that.</param>
+internal sealed class StateEvent(string taskId, Cursor cursor, StateChange change, Func<string?> project) : WatchEvent(taskId, "state", cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
     {
         writer.WriteString("status"u8, change.Status.Word());
         writer.WriteNumber("attempt"u8, Cursor.Attempt);
-        writer.WriteOptional("project"u8, change.Project);
+        writer.WriteOptional("project"u8, project());
         writer.WriteOptional("worker"u8, change.Worker);
         writer.WriteOptional("requested_by"u8, change.RequestedBy);
         writer.WriteOptional("reason"u8, change.Reason);
@@ -95,7 +96,6 @@ internal sealed class StateEvent(string taskId, Cursor cursor, StateChange chang
 
 internal sealed record StateChange(Status Status)
 {
-    public string? Project { get; init; }
     public string? Worker { get; init; }
     public string? RequestedBy { get; init; }
 

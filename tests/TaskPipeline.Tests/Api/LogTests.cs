@@ -1,4 +1,7 @@
+using System.Text;
+using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Tailing;
 using TaskPipeline.TaskApi.Watching;
 using Xunit;
 
@@ -33,6 +36,25 @@ public sealed class LogTests
     public void What_is_no_cursor_is_refused(string text) => Assert.False(Cursor.TryParse(text, out _));
 
     [Fact]
+    public void States_that_were_read_before_their_submission_say_the_project_all_the_same()
+    {
+        var lane = new LaneLog();
+        var starting = new AttemptStarting { Epoch = 1, Owner = "o", TaskId = "t-1", Attempt = 1, Worker = "w-1" };
+        lane.Apply(starting, 0);
+        var early = new TrackedTask("t-1");
+        var late = new TrackedTask("t-1");
+        var submission = new TaskSubmission { TaskId = "t-1", Type = "echo", Project = "shop" };
+        early.Submit(submission, 0, 0, default);
+        early.Apply(starting, lane.Stories["t-1"]);
+        late.Apply(starting, lane.Stories["t-1"]);
+        late.Submit(submission, 0, 0, default);
+        Assert.Equal(2, late.Log.Count);
+        Assert.Contains("\"project\":\"shop\"", Encoding.UTF8.GetString(late.Log[1].Json.Span), StringComparison.Ordinal);
+        for (var i = 0; i < 2; i++)
+            Assert.Equal(Encoding.UTF8.GetString(early.Log[i].Json.Span), Encoding.UTF8.GetString(late.Log[i].Json.Span));
+    }
+
+    [Fact]
     public void A_watcher_that_comes_at_any_place_of_a_log_sees_exactly_the_rest()
     {
         var random = new Random(7);
@@ -52,7 +74,7 @@ public sealed class LogTests
     {
         var feed = new StateFeed();
         for (var number = 0; number < 10_000; number++)
-            feed.Add(new StateEvent($"task-{number}", Cursor.Start, new StateChange(Status.Queued)), "default");
+            feed.Add(new StateEvent($"task-{number}", Cursor.Start, new StateChange(Status.Queued), static () => "default"), "default");
 
         Assert.Equal((null, null, 10_000 - 8192), feed.At(0));
         Assert.Equal("task-9999", feed.At(9_999).Event!.TaskId);
