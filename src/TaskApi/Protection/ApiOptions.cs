@@ -25,15 +25,12 @@ public sealed class ApiOptions
     public TimeSpan WriteTimeout { get; set; } = TimeSpan.FromSeconds(10);
 }
 
-/// <summary>Says of each value that cannot be used what it should look like.</summary>
+/// <summary>Checks the lists, which no attribute can; says of each entry that cannot be used what it should look like.</summary>
 internal sealed class ApiOptionsValidator : IValidateOptions<ApiOptions>
 {
     public ValidateOptionsResult Validate(string? name, ApiOptions options)
     {
-        List<ValidationResult> wrong = [];
-        Validator.TryValidateObject(options, new ValidationContext(options), wrong, validateAllProperties: true);
-        var problems = wrong.Select(result => result.ErrorMessage!)
-            .Concat(options.AllowedOrigins.Where(origin => !IsOrigin(origin)).Select(origin => $"Api:AllowedOrigins: '{origin}' is not an origin like https://host:port"))
+        var problems = options.AllowedOrigins.Where(origin => !IsOrigin(origin)).Select(origin => $"Api:AllowedOrigins: '{origin}' is not an origin like https://host:port")
             .Concat(options.AllowedHosts.Where(host => host != "*" && Uri.CheckHostName(host.Trim('[', ']')) == UriHostNameType.Unknown)
                 .Select(host => $"Api:AllowedHosts: '{host}' is not a host name; write it without a port"))
             .ToList();

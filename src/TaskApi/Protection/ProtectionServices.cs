@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.TaskApi.Protection;
 
@@ -8,7 +9,7 @@ internal static class ProtectionServices
 
     public static WebApplicationBuilder AddProtection(this WebApplicationBuilder builder)
     {
-        builder.Services.AddOptions<ApiOptions>().BindConfiguration(ApiOptions.Section).ValidateOnStart();
+        builder.Services.AddAnnotatedOptions<ApiOptions>(ApiOptions.Section);
         builder.Services.AddSingleton<IValidateOptions<ApiOptions>, ApiOptionsValidator>();
         ListenAddresses.Apply(builder);
         builder.WebHost.ConfigureKestrel(kestrel =>

@@ -57,7 +57,7 @@ internal sealed partial class ConsumeLoop : IDisposable
             .SetPartitionsLostHandler((_, partitions) => Lost(partitions))
             .Build();
         _commit = cluster.IsEmbedded ? new PlainCommit(cluster) : new TransactionalCommit(cluster, _options.Id);
-        _claims = new LaneClaims(cluster, log, _options.Id, loggers.CreateLogger<LaneClaims>());
+        _claims = new LaneClaims(cluster, log, _options.Id, clock, loggers.CreateLogger<LaneClaims>());
     }
 
     /// <summary>Runs until cancelled; the running task is then waited for or given back. Any other end is an exception, and the process must not outlive it.</summary>
@@ -91,7 +91,7 @@ internal sealed partial class ConsumeLoop : IDisposable
     private void Turn()
     {
         if (_run is { } run)
-            run.Result.ContinueWith(static _ => { }, TaskScheduler.Default).Wait(BusyPoll);   // wakes at once when the task is done
+            IsDoneIn(run, BusyPoll);   // wakes at once when the task is done
         Take(Poll(_run is null && _held.Count == 0 ? IdlePoll : TimeSpan.Zero));
         ClaimLanes();
         EndRun();
@@ -337,13 +337,16 @@ internal sealed partial class ConsumeLoop : IDisposable
     {
         if (_run is not { } run)
             return;
-        if (!run.Result.ContinueWith(static _ => { }, TaskScheduler.Default).Wait(wait))
+        if (!IsDoneIn(run, wait))
         {
             run.Leave(EndReason.WorkerShutdown);
-            run.Result.ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
+            IsDoneIn(run, Timeout.InfiniteTimeSpan);
         }
         EndRun();
     }
+
+    /// <summary>However it ends: what became of it is for <see cref="EndRun"/> to look at.</summary>
+    private static bool IsDoneIn(TaskRun run, TimeSpan wait) => Task.WaitAny([run.Result], wait) == 0;
 
     private void Drop(int partition)
     {

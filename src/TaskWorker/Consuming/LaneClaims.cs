@@ -12,7 +12,7 @@ namespace TaskPipeline.TaskWorker.Consuming;
 /// left pending), then the committed state, then the claim, then the barrier behind which nobody else is heard, then the log up to that
 /// barrier. Claiming before the offset would let tasks end twice. Runs on the poll thread.
 /// </summary>
-internal sealed partial class LaneClaims(KafkaCluster cluster, ProgressLog log, string worker, ILogger<LaneClaims> logger) : IDisposable
+internal sealed partial class LaneClaims(KafkaCluster cluster, ProgressLog log, string worker, TimeProvider clock, ILogger<LaneClaims> logger) : IDisposable
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
 
@@ -44,7 +44,7 @@ internal sealed partial class LaneClaims(KafkaCluster cluster, ProgressLog log, 
             Epoch = state.Epoch,
             Owner = owner,
             Worker = worker,
-            At = DateTimeOffset.UtcNow,
+            At = clock.GetUtcNow(),
         }));
         Task.WhenAll(barriers.Values).WaitAsync(CallTimeout).GetAwaiter().GetResult();
 

@@ -10,6 +10,8 @@ internal static class RunMarker
 {
     public const string Variable = "TASKPIPELINE_RUN";
 
+    private static readonly byte[] Prefix = Encoding.UTF8.GetBytes(Variable + "=");
+
     /// <summary>This worker's part of the marker.</summary>
     public static string Owner { get; } = $"{Environment.ProcessId}.{StartTimeOf(Environment.ProcessId)}";
 
@@ -53,13 +55,12 @@ internal static class RunMarker
         try
         {
             ReadOnlySpan<byte> environment = File.ReadAllBytes(folder + "/environ");
-            ReadOnlySpan<byte> prefix = "TASKPIPELINE_RUN="u8;
             while (!environment.IsEmpty)
             {
                 var end = environment.IndexOf((byte)0);
                 var entry = end < 0 ? environment : environment[..end];
-                if (entry.StartsWith(prefix))
-                    return Encoding.UTF8.GetString(entry[prefix.Length..]);
+                if (entry.StartsWith(Prefix))
+                    return Encoding.UTF8.GetString(entry[Prefix.Length..]);
                 environment = end < 0 ? [] : environment[(end + 1)..];
             }
         }
