@@ -28,6 +28,11 @@ internal class CommandEntry
     public string? Grace { get; set; }
     public OutputLimitEntry? OutputLimit { get; set; }
     public RetryEntry? Retry { get; set; }
+    public string? Overlap { get; set; }
+    public ConcurrencyEntry? Concurrency { get; set; }
+    public string? Priority { get; set; }
+    public string? StartBy { get; set; }
+    public string? Deadline { get; set; }
 }
 
 internal sealed class ParamEntry
@@ -71,5 +76,32 @@ internal sealed class RetryEntry
 {
     public int? Attempts { get; set; }
     public int? Lost { get; set; }
+    public string? OnLost { get; set; }
     public List<int> FinalExitCodes { get; set; } = [];
+    public BackoffEntry? Backoff { get; set; }
+    public List<RetryRuleEntry?> Rules { get; set; } = [];
+}
+
+internal sealed class BackoffEntry
+{
+    public string? First { get; set; }
+    public double? Factor { get; set; }
+    public string? Max { get; set; }
+    public double? Jitter { get; set; }
+}
+
+internal sealed class RetryRuleEntry
+{
+    public List<int> ExitCodes { get; set; } = [];
+    public List<string> Signals { get; set; } = [];
+    public List<string> Reasons { get; set; } = [];
+    public Dictionary<string, string> Event { get; set; } = [];
+    public string? Then { get; set; }
+    public string? Class { get; set; }
+}
+
+internal sealed class ConcurrencyEntry
+{
+    public string? Key { get; set; }
+    public int? Limit { get; set; }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using TaskPipeline.Shared.Tasks;
 using YamlDotNet.Core;
 using YamlDotNet.Serialization;
 using YamlDotNet.Serialization.NamingConventions;
@@ -88,15 +89,65 @@ public sealed partial class TaskCatalogue
                 OutputLines = limit.Lines ?? type.OutputLines,
                 OutputBytes = limit.Bytes is null ? type.OutputBytes : Required(Quantity.Bytes(limit.Bytes), $"{path}.output_limit.bytes", "a size such as 64KiB or 256MiB", errors),
             };
-        if (entry.Retry is { } retry)
+        type = type with
         {
-            type = type with { Retry = new() { Attempts = retry.Attempts ?? type.Retry.Attempts, Lost = retry.Lost ?? type.Retry.Lost, FinalExitCodes = retry.FinalExitCodes } };
-            if (type.Retry.Attempts is < 1 or > 100)
-                errors.Add($"{path}.retry.attempts must be 1 to 100");
-            if (type.Retry.Lost is < 1 or > 100)
-                errors.Add($"{path}.retry.lost must be 1 to 100");
+            Retry = Compile($"{path}.retry", entry.Retry ?? new RetryEntry(), errors),
+            Overlap = Word<Overlap>(entry.Overlap, $"{path}.overlap", errors) ?? (entry.Concurrency is null ? Overlap.Allow : Overlap.Never),
+            Priority = Word<Priority>(entry.Priority, $"{path}.priority", errors) ?? Priority.Normal,
+            StartBy = Duration(entry.StartBy, $"{path}.start_by", errors),
+            Deadline = Duration(entry.Deadline, $"{path}.deadline", errors),
+        };
+        if (entry.Concurrency is { } concurrency)
+        {
+            type = type with { Concurrency = new(concurrency.Key ?? "{type}/{project}", concurrency.Limit ?? 1) };
+            if (type.Concurrency.Limit is < 1 or > 1000)
+                errors.Add($"{path}.concurrency.limit must be 1 to 1000");
+            if (type.Concurrency.Key.Length is 0 or > 200)
+                errors.Add($"{path}.concurrency.key must have 1 to 200 characters");
         }
         return type with { Hash = Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(type)))[..16] };
+    }
+
+    private static RetryPolicy Compile(string path, RetryEntry entry, List<string> errors)
+    {
+        var usual = new RetryPolicy();
+        var backoff = entry.Backoff ?? new BackoffEntry();
+        var policy = new RetryPolicy
+        {
+            Attempts = entry.Attempts ?? usual.Attempts,
+            Lost = entry.Lost ?? usual.Lost,
+            OnLost = Word<OnLost>(entry.OnLost, $"{path}.on_lost", errors) ?? usual.OnLost,
+            FinalExitCodes = entry.FinalExitCodes,
+            Backoff = new(
+                Duration(backoff.First, $"{path}.backoff.first", errors) ?? usual.Backoff.First,
+                backoff.Factor ?? usual.Backoff.Factor,
+                Duration(backoff.Max, $"{path}.backoff.max", errors) ?? usual.Backoff.Max,
+                backoff.Jitter ?? usual.Backoff.Jitter),
+            Rules = [.. entry.Rules.Select((rule, index) => Compile($"{path}.rules[{index}]", rule ?? new RetryRuleEntry(), errors))],
+        };
+        if (policy.Attempts is < 1 or > 100)
+            errors.Add($"{path}.attempts must be 1 to 100");
+        if (policy.Lost is < 1 or > 100)
+            errors.Add($"{path}.lost must be 1 to 100");
+        if (policy.Backoff.Factor is < 1 or > 100)
+            errors.Add($"{path}.backoff.factor must be 1 to 100");
+        if (policy.Backoff.Jitter is < 0 or > 1)
+            errors.Add($"{path}.backoff.jitter must be 0 to 1");
+        return policy;
+    }
+
+    private static RetryRule Compile(string path, RetryRuleEntry entry, List<string> errors)
+    {
+        if (entry.ExitCodes.Count + entry.Signals.Count + entry.Reasons.Count + entry.Event.Count == 0)
+            errors.Add($"{path} fits everything: give it exit_codes, signals, reasons or event");
+        return new RetryRule(Required(Word<AfterFailure>(entry.Then, $"{path}.then", errors), $"{path}.then", Words<AfterFailure>(), errors))
+        {
+            ExitCodes = entry.ExitCodes,
+            Signals = entry.Signals,
+            Reasons = [.. entry.Reasons.Select(reason => Word<EndReason>(reason, $"{path}.reasons", errors) ?? default)],
+            Event = entry.Event,
+            Class = Word<FailureClass>(entry.Class, $"{path}.class", errors),
+        };
     }
 
     private static ParamRule Compile(string path, string name, ParamEntry entry, List<string> errors)
@@ -176,6 +227,23 @@ public sealed partial class TaskCatalogue
             errors.Add($"{path} must be {what}");
         return value ?? default;
     }
+
+    private static TimeSpan? Duration(string? text, string path, List<string> errors) =>
+        text is null ? null : Required(Quantity.Duration(text), path, "a duration such as 90s, 10m or 6h", errors);
+
+    /// <summary>One of an enumeration's values, as the file writes them.</summary>
+    private static T? Word<T>(string? text, string path, List<string> errors) where T : struct, Enum
+    {
+        if (text is null)
+            return null;
+        foreach (var value in Enum.GetValues<T>())
+            if (JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()) == text)
+                return value;
+        errors.Add($"{path} must be {Words<T>()}");
+        return null;
+    }
+
+    private static string Words<T>() where T : struct, Enum => string.Join(", ", Enum.GetNames<T>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName));
 
     private static bool IsRegex(string pattern)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Shared.Catalogue;
 
@@ -39,6 +40,20 @@ public sealed record TaskType
     public long OutputLines { get; init; } = 10_000_000;
     public long OutputBytes { get; init; } = 256L << 20;
     public RetryPolicy Retry { get; init; } = new();
+
+    /// <summary>Never: two attempts of a task must not run at once, whatever fails. Each loss of a worker then costs a session's wait.</summary>
+    public Overlap Overlap { get; init; }
+
+    /// <summary>How many tasks of one key may run at a time; null: any number.</summary>
+    public ConcurrencyRule? Concurrency { get; init; }
+
+    public Priority Priority { get; init; } = Priority.Normal;
+
+    /// <summary>From the submission until the first attempt must have started.</summary>
+    public TimeSpan? StartBy { get; init; }
+
+    /// <summary>From the submission until the task must have ended.</summary>
+    public TimeSpan? Deadline { get; init; }
 
     /// <summary>Hash of everything above: two processes with the same hash run the task in the same way.</summary>
     public string Hash { get; init; } = "";
@@ -86,21 +101,31 @@ public sealed record TaskType
         return schema;
     }
 
+    /// <summary>Fills in what the type says of its tasks and the submission does not.</summary>
+    public TaskSubmission Complete(TaskSubmission task, DateTimeOffset submittedAt) => task with
+    {
+        SubmittedAt = task.SubmittedAt ?? submittedAt,
+        StartBy = task.StartBy ?? (task.RunAt ?? submittedAt) + StartBy,
+        Deadline = task.Deadline ?? (task.RunAt ?? submittedAt) + Deadline,
+        Concurrency = task.Concurrency ?? Concurrency?.For(task),
+    };
+
     private static JsonElement? ValueOf(ParamRule rule, IReadOnlyDictionary<string, JsonElement> parameters) =>
         parameters.TryGetValue(rule.Name, out var value) && value.ValueKind != JsonValueKind.Null ? value : rule.Default;
 }
 
-/// <summary>When an attempt that failed is followed by another.</summary>
-public sealed record RetryPolicy
+public enum Overlap
 {
-    /// <summary>How many attempts a task has; those lost with their worker are counted apart.</summary>
-    public int Attempts { get; init; } = 1;
+    Allow,
+    Never,
+}
 
-    /// <summary>How many attempts may be lost with their workers before the task is dead-lettered.</summary>
-    public int Lost { get; init; } = 3;
-
-    /// <summary>Exit codes after which there is no further attempt.</summary>
-    public IReadOnlyList<int> FinalExitCodes { get; init; } = [];
+/// <summary>At most <paramref name="Limit"/> tasks whose keys are the same run at a time.</summary>
+/// <param name="Key">Text in which <c>{project}</c> and <c>{type}</c> stand for the task's.</param>
+public sealed record ConcurrencyRule(string Key, int Limit)
+{
+    public Concurrency For(TaskSubmission task) =>
+        new(Key.Replace("{project}", task.Project, StringComparison.Ordinal).Replace("{type}", task.Type, StringComparison.Ordinal), Limit);
 }
 
 /// <summary>What is wrong with one field of a request.</summary>

@@ -7,7 +7,9 @@ public sealed class Topics(string prefix, int lanes)
     public string Progress { get; } = prefix + "task-progress";
     public string Control { get; } = prefix + "task-control";
     public string State { get; } = prefix + "task-state";
+    public string Schedule { get; } = prefix + "task-schedule";
     public string DeadLetters { get; } = prefix + "tasks-dlq";
+    public string Workers { get; } = prefix + "task-workers";
 
     public string WorkerGroup { get; } = prefix + "task-workers";
     public string TailGroup { get; } = prefix + "tail";   // the client insists on a group id; tails never join it
@@ -19,8 +21,10 @@ public sealed class Topics(string prefix, int lanes)
         new(Tasks, Lanes, Deleted(days: 14)),
         new(Progress, Lanes, Deleted(days: 3)),
         new(State, Lanes, Compacted),
+        new(Schedule, Lanes, Compacted),
         new(Control, 1, Compacted),
         new(DeadLetters, 1, Deleted(days: 30)),
+        new(Workers, 1, Compacted),
     ];
 
     private static Dictionary<string, string> Deleted(int days) => new()

@@ -16,6 +16,9 @@ public sealed class LaneLog
     /// <summary>The claim whose records count now; null where no barrier was seen.</summary>
     public Claim? InForce { get; private set; }
 
+    /// <summary>The worker that made it.</summary>
+    public string? Owner { get; private set; }
+
     /// <summary>Offset behind the last record that was taken.</summary>
     public long EndOfLog { get; private set; }
 
@@ -31,35 +34,57 @@ public sealed class LaneLog
         switch (record)
         {
             case LaneBarrier barrier:
-                var claim = new Claim(barrier.Epoch, barrier.Owner);
-                if (InForce is { } current && claim.Epoch < current.Epoch)
-                    return null;
-                InForce = claim;
-                _kept = [.. barrier.Keeps];
-                return barrier;
+                return Raise(barrier) ? barrier : null;
             case AttemptRecord attempt:
                 if (!IsHeard(attempt))
                     return null;
                 if (!_stories.TryGetValue(attempt.TaskId, out var story))
-                    _stories[attempt.TaskId] = story = new TaskStory(offset, InForce);
-                return story.Apply(attempt, offset);
+                    _stories[attempt.TaskId] = story = new TaskStory();
+                return story.Apply(attempt, offset, InForce);
             default:
                 return record;   // `ended` is a hint; the committed state decides
         }
     }
 
+    /// <summary>A committed state of a task that waits: it tells of all attempts so far, and their records are not needed any more.</summary>
+    public void Settle(TaskState waiting)
+    {
+        if (!_stories.TryGetValue(waiting.TaskId, out var story))
+            _stories[waiting.TaskId] = story = new TaskStory();
+        story.Settle(waiting.Attempts);
+    }
+
     /// <summary>The task has ended: its story is not needed any more.</summary>
     public void Forget(string taskId) => _stories.Remove(taskId);
+
+    /// <summary>Attempts that go on although they may have begun under an earlier claim: handed over, or kept before.</summary>
+    public IEnumerable<KeptAttempt> Handed =>
+        _stories.Where(story => story.Value is { IsOpen: true, IsHanded: true }).Select(story => new KeptAttempt(story.Key, story.Value.Attempts[^1].Attempt));
 
     /// <summary>Where a later owner must begin to read to know every unended task, and the claim in force there.</summary>
     public (long From, Claim? InForce) Resume()
     {
-        var earliest = _stories.Values.MinBy(story => story.From);
-        return earliest is null ? (EndOfLog, InForce) : (earliest.From, earliest.InForce);
+        var earliest = _stories.Values.Where(story => story.From is not null).MinBy(story => story.From);
+        return earliest is null ? (EndOfLog, InForce) : (earliest.From!.Value, earliest.InForce);
+    }
+
+    private bool Raise(LaneBarrier barrier)
+    {
+        var claim = new Claim(barrier.Epoch, barrier.Owner);
+        if (InForce is { } current && claim.Epoch < current.Epoch)
+            return false;
+        InForce = claim;
+        Owner = barrier.Worker;
+        _kept = [.. barrier.Keeps];
+        foreach (var (taskId, story) in _stories)
+            if (story.IsOpen && !story.BeganUnder(claim) && !_kept.Contains(new KeptAttempt(taskId, story.Attempts[^1].Attempt)))
+                story.Lose(barrier.At);
+        return true;
     }
 
     private bool IsHeard(AttemptRecord record) =>
         InForce is not { } claim
+        || record.Epoch > claim.Epoch   // its barrier has outlived its retention
         || (record.Epoch == claim.Epoch && record.Owner == claim.Owner)
         || _kept.Contains(new KeptAttempt(record.TaskId, record.Attempt));
 }

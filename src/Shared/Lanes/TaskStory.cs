@@ -2,57 +2,82 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Shared.Lanes;
 
-/// <summary>What a lane's log tells of one unended task: its attempts in order, and the outcome if one has it.</summary>
-public sealed class TaskStory(long from, Claim? inForce)
+/// <summary>What a lane's log, and the committed state before it, tell of one unended task: its attempts in order, and the outcome if the last one has it.</summary>
+public sealed class TaskStory
 {
     private readonly List<AttemptSummary> _attempts = [];
     private long _lastSeq;
 
-    /// <summary>Offset of its first record.</summary>
-    public long From { get; } = from;
+    /// <summary>Offset of the first record that is not in the committed state; null where all is.</summary>
+    public long? From { get; private set; }
 
     /// <summary>The claim in force at <see cref="From"/>.</summary>
-    public Claim? InForce { get; } = inForce;
+    public Claim? InForce { get; private set; }
 
     public IReadOnlyList<AttemptSummary> Attempts => _attempts;
 
-    /// <summary>The last attempt's outcome; null while it has none. An attempt that was given back never has one.</summary>
+    /// <summary>The last attempt's outcome, as long as nothing follows from it; null while it has none.</summary>
     public AttemptExited? Outcome { get; private set; }
+
+    /// <summary>Whether the last attempt is going on, as far as the log says.</summary>
+    public bool IsOpen => _attempts is [.., { Reason: null }];
+
+    /// <summary>Whether its worker has handed the open attempt over to whoever owns the lane next.</summary>
+    public bool IsHanded { get; private set; }
 
     /// <summary>Offset of the last record that counted.</summary>
     public long LogEnd { get; private set; } = -1;
 
     public int NextAttempt => _attempts.Count == 0 ? 1 : _attempts[^1].Attempt + 1;
 
-    /// <summary>How many attempts began and have neither an outcome nor were given back. Only the owner before its own first attempt may read it so.</summary>
-    public int Lost => _attempts.Count(attempt => attempt.Reason is null or EndReason.WorkerLost);
+    /// <summary>How many attempts were lost with their workers.</summary>
+    public int Lost => _attempts.Count(attempt => attempt.Reason is EndReason.WorkerLost);
 
     /// <summary>How many attempts count against the task: neither lost with their worker nor given back by it.</summary>
     public int Charged => _attempts.Count(attempt => attempt.Reason is not (null or EndReason.WorkerLost or EndReason.WorkerShutdown));
 
-    public AttemptRecord? Apply(AttemptRecord record, long offset)
+    internal AttemptRecord? Apply(AttemptRecord record, long offset, Claim? inForce)
     {
         var counted = Accept(record, offset);
-        if (counted is not null)
-            LogEnd = offset;
+        if (counted is null)
+            return null;
+        LogEnd = offset;
+        if (From is null)
+            (From, InForce) = (offset, inForce);
         return counted;
     }
+
+    /// <summary>The committed state knows all attempts up to its last: what the log says of them is old.</summary>
+    internal void Settle(IReadOnlyList<AttemptSummary> attempts)
+    {
+        if (attempts.Count == 0 || (_attempts.Count > 0 && _attempts[^1].Attempt > attempts[^1].Attempt))
+            return;
+        _attempts.Clear();
+        _attempts.AddRange(attempts);
+        (From, InForce, Outcome, IsHanded, _lastSeq) = (null, null, null, false, 0);
+    }
+
+    internal void Lose(DateTimeOffset at) => Close(_attempts[^1] with { Reason = EndReason.WorkerLost, EndedAt = at, Lines = _lastSeq });
+
+    internal bool BeganUnder(Claim claim) => _attempts[^1].Epoch == claim.Epoch && _attempts[^1].Owner == claim.Owner;
 
     private AttemptRecord? Accept(AttemptRecord record, long offset)
     {
         if (record is AttemptStarting starting)
             return Begin(starting, offset) ? record : null;
-        if (_attempts.Count == 0)
+        if (_attempts.Count == 0 || record.Attempt > _attempts[^1].Attempt)
             Begin(Unseen(record), offset);   // the log's beginning is gone: what is left still counts
-        if (record.Attempt != _attempts[^1].Attempt || Outcome is not null)
+        if (!IsOpen || record.Attempt != _attempts[^1].Attempt)
             return null;
         switch (record)
         {
             case OutputLines lines:
                 return WithoutDoubles(lines);
+            case AttemptHanded:
+                IsHanded = true;
+                return record;
             case AttemptExited exited:
-                Outcome = exited;
-                _attempts[^1] = _attempts[^1] with
+                Close(_attempts[^1] with
                 {
                     EndedAt = exited.At,
                     Reason = exited.Reason,
@@ -61,10 +86,11 @@ public sealed class TaskStory(long from, Claim? inForce)
                     Error = exited.Error,
                     Lines = exited.Lines,
                     Hash = exited.Hash,
-                };
+                });
+                Outcome = exited;
                 return exited;
             case AttemptAbandoned abandoned:
-                _attempts[^1] = _attempts[^1] with { EndedAt = abandoned.At, Reason = abandoned.Reason };
+                Close(_attempts[^1] with { EndedAt = abandoned.At, Reason = abandoned.Reason, Lines = _lastSeq });
                 return abandoned;
             default:
                 return record;
@@ -75,8 +101,8 @@ public sealed class TaskStory(long from, Claim? inForce)
     {
         if (starting.Attempt < NextAttempt)
             return false;
-        if (_attempts is [.., { Reason: null } before])
-            _attempts[^1] = before with { Reason = EndReason.WorkerLost, EndedAt = starting.At, Lines = _lastSeq };
+        if (IsOpen)
+            Lose(starting.At);
         _attempts.Add(new AttemptSummary
         {
             Attempt = starting.Attempt,
@@ -87,9 +113,14 @@ public sealed class TaskStory(long from, Claim? inForce)
             StartedAt = starting.At,
             ConfigHash = starting.ConfigHash,
         });
-        _lastSeq = 0;
-        Outcome = null;
+        (_lastSeq, Outcome, IsHanded) = (0, null, false);
         return true;
+    }
+
+    private void Close(AttemptSummary attempt)
+    {
+        _attempts[^1] = attempt;
+        IsHanded = false;
     }
 
     private OutputLines? WithoutDoubles(OutputLines batch)
@@ -107,7 +138,8 @@ public sealed class TaskStory(long from, Claim? inForce)
         Attempt = record.Attempt,
         Epoch = record.Epoch,
         Owner = record.Owner,
-        Worker = "",
-        At = record.At,
+        Worker = (record as AttemptAlive)?.Worker ?? "",
+        At = (record as AttemptAlive)?.StartedAt ?? record.At,
+        ConfigHash = (record as AttemptAlive)?.ConfigHash,
     };
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Shared.Tasks;
@@ -14,34 +15,55 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonDerivedType(typeof(TaskStopping), "stopping")]
 [JsonDerivedType(typeof(AttemptExited), "exited")]
 [JsonDerivedType(typeof(AttemptAbandoned), "abandoned")]
+[JsonDerivedType(typeof(AttemptHanded), "handed")]
+[JsonDerivedType(typeof(AttemptAlive), "alive")]
+[JsonDerivedType(typeof(TaskEmitted), "emitted")]
 [JsonDerivedType(typeof(TaskEnded), "ended")]
 public abstract record ProgressRecord
 {
     public int V { get; set; } = 1;
+    public DateTimeOffset At { get; init; }
+    public string? Update { get; init; }
+}
 
+/// <summary>A worker's record: it counts only while the claim under which it was written is in force.</summary>
+public abstract record ClaimedRecord : ProgressRecord
+{
     /// <summary>The claim of the lane under which this was written.</summary>
     public required long Epoch { get; init; }
 
     /// <summary>Random id of that claim: tells two claims of one epoch apart where no transaction made the epoch unique.</summary>
     public required string Owner { get; init; }
-
-    public DateTimeOffset At { get; init; }
-    public string? Update { get; init; }
 }
 
-/// <summary>Behind it, records of earlier claims are void for every reader.</summary>
-public sealed record LaneBarrier : ProgressRecord
+/// <summary>An event of the user's own in a task's timeline, written by the API. It needs no claim, and nothing follows from it.</summary>
+public sealed record TaskEmitted : ProgressRecord
+{
+    public required string TaskId { get; init; }
+
+    /// <summary>Two records with one id are the same event.</summary>
+    public required string EventId { get; init; }
+
+    public required string Name { get; init; }
+    public JsonElement? Data { get; init; }
+}
+
+/// <summary>
+/// Behind it, records of earlier claims are void for every reader, but for those of the attempts that it keeps. Attempts of earlier claims that it
+/// does not keep are lost with it. An owner may write a second one to drop what its first one kept.
+/// </summary>
+public sealed record LaneBarrier : ClaimedRecord
 {
     public required int Lane { get; init; }
     public required string Worker { get; init; }
 
-    /// <summary>Attempts of earlier claims that stay valid. Nothing writes any yet; readers honour them.</summary>
+    /// <summary>Attempts of earlier claims that go on, and are heard.</summary>
     public IReadOnlyList<KeptAttempt> Keeps { get; set; } = [];
 }
 
 public sealed record KeptAttempt(string TaskId, int Attempt);
 
-public abstract record AttemptRecord : ProgressRecord
+public abstract record AttemptRecord : ClaimedRecord
 {
     public required string TaskId { get; init; }
     public required int Attempt { get; init; }
@@ -98,6 +120,9 @@ public sealed record AttemptExited : AttemptRecord
     /// <summary>What a person needs to know of a failure; the tail of stderr where there is one.</summary>
     public string? Error { get; init; }
 
+    /// <summary>The last line of stdout that was a JSON object: what the agent itself says of its end.</summary>
+    public JsonElement? Event { get; init; }
+
     /// <summary>How many lines the attempt published.</summary>
     public required long Lines { get; init; }
 
@@ -108,6 +133,20 @@ public sealed record AttemptExited : AttemptRecord
     public int ProcessesEnded { get; init; }
 }
 
+/// <summary>The lane goes to another worker while the attempt goes on here. The next owner keeps it, and writes its end.</summary>
+public sealed record AttemptHanded : AttemptRecord;
+
+/// <summary>
+/// The attempt goes on: written now and then, so that what it does is known also when its <c>starting</c> has outlived its retention, and often
+/// while its lane is another worker's, which counts it as lost when it falls silent.
+/// </summary>
+public sealed record AttemptAlive : AttemptRecord
+{
+    public required string Worker { get; init; }
+    public required DateTimeOffset StartedAt { get; init; }
+    public string? ConfigHash { get; init; }
+}
+
 /// <summary>The attempt was given back by a worker that shut down; it is not charged.</summary>
 public sealed record AttemptAbandoned : AttemptRecord
 {
@@ -115,7 +154,7 @@ public sealed record AttemptAbandoned : AttemptRecord
 }
 
 /// <summary>Terminal. Written together with the task's state; it counts only once that is committed.</summary>
-public sealed record TaskEnded : ProgressRecord
+public sealed record TaskEnded : ClaimedRecord
 {
     public required string TaskId { get; init; }
     public required int Attempt { get; init; }

@@ -7,14 +7,27 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonConverter(typeof(SnakeCaseEnum<Status>))]
 public enum Status
 {
+    /// <summary>Submitted for later; it is in <c>task-schedule</c>.</summary>
+    Scheduled,
+
     Queued,
     Starting,
     Running,
     Stopping,
+
+    /// <summary>Between two attempts; it is in <c>task-schedule</c>.</summary>
+    RetryWaiting,
+
+    /// <summary>An attempt was lost with its worker, and its type wants a person to decide what follows.</summary>
+    Held,
+
     Succeeded,
     Failed,
     TimedOut,
     Stopped,
+
+    /// <summary>It never started in time.</summary>
+    Expired,
 }
 
 /// <summary>Why an attempt or a task ended. Values are part of the wire contract: add, never re-purpose.</summary>
@@ -41,6 +54,38 @@ public enum EndReason
 
     /// <summary>The agent could not be started: no such program, or the task does not fit its type or project.</summary>
     SpawnFailed,
+
+    /// <summary>The first attempt had not started by the task's <c>start_by</c>.</summary>
+    StartBy,
+
+    /// <summary>The task's <c>deadline</c>, over all attempts and the waits between them, has passed.</summary>
+    Deadline,
+
+    /// <summary>The agent was killed because memory had run out.</summary>
+    MemoryLimit,
+}
+
+/// <summary>Whose failure it was, as far as the rules of the task's type can tell.</summary>
+[JsonConverter(typeof(SnakeCaseEnum<FailureClass>))]
+public enum FailureClass
+{
+    /// <summary>The task itself: the same again would fail again.</summary>
+    Ours,
+
+    /// <summary>Something around it: later it may work.</summary>
+    World,
+
+    /// <summary>It did not fail by itself; something ended it.</summary>
+    Killed,
+}
+
+/// <summary>In which order the owner of a lane takes the tasks that wait there.</summary>
+[JsonConverter(typeof(SnakeCaseEnum<Priority>))]
+public enum Priority
+{
+    High,
+    Normal,
+    Low,
 }
 
 public static class StatusRules
@@ -52,7 +97,8 @@ public static class StatusRules
     {
         EndReason.ExitCode => exitCode == 0 ? Status.Succeeded : Status.Failed,
         EndReason.UserRequest => Status.Stopped,
-        EndReason.TimeLimit => Status.TimedOut,
+        EndReason.TimeLimit or EndReason.Deadline => Status.TimedOut,
+        EndReason.StartBy => Status.Expired,
         _ => Status.Failed,
     };
 

@@ -13,6 +13,9 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonSerializable(typeof(TaskState))]
 [JsonSerializable(typeof(LaneState))]
 [JsonSerializable(typeof(DeadLetter))]
+[JsonSerializable(typeof(DeadLetterDealtWith))]
+[JsonSerializable(typeof(ScheduledTask))]
+[JsonSerializable(typeof(WorkerHeartbeat))]
 public sealed partial class TaskJson : JsonSerializerContext
 {
     /// <summary>For records of Kafka: text is written as it is, not escaped for HTML; every reader of ours takes it as JSON.</summary>
@@ -32,6 +35,9 @@ public sealed partial class TaskJson : JsonSerializerContext
     public static byte[] Encode(TaskState record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.TaskState);
     public static byte[] Encode(LaneState record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.LaneState);
     public static byte[] Encode(DeadLetter record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.DeadLetter);
+    public static byte[] Encode(DeadLetterDealtWith record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.DeadLetterDealtWith);
+    public static byte[] Encode(ScheduledTask record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.ScheduledTask);
+    public static byte[] Encode(WorkerHeartbeat record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.WorkerHeartbeat);
 
     public static bool TryDecodeProgress(ReadOnlySpan<byte> value, out ProgressRecord? record, out string? error)
         => TryDecode(value, Wire.ProgressRecord, out record, out error)
@@ -45,6 +51,18 @@ public sealed partial class TaskJson : JsonSerializerContext
 
     public static bool TryDecodeLane(ReadOnlySpan<byte> value, out LaneState? record, out string? error)
         => TryDecode(value, Wire.LaneState, out record, out error);
+
+    public static bool TryDecodeScheduled(ReadOnlySpan<byte> value, out ScheduledTask? record, out string? error)
+        => TryDecode(value, Wire.ScheduledTask, out record, out error);
+
+    public static bool TryDecodeHeartbeat(ReadOnlySpan<byte> value, out WorkerHeartbeat? record, out string? error)
+        => TryDecode(value, Wire.WorkerHeartbeat, out record, out error);
+
+    public static bool TryDecodeDeadLetter(ReadOnlySpan<byte> value, out DeadLetter? record, out string? error)
+        => TryDecode(value, Wire.DeadLetter, out record, out error) && IsWhole(record!.Attempts, ref record, out error);
+
+    public static bool TryDecodeDealtWith(ReadOnlySpan<byte> value, out DeadLetterDealtWith? record, out string? error)
+        => TryDecode(value, Wire.DeadLetterDealtWith, out record, out error);
 
     /// <summary>A submission that can be run has an id that fits <see cref="TaskIds.Rule"/> and a type.</summary>
     public static bool TryDecodeSubmission(ReadOnlySpan<byte> value, out TaskSubmission? record, out string? error)

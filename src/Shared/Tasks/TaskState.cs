@@ -1,6 +1,6 @@
 namespace TaskPipeline.Shared.Tasks;
 
-/// <summary>A record of the topic <c>task-state</c>, key <c>{task_id}</c>: how a task ended. Only the owner of its lane writes it.</summary>
+/// <summary>A record of the topic <c>task-state</c>, key <c>{task_id}</c>: how a task ended, or what it waits for between two attempts. Only the owner of its lane writes it.</summary>
 public sealed record TaskState
 {
     public int V { get; set; } = 1;
@@ -11,6 +11,10 @@ public sealed record TaskState
     public string? Signal { get; init; }
     public string? Error { get; init; }
     public bool DeadLettered { get; init; }
+    public FailureClass? Class { get; init; }
+
+    /// <summary>When the next attempt is due, where it waits for one.</summary>
+    public DateTimeOffset? DueAt { get; init; }
 
     /// <summary>The attempt that decided; 0 where none was started.</summary>
     public int Attempt { get; init; }
@@ -25,7 +29,8 @@ public sealed record TaskState
     /// <summary>Offset in <c>task-progress</c> of the last record that counts for this task; -1 where there is none. A reader that has passed it has every line.</summary>
     public long LogEnd { get; set; } = -1;
 
-    public DateTimeOffset EndedAt { get; init; }
+    /// <summary>When this was written; of an end, when the task ended.</summary>
+    public DateTimeOffset At { get; init; }
 }
 
 /// <summary>What the log says of one attempt. Offsets are those of <c>task-progress</c>.</summary>
@@ -45,6 +50,7 @@ public sealed record AttemptSummary
     public int? ExitCode { get; init; }
     public string? Signal { get; init; }
     public string? Error { get; init; }
+    public FailureClass? Class { get; init; }
     public long Lines { get; init; }
     public string? Hash { get; init; }
     public string? ConfigHash { get; init; }
@@ -73,3 +79,33 @@ public sealed record LaneState
 
     public static string Key(int lane) => $"{KeyPrefix}{lane}";
 }
+
+/// <summary>A record of the topic <c>task-workers</c>, key <c>{worker}</c>: what a worker does, each second while it runs a task and each five seconds else. Its tombstone is a good-bye.</summary>
+public sealed record WorkerHeartbeat
+{
+    public int V { get; set; } = 1;
+    public required string Worker { get; init; }
+    public required string Host { get; init; }
+    public required int Pid { get; init; }
+    public required string Version { get; init; }
+    public DateTimeOffset StartedAt { get; init; }
+    public DateTimeOffset At { get; init; }
+
+    /// <summary>It has left the group for the length of its task, so that its lanes go to workers with time.</summary>
+    public bool Away { get; init; }
+
+    /// <summary>The lanes that it owns.</summary>
+    public IReadOnlyList<int> Lanes { get; set; } = [];
+
+    /// <summary>Of the lanes that it owns, those that are full: what lies behind is read later.</summary>
+    public IReadOnlyList<int> Paused { get; set; } = [];
+
+    /// <summary>How many tasks wait in its lanes, as far as it has read them.</summary>
+    public int Waiting { get; init; }
+
+    public WorkerTask? Task { get; init; }
+}
+
+/// <summary>What a worker runs now.</summary>
+/// <param name="Pid">Of the agent; null before it is spawned.</param>
+public sealed record WorkerTask(string TaskId, int Attempt, DateTimeOffset StartedAt, int? Pid = null);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Shared.Tasks;
 
@@ -14,11 +15,59 @@ public sealed record TaskSubmission
     public string? Command { get; init; }
     public Dictionary<string, JsonElement> Params { get; set; } = [];
     public Dictionary<string, string>? Labels { get; init; }
+
+    /// <summary>The attempt that this record asks for. One that is not the task's next is a double and passed over.</summary>
     public int Attempt { get; set; } = 1;
+
     public DateTimeOffset? SubmittedAt { get; init; }
+
+    /// <summary>Not before this.</summary>
+    public DateTimeOffset? RunAt { get; init; }
+
+    /// <summary>If no attempt has started by then, it ends as <see cref="Status.Expired"/>.</summary>
+    public DateTimeOffset? StartBy { get; init; }
+
+    /// <summary>By then it ends, however many attempts are left.</summary>
+    public DateTimeOffset? Deadline { get; init; }
+
+    public Priority Priority { get; set; } = Priority.Normal;
+    public Concurrency? Concurrency { get; init; }
+
+    /// <summary>The ended task that this one repeats, and the how-manieth repetition it is.</summary>
+    public string? ReplayOf { get; init; }
+    public int? ReplaySeq { get; init; }
+
+    /// <summary>The dead letter that this task was put back from, and the how-manieth time.</summary>
+    public string? RedriveOf { get; init; }
+    public int? RedriveSeq { get; init; }
 
     /// <summary>Hash of the catalogue entry that the task was accepted with.</summary>
     public string? TypeHash { get; init; }
+}
+
+/// <summary>
+/// Of the tasks with one key at most <paramref name="Limit"/> run at a time. The key is made of that many slots, each slot has its lane, and the
+/// owner of the lane runs one task of a slot after the other.
+/// </summary>
+/// <param name="Slot">From 0; given by the API.</param>
+public sealed record Concurrency(string Key, int Limit = 1, int Slot = 0);
+
+/// <summary>
+/// A record of the topic <c>task-schedule</c>, key <c>{task_id}/{attempt}</c>, in the task's lane: <see cref="Task"/> is put into <c>tasks</c> when
+/// it is due or was stopped. Its tombstone says that this has happened.
+/// </summary>
+public sealed record ScheduledTask
+{
+    public int V { get; set; } = 1;
+    public required string TaskId { get; init; }
+
+    /// <summary>Null: only a person puts it back.</summary>
+    public DateTimeOffset? DueAt { get; init; }
+
+    /// <summary>The record to be put into <c>tasks</c>; it names the attempt.</summary>
+    public required TaskSubmission Task { get; init; }
+
+    public static string Key(string taskId, int attempt) => $"{taskId}/{attempt}";
 }
 
 /// <summary>
@@ -51,11 +100,45 @@ public sealed record DeadLetter
     public required string Error { get; init; }
     public TaskSubmission? Task { get; init; }
 
+    /// <summary>How the task ended.</summary>
+    public EndReason? Reason { get; init; }
+    public FailureClass? Class { get; init; }
+    public int? ExitCode { get; init; }
+
+    /// <summary>The last lines of the last attempt's stderr.</summary>
+    public string? OutputTail { get; init; }
+
     /// <summary>The record as it was found, base64.</summary>
     public string? Raw { get; init; }
 
     public int Lane { get; init; }
     public long Offset { get; init; }
     public IReadOnlyList<AttemptSummary> Attempts { get; set; } = [];
+    public DateTimeOffset At { get; init; }
+}
+
+/// <summary>What was done about a dead letter.</summary>
+[JsonConverter(typeof(SnakeCaseEnum<DeadLetterAction>))]
+public enum DeadLetterAction
+{
+    Redriven,
+    Discarded,
+}
+
+/// <summary>A record of the topic <c>tasks-dlq</c>, behind the dead letter: somebody has dealt with it.</summary>
+public sealed record DeadLetterDealtWith
+{
+    public int V { get; set; } = 1;
+
+    /// <summary>Of the dead letter.</summary>
+    public required string TaskId { get; init; }
+
+    public required DeadLetterAction Action { get; init; }
+
+    /// <summary>The task that goes on instead, where it was redriven.</summary>
+    public string? NewTaskId { get; init; }
+
+    public int? RedriveSeq { get; init; }
+    public string? RequestedBy { get; init; }
     public DateTimeOffset At { get; init; }
 }

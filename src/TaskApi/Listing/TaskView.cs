@@ -52,7 +52,7 @@ public sealed record TaskSummary
             Lines = end is null ? tracked.Log.Latest.Seq : end.Deciding()?.Lines ?? 0,
             SubmittedAt = tracked.SubmittedAt,
             StartedAt = attempts is [var first, ..] ? first.StartedAt : null,
-            EndedAt = end?.EndedAt,
+            EndedAt = end?.At,
             Labels = tracked.Submission.Labels,
         };
     }

@@ -198,7 +198,7 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
             {
                 if (lane.SubmissionsRead <= end.Offset)
                     return;
-                Add(end.Task, end.Lane, end.Offset, end.Task.SubmittedAt ?? end.EndedAt);   // the topic `tasks` has it no more, the state still does
+                Add(end.Task, end.Lane, end.Offset, end.Task.SubmittedAt ?? end.At);   // the topic `tasks` has it no more, the state still does
             }
             lane.Ending.Dequeue();
             lane.Unfinished.Remove(tracked.Offset);

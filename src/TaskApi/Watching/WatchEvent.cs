@@ -141,7 +141,7 @@ internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : Wa
         writer.WriteNumber("lines"u8, deciding?.Lines ?? 0);
         writer.WriteOptional("hash"u8, deciding?.Hash);
         writer.WriteString("project"u8, end.Task.Project);
-        writer.WriteString("at"u8, end.EndedAt.UtcDateTime);
+        writer.WriteString("at"u8, end.At.UtcDateTime);
     }
 }
 

@@ -194,7 +194,7 @@ internal sealed partial class ConsumeLoop : IDisposable
             Lane = run.Lane.Partition,
             Offset = run.Offset,
             LogEnd = story?.LogEnd ?? -1,
-            EndedAt = now,
+            At = now,
         };
         var ended = new TaskEnded
         {

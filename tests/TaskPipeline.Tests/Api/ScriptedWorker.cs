@@ -129,7 +129,7 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
         Lane = task.Lane,
         Offset = task.Offset,
         LogEnd = LogEnd,
-        EndedAt = DateTimeOffset.UtcNow,
+        At = DateTimeOffset.UtcNow,
     });
 
     public async Task FinishAsync(int exitCode = 0)

@@ -63,7 +63,7 @@ public sealed class StopTests(TestBroker broker) : ApiTest(broker)
             Task = new TaskSubmission { TaskId = task.TaskId, Type = "echo" },
             Lane = task.Lane,
             Offset = task.Offset,
-            EndedAt = DateTimeOffset.UtcNow,
+            At = DateTimeOffset.UtcNow,
         });
 
         await watcher.ToTheEndAsync();

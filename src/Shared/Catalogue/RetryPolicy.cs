@@ -1,0 +1,95 @@
+using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.Shared.Catalogue;
+
+/// <summary>When an attempt that failed is followed by another, and when by none.</summary>
+public sealed record RetryPolicy
+{
+    /// <summary>How many attempts a task has; those lost with their worker are counted apart.</summary>
+    public int Attempts { get; init; } = 1;
+
+    /// <summary>How many attempts may be lost with their workers before the task is dead-lettered.</summary>
+    public int Lost { get; init; } = 3;
+
+    public OnLost OnLost { get; init; }
+
+    /// <summary>Exit codes after which there is no further attempt.</summary>
+    public IReadOnlyList<int> FinalExitCodes { get; init; } = [];
+
+    public Backoff Backoff { get; init; } = new();
+
+    /// <summary>The first that fits an outcome decides.</summary>
+    public IReadOnlyList<RetryRule> Rules { get; init; } = [];
+
+    /// <summary>What a failed outcome asks for, were there attempts enough, and whose failure it was.</summary>
+    public (AfterFailure Then, FailureClass Class) Judge(AttemptExited outcome)
+    {
+        var usual = outcome.Reason switch
+        {
+            EndReason.SpawnFailed or EndReason.OutputLimit => FailureClass.Ours,
+            EndReason.ExitCode when outcome.ExitCode is { } code && FinalExitCodes.Contains(code) => FailureClass.Ours,
+            EndReason.ExitCode when outcome.Signal is null => FailureClass.World,
+            _ => FailureClass.Killed,
+        };
+        return Rules.FirstOrDefault(rule => rule.Fits(outcome)) is { } rule ? (rule.Then, rule.Class ?? usual)
+            : outcome.ExitCode is { } final && FinalExitCodes.Contains(final) ? (AfterFailure.End, usual)
+            : (AfterFailure.Retry, usual);
+    }
+}
+
+/// <summary>What follows when an attempt was lost with its worker.</summary>
+public enum OnLost
+{
+    Retry,
+    Fail,
+
+    /// <summary>A person decides: for tasks that must not run twice.</summary>
+    Hold,
+}
+
+public enum AfterFailure
+{
+    Retry,
+    DeadLetter,
+    End,
+}
+
+/// <summary>All that is given must fit.</summary>
+public sealed record RetryRule(AfterFailure Then)
+{
+    public IReadOnlyList<int> ExitCodes { get; init; } = [];
+
+    /// <summary>Names such as <c>SIGSEGV</c>.</summary>
+    public IReadOnlyList<string> Signals { get; init; } = [];
+
+    public IReadOnlyList<EndReason> Reasons { get; init; } = [];
+
+    /// <summary>Members that the agent's last JSON line must have; values are compared as text.</summary>
+    public IReadOnlyDictionary<string, string> Event { get; init; } = new Dictionary<string, string>();
+
+    public FailureClass? Class { get; init; }
+
+    internal bool Fits(AttemptExited outcome) =>
+        (ExitCodes.Count == 0 || (outcome.Reason == EndReason.ExitCode && outcome.ExitCode is { } code && ExitCodes.Contains(code)))
+        && (Signals.Count == 0 || (outcome.Signal is { } signal && Signals.Contains(signal)))
+        && (Reasons.Count == 0 || Reasons.Contains(outcome.Reason))
+        && Event.All(member => outcome.Event is { ValueKind: JsonValueKind.Object } said && said.TryGetProperty(member.Key, out var value) && value.ToString() == member.Value);
+}
+
+/// <summary>How long an attempt waits for the next: each wait is <paramref name="Factor"/> times the one before, up to <paramref name="Max"/>.</summary>
+/// <param name="Jitter">Share of the wait that is left to chance, so that what failed together does not come back together: 0.2 is 80 to 120 %.</param>
+public sealed record Backoff(TimeSpan First, double Factor, TimeSpan Max, double Jitter)
+{
+    public Backoff() : this(TimeSpan.FromSeconds(1), 2, TimeSpan.FromMinutes(5), 0.2)
+    {
+    }
+
+    /// <param name="failures">How many attempts have failed; from 1.</param>
+    /// <param name="chance">From 0 to 1.</param>
+    public TimeSpan Wait(int failures, double chance)
+    {
+        var usual = Math.Min(First.TotalMilliseconds * Math.Pow(Factor, failures - 1), Max.TotalMilliseconds);
+        return TimeSpan.FromMilliseconds(usual * (1 + (Jitter * ((2 * chance) - 1))));
+    }
+}
