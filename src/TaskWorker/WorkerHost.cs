@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
-using TaskPipeline.TaskWorker.Consuming;
+using TaskPipeline.TaskWorker.Owning;
 using TaskPipeline.TaskWorker.Projects;
 using TaskPipeline.TaskWorker.Reporting;
 using TaskPipeline.TaskWorker.Running;
@@ -27,6 +27,7 @@ internal static class WorkerHost
         try
         {
             using var host = Build(args);
+            CrashPoint.Arm(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value.CrashAt);
             Workspace.CheckWritable(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value);
             await host.RunAsync();
             return Environment.ExitCode;
@@ -57,6 +58,7 @@ internal static class WorkerHost
         services.AddSingleton<PlainProducer>();
         services.AddSingleton<ProgressLog>();
         services.AddSingleton<StopSignals>();
+        services.AddSingleton<Fleet>();
         services.AddSingleton<TaskRunner>();
         services.AddHostedService<Guardian>();
         services.AddHostedService<WorkerService>();

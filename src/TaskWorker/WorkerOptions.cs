@@ -26,7 +26,10 @@ public sealed class WorkerOptions
     [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00", ErrorMessage = "Worker:DrainTimeout must be 0 to 1 day")]
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>When the group moves the lane of the running task to another worker, how long the task may go on before it is given back. All joining workers wait for it.</summary>
-    [Range(typeof(TimeSpan), "00:00:00", "00:04:00", ErrorMessage = "Worker:RevokeTimeout must be 0 to 4 min")]
-    public TimeSpan RevokeTimeout { get; set; } = TimeSpan.FromSeconds(10);
+    /// <summary>How long the state of an ended task is kept. It must outlive the records of <c>tasks</c>, or one that is read again would run again.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "3650.00:00:00", ErrorMessage = "Worker:Keep must be 1 s to 10 years")]
+    public TimeSpan Keep { get; set; } = TimeSpan.FromDays(15);
+
+    /// <summary>For tests: where in the life of a task the worker kills itself, as docs/task-lifecycle.md lists.</summary>
+    public string CrashAt { get; set; } = "";
 }

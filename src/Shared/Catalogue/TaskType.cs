@@ -102,13 +102,19 @@ public sealed record TaskType
     }
 
     /// <summary>Fills in what the type says of its tasks and the submission does not.</summary>
-    public TaskSubmission Complete(TaskSubmission task, DateTimeOffset submittedAt) => task with
+    /// <param name="readAt">When Kafka had it, for one that does not say itself when it was submitted.</param>
+    public TaskSubmission Complete(TaskSubmission task, DateTimeOffset readAt)
     {
-        SubmittedAt = task.SubmittedAt ?? submittedAt,
-        StartBy = task.StartBy ?? (task.RunAt ?? submittedAt) + StartBy,
-        Deadline = task.Deadline ?? (task.RunAt ?? submittedAt) + Deadline,
-        Concurrency = task.Concurrency ?? Concurrency?.For(task),
-    };
+        var submittedAt = task.SubmittedAt ?? readAt;
+        var begin = task.RunAt ?? submittedAt;
+        return task with
+        {
+            SubmittedAt = submittedAt,
+            StartBy = task.StartBy ?? begin + StartBy,
+            Deadline = task.Deadline ?? begin + Deadline,
+            Concurrency = task.Concurrency ?? Concurrency?.For(task),
+        };
+    }
 
     private static JsonElement? ValueOf(ParamRule rule, IReadOnlyDictionary<string, JsonElement> parameters) =>
         parameters.TryGetValue(rule.Name, out var value) && value.ValueKind != JsonValueKind.Null ? value : rule.Default;

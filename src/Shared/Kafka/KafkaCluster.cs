@@ -14,7 +14,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     public const int MaxRecordBytes = 2 * 1024 * 1024;
 
     private static readonly TimeSpan AdminTimeout = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan MostHeartbeatInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MostHeartbeatInterval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
     private readonly KafkaOptions _options = options.Value;

@@ -51,7 +51,7 @@ public sealed class LaneLog
     {
         if (!_stories.TryGetValue(waiting.TaskId, out var story))
             _stories[waiting.TaskId] = story = new TaskStory();
-        story.Settle(waiting.Attempts);
+        story.Settle(waiting);
     }
 
     /// <summary>The task has ended: its story is not needed any more.</summary>

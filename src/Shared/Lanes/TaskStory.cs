@@ -16,6 +16,9 @@ public sealed class TaskStory
 
     public IReadOnlyList<AttemptSummary> Attempts => _attempts;
 
+    /// <summary>The last attempt that the committed state knows; 0: it knows none.</summary>
+    public int Settled { get; private set; }
+
     /// <summary>The last attempt's outcome, as long as nothing follows from it; null while it has none.</summary>
     public AttemptExited? Outcome { get; private set; }
 
@@ -48,12 +51,13 @@ public sealed class TaskStory
     }
 
     /// <summary>The committed state knows all attempts up to its last: what the log says of them is old.</summary>
-    internal void Settle(IReadOnlyList<AttemptSummary> attempts)
+    internal void Settle(TaskState waiting)
     {
-        if (attempts.Count == 0 || (_attempts.Count > 0 && _attempts[^1].Attempt > attempts[^1].Attempt))
+        if (waiting.Attempts.Count == 0 || (_attempts.Count > 0 && _attempts[^1].Attempt > waiting.Attempts[^1].Attempt))
             return;
         _attempts.Clear();
-        _attempts.AddRange(attempts);
+        _attempts.AddRange(waiting.Attempts);
+        (Settled, LogEnd) = (waiting.Attempts[^1].Attempt, waiting.LogEnd);
         (From, InForce, Outcome, IsHanded, _lastSeq) = (null, null, null, false, 0);
     }
 

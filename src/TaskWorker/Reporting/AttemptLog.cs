@@ -1,30 +1,47 @@
+using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Consuming;
+using TaskPipeline.TaskWorker.Owning;
 using TaskPipeline.TaskWorker.Running;
 
 namespace TaskPipeline.TaskWorker.Reporting;
 
 /// <summary>
-/// Writes the records of one attempt. What something follows from is waited for and entered into the lane's own log; the rest is only handed over.
+/// Writes the records of one attempt, under the claim with which it began. What something follows from is waited for, and told to whoever owns
+/// the lane's log here; the rest is only handed over.
 /// </summary>
-internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId, int attempt, string worker, TimeProvider clock)
+internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId, int attempt, string worker, TimeProvider clock, Action<AttemptRecord, long> wrote)
 {
-    public Task StartingAsync(string configHash) => AppendAsync(new AttemptStarting
-    {
-        Epoch = lane.Claim.Epoch,
-        Owner = lane.Claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
-        At = clock.GetUtcNow(),
-        Worker = worker,
-        ConfigHash = configHash,
-        Update = "Starting...",
-    });
+    private readonly Claim _claim = lane.Claim;
+    private long _lastOffset;
+    private long _lastAck = clock.GetTimestamp();
 
-    public void Running(int pid) => log.Append(lane.Partition, new AttemptRunning
+    /// <summary>Offset of the last record that Kafka has acknowledged.</summary>
+    public long LastOffset => Volatile.Read(ref _lastOffset);
+
+    /// <summary>How long no record has been acknowledged.</summary>
+    public TimeSpan Unheard => clock.GetElapsedTime(Volatile.Read(ref _lastAck));
+
+    public async Task<AttemptStarting> StartingAsync(string configHash)
     {
-        Epoch = lane.Claim.Epoch,
-        Owner = lane.Claim.Owner,
+        var starting = new AttemptStarting
+        {
+            Epoch = _claim.Epoch,
+            Owner = _claim.Owner,
+            TaskId = taskId,
+            Attempt = attempt,
+            At = clock.GetUtcNow(),
+            Worker = worker,
+            ConfigHash = configHash,
+            Update = "Starting...",
+        };
+        await AppendAsync(starting);
+        return starting;
+    }
+
+    public void Running(int pid) => Append(new AttemptRunning
+    {
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
         TaskId = taskId,
         Attempt = attempt,
         At = clock.GetUtcNow(),
@@ -33,21 +50,23 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
     });
 
     /// <summary>Does not wait; <paramref name="done"/> is called once Kafka has the lines.</summary>
-    public void Lines(IReadOnlyList<OutputLine> lines, Action done) => log.Append(lane.Partition, new OutputLines
-    {
-        Epoch = lane.Claim.Epoch,
-        Owner = lane.Claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
-        At = lines[^1].At,
-        Lines = lines,
-        Update = string.Join('\n', lines.Select(line => line.Text)),
-    }, done);
+    public void Lines(IReadOnlyList<OutputLine> lines, Action done) => Append(
+        new OutputLines
+        {
+            Epoch = _claim.Epoch,
+            Owner = _claim.Owner,
+            TaskId = taskId,
+            Attempt = attempt,
+            At = lines[^1].At,
+            Lines = lines,
+            Update = string.Join('\n', lines.Select(line => line.Text)),
+        },
+        done);
 
-    public void Stopping(string? requestedBy) => log.Append(lane.Partition, new TaskStopping
+    public void Stopping(string? requestedBy) => Append(new TaskStopping
     {
-        Epoch = lane.Claim.Epoch,
-        Owner = lane.Claim.Owner,
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
         TaskId = taskId,
         Attempt = attempt,
         At = clock.GetUtcNow(),
@@ -56,10 +75,31 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         Update = "Stopping...",
     });
 
-    public Task ExitedAsync(EndReason reason, AgentExit? exit, string? error, long lines, string hash) => AppendAsync(new AttemptExited
+    public void Alive(AttemptStarting starting) => Append(new AttemptAlive
     {
-        Epoch = lane.Claim.Epoch,
-        Owner = lane.Claim.Owner,
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
+        TaskId = taskId,
+        Attempt = attempt,
+        At = clock.GetUtcNow(),
+        Worker = worker,
+        StartedAt = starting.At,
+        ConfigHash = starting.ConfigHash,
+    });
+
+    public Task HandedAsync() => AppendAsync(new AttemptHanded
+    {
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
+        TaskId = taskId,
+        Attempt = attempt,
+        At = clock.GetUtcNow(),
+    });
+
+    public Task ExitedAsync(EndReason reason, AgentExit? exit, string? error, OutputSummary output) => AppendAsync(new AttemptExited
+    {
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
         TaskId = taskId,
         Attempt = attempt,
         At = clock.GetUtcNow(),
@@ -67,15 +107,16 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         ExitCode = exit?.ExitCode,
         Signal = exit?.Signal,
         Error = error,
-        Lines = lines,
-        Hash = hash,
+        Event = output.Event,
+        Lines = output.Lines,
+        Hash = output.Hash,
         ProcessesEnded = exit?.ProcessesEnded ?? 0,
     });
 
     public Task AbandonedAsync(EndReason reason) => AppendAsync(new AttemptAbandoned
     {
-        Epoch = lane.Claim.Epoch,
-        Owner = lane.Claim.Owner,
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
         TaskId = taskId,
         Attempt = attempt,
         At = clock.GetUtcNow(),
@@ -86,6 +127,20 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
     private async Task AppendAsync(AttemptRecord record)
     {
         var offset = await log.AppendAsync(lane.Partition, record);
-        lane.Log.Apply(record, offset);
+        Acknowledged(offset);
+        wrote(record, offset);
+    }
+
+    private void Append(AttemptRecord record, Action? done = null) => log.Append(lane.Partition, record, offset =>
+    {
+        if (offset >= 0)
+            Acknowledged(offset);
+        done?.Invoke();
+    });
+
+    private void Acknowledged(long offset)
+    {
+        Volatile.Write(ref _lastOffset, offset);
+        Volatile.Write(ref _lastAck, clock.GetTimestamp());
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using System.Threading.Channels;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Running;
@@ -15,6 +16,7 @@ internal sealed class OutputPublisher : IDisposable
     private const int BatchLines = 2000;
     private const int QueuedLines = 4096;
     private const int RecordsInFlight = 64;
+    private const int MostEventCharacters = 8 * 1024;
     private const int ReadBytes = 32 * 1024;
     private static readonly TimeSpan BatchWait = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan PartialWait = TimeSpan.FromMilliseconds(250);
@@ -30,7 +32,9 @@ internal sealed class OutputPublisher : IDisposable
     private readonly OutputHash _hash = new();
     private readonly StringTail _errorTail = new(maxLines: 20, maxCharacters: 2000);
     private readonly Task _publishing;
+    private long _lines;
     private long _bytes;
+    private string? _lastObject;   // the last line of stdout that looks like a JSON object
 
     public OutputPublisher(AttemptLog log, OutputText text, (long Lines, long Bytes) limit, Action limitReached, TimeProvider clock)
     {
@@ -41,10 +45,6 @@ internal sealed class OutputPublisher : IDisposable
         _clock = clock;
         _publishing = Task.Run(PublishAsync);
     }
-
-    public long Lines { get; private set; }
-    public string Hash => _hash.ToString();
-    public string ErrorTail => _errorTail.ToString();
 
     /// <summary>Reads an output to its end. A line that stays unfinished is handed on after a moment, so that a prompt is seen.</summary>
     public async Task ReadAsync(OutputStream name, Stream stream, CancellationToken giveUp)
@@ -90,10 +90,11 @@ internal sealed class OutputPublisher : IDisposable
     }
 
     /// <summary>Both outputs are read: publishes the rest. What follows in the log comes behind every line.</summary>
-    public async Task CompleteAsync()
+    public async Task<OutputSummary> CompleteAsync()
     {
         _queue.Writer.TryComplete();
         await _publishing;
+        return new OutputSummary(_lines, _hash.ToString(), _errorTail.ToString(), Event());
     }
 
     public void Dispose()
@@ -129,21 +130,35 @@ internal sealed class OutputPublisher : IDisposable
     {
         while (size < BatchBytes && batch.Count < BatchLines && _queue.Reader.TryRead(out var read))
         {
-            if (Lines >= _limit.Lines || _bytes >= _limit.Bytes)
+            if (_lines >= _limit.Lines || _bytes >= _limit.Bytes)
             {
                 _limitReached();   // what the agent prints until it has ended is read and dropped
                 continue;
             }
-            var line = new OutputLine(++Lines, read.Stream, read.Text, read.At, read.Part, read.Last);
+            var line = new OutputLine(++_lines, read.Stream, read.Text, read.At, read.Part, read.Last);
             var length = Encoding.UTF8.GetByteCount(line.Text) + 1;
             _bytes += length;
             size += length;
             _hash.Add(line);
             if (line.Stream == OutputStream.Stderr)
                 _errorTail.Add(line.Text);
+            else if (line is { Stream: OutputStream.Stdout, Part: null, Text: { Length: <= MostEventCharacters } and ['{', .., '}'] })
+                _lastObject = line.Text;
             batch.Add(line);
         }
         return size;
+    }
+
+    private JsonElement? Event()
+    {
+        try
+        {
+            return _lastObject is null ? null : JsonElement.Parse(_lastObject);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     private static async Task<bool> IsDoneIn(Task task, TimeSpan wait, CancellationToken giveUp) =>
@@ -167,3 +182,10 @@ internal sealed class OutputPublisher : IDisposable
         public override string ToString() => string.Join('\n', _lines);
     }
 }
+
+/// <summary>What an attempt has published.</summary>
+/// <param name="Lines">How many.</param>
+/// <param name="Hash">As <see cref="OutputHash"/> has it.</param>
+/// <param name="ErrorTail">The last few lines of stderr.</param>
+/// <param name="Event">The last line of stdout that was a JSON object.</param>
+internal sealed record OutputSummary(long Lines, string Hash, string ErrorTail, JsonElement? Event);

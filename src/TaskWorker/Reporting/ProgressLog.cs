@@ -29,8 +29,8 @@ internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer)
         return await acknowledged.Task;
     }
 
-    /// <summary>Appends without waiting; <paramref name="done"/> is called once Kafka has it, or never will.</summary>
-    public void Append(int lane, ProgressRecord record, Action? done = null) => Produce(lane, record, _ => done?.Invoke());
+    /// <summary>Appends without waiting; <paramref name="done"/> is called with its offset once Kafka has it, or with -1 if it never will.</summary>
+    public void Append(int lane, ProgressRecord record, Action<long> done) => Produce(lane, record, report => done(report.Error.IsError ? -1 : report.Offset.Value));
 
     private void Produce(int lane, ProgressRecord record, Action<DeliveryReport<byte[]?, byte[]?>> done)
     {

@@ -6,7 +6,7 @@ namespace TaskPipeline.TaskWorker.Running;
 /// One run of an agent, from the spawn until nothing of it is left. Whatever asks first for its end decides the reason; after the exit
 /// nothing does, and no signal is sent any more.
 /// </summary>
-internal sealed class AgentRun(AgentCommand command, string marker, TimeSpan timeLimit, TimeSpan grace, TimeProvider clock)
+internal sealed class AgentRun(AgentCommand command, string marker, AgentLimit limit, TimeSpan grace, TimeProvider clock)
 {
     private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(1);   // after the exit, for outputs that a grandchild still holds
 
@@ -24,11 +24,12 @@ internal sealed class AgentRun(AgentCommand command, string marker, TimeSpan tim
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
     public async Task<AgentExit> RunAsync(ReadOutput stdout, ReadOutput stderr, Action<int> spawned)
     {
+        var outOfMemory = OutOfMemory.Kills;
         using var giveUpOutputs = new CancellationTokenSource();
         await using var process = AgentProcess.Start(command, stdout, stderr, giveUpOutputs.Token);
         spawned(process.Pid);
 
-        using (clock.CreateTimer(_ => End(EndReason.TimeLimit, force: false), null, timeLimit, Timeout.InfiniteTimeSpan))
+        using (clock.CreateTimer(_ => End(limit.Reason, force: false), null, limit.Time, Timeout.InfiniteTimeSpan))
             await Task.WhenAny(process.Exited, _ordered.Task);
         var reason = process.Exited.IsCompleted ? EndReason.ExitCode : await _ordered.Task;
         if (reason != EndReason.ExitCode)
@@ -40,6 +41,8 @@ internal sealed class AgentRun(AgentCommand command, string marker, TimeSpan tim
         if (!await IsDoneIn(process.Completion, DrainLimit))
             await giveUpOutputs.CancelAsync();
         var exitCode = await process.Completion;
+        if (reason == EndReason.ExitCode && exitCode == 128 + Posix.Kill && OutOfMemory.Kills > outOfMemory)
+            reason = EndReason.MemoryLimit;
         return new AgentExit(reason, exitCode, Posix.SignalOf(exitCode), swept + (reason == EndReason.ExitCode ? 0 : 1));
     }
 

@@ -2,47 +2,85 @@ using System.ComponentModel;
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Consuming;
+using TaskPipeline.TaskWorker.Owning;
 using TaskPipeline.TaskWorker.Projects;
 using TaskPipeline.TaskWorker.Reporting;
 
 namespace TaskPipeline.TaskWorker.Running;
 
 /// <summary>
-/// One task in the hands of this worker, from its record until it has an outcome. Everything that decides is in the log before anything
-/// follows from it: <c>starting</c> before the spawn, <c>exited</c> before the end.
+/// One attempt in the hands of this worker, from the reading of its project's config until the log has its outcome. It goes on, under the claim with
+/// which it began, also when its lane becomes another worker's.
 /// </summary>
 internal sealed partial class TaskRun : IDisposable
 {
-    private readonly OwnedLane _lane;
-    private readonly TaskSubmission _submission;
     private readonly TaskRunner _tools;
-    private readonly CancellationTokenSource _stopped = new();   // before the agent runs: ends the wait for the project's config
+    private readonly AttemptLog _log;
+    private readonly TaskCompletionSource<AttemptStarting> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _called = new();   // before the attempt begins: ends the wait for the project's config
     private readonly Lock _gate = new();
-    private AgentRun? _agent;             // under the gate, as is all below
-    private AttemptLog? _attempt;
+    private AgentRun? _agent;                  // under the gate, as is all down to the lease
+    private bool _hasBegun;
     private ControlRecord? _stop;
-    private EndReason? _left;             // shutdown or loss: the task goes on elsewhere
+    private EndReason? _left;                  // shutdown or loss: the task goes on elsewhere
+    private Lease? _lease;
+    private long _saidAlive;                   // of the worker's loop
 
-    public TaskRun(OwnedLane lane, TaskSubmission submission, long offset, TaskRunner tools)
+    public TaskRun(QueuedTask queued, int attempt, TaskRunner tools, Action<AttemptRecord, long> wrote)
     {
-        _lane = lane;
-        _submission = submission;
+        Queued = queued;
+        Attempt = attempt;
         _tools = tools;
-        Offset = offset;
+        _log = new AttemptLog(tools.Log, queued.Lane, queued.TaskId, attempt, tools.Options.Id, tools.Clock, wrote);
+        _saidAlive = tools.Clock.GetTimestamp();
+        StartedAt = tools.Clock.GetUtcNow();
         Result = Task.Run(RunAsync);
     }
 
-    public OwnedLane Lane => _lane;
-    public TaskSubmission Submission => _submission;
-    public long Offset { get; }
+    public QueuedTask Queued { get; }
+    public int Attempt { get; }
+    public DateTimeOffset StartedAt { get; }
+    public TimeSpan Elapsed => _tools.Clock.GetUtcNow() - StartedAt;
 
-    /// <summary>The task's end; null: it was left, and goes on elsewhere.</summary>
-    public Task<TaskEnd?> Result { get; }
+    /// <summary>Of the agent, once there is one.</summary>
+    public int? Pid { get; private set; }
+
+    /// <summary>Why the task cannot be run at all; null: the log has the outcome, or the task was left before there was an attempt.</summary>
+    public Task<string?> Result { get; }
+
+    /// <summary>Whether the log has an attempt, or is about to.</summary>
+    public bool HasBegun
+    {
+        get
+        {
+            lock (_gate)
+                return _hasBegun;
+        }
+    }
+
+    /// <summary>Whether its lane has gone since it began.</summary>
+    public bool IsDetached { get; private set; }
+
+    public bool MustNotOverlap => Queued.Type!.Overlap == Overlap.Never || Queued.Submission.Concurrency is not null;
+
+    /// <summary>Offset of the last of its records that Kafka has acknowledged.</summary>
+    public long LastOffset => _log.LastOffset;
+
+    public void Stop(ControlRecord stop)
+    {
+        lock (_gate)
+        {
+            if (_stop is null && _hasBegun)
+                _log.Stopping(stop.RequestedBy);
+            _stop = stop;
+            _agent?.End(EndReason.UserRequest, stop.Force);
+        }
+        _called.Cancel();
+    }
 
     /// <summary>
-    /// Gives the task up. With <see cref="EndReason.WorkerShutdown"/> the agent is stopped politely and the log says that the attempt was given
-    /// back; with <see cref="EndReason.WorkerLost"/> the lane is somebody else's by now: the agent is killed and nothing is said.
+    /// Gives the attempt up: with <see cref="EndReason.WorkerShutdown"/> politely; with <see cref="EndReason.WorkerLost"/> at once, because it may be
+    /// running elsewhere already. The log says so, if it still listens.
     /// </summary>
     public void Leave(EndReason reason)
     {
@@ -52,95 +90,105 @@ internal sealed partial class TaskRun : IDisposable
                 _left = reason;
             _agent?.End(reason, force: reason == EndReason.WorkerLost);
         }
-        _stopped.Cancel();
+        _called.Cancel();
     }
 
-    public void Dispose() => _stopped.Dispose();
-
-    private async Task<TaskEnd?> RunAsync()
+    /// <summary>Gives the task up if no attempt has begun: then nothing need be said.</summary>
+    public bool LeaveUnbegun()
     {
-        _tools.Stops.Listen(_submission.TaskId, HearStop);
-        try
+        lock (_gate)
         {
-            return await RunAttemptsAsync();
+            if (_hasBegun)
+                return false;
+            _left ??= EndReason.WorkerShutdown;
         }
-        catch (OperationCanceledException) when (_stopped.IsCancellationRequested)
-        {
-            return _left is null ? StoppedBeforeStart() : null;
-        }
-        finally
-        {
-            _tools.Stops.StopListening();
-        }
+        _called.Cancel();
+        return true;
     }
 
-    private async Task<TaskEnd?> RunAttemptsAsync()
+    public void Detach() => IsDetached = true;
+
+    /// <summary>Tells whoever owns the lane next that the attempt goes on here. False: Kafka did not take it in time.</summary>
+    public bool HandOver(TimeSpan timeout) => Task.WaitAny([HandOverAsync()], timeout) == 0;
+
+    /// <summary>Whether the attempt is still valid behind a barrier.</summary>
+    public bool IsKeptBy(LaneBarrier barrier) =>
+        (barrier.Epoch, barrier.Owner) == (Queued.Lane.Claim.Epoch, Queued.Lane.Claim.Owner)
+        || barrier.Epoch < Queued.Lane.Claim.Epoch
+        || barrier.Keeps.Contains(new KeptAttempt(Queued.TaskId, Attempt));
+
+    /// <summary>To be called often; says now and then that the attempt goes on, and ends one that must not overlap when nobody hears it any more.</summary>
+    public void SayAlive()
     {
-        if (_tools.Catalogue.Find(_submission.Type, _submission.Command) is not { } type)
-            return Refused($"there is no task type '{_submission.Type}'{(_submission.Command is null ? "" : $" with command '{_submission.Command}'")}");
-        if (type.Validate(_submission.Params) is [_, ..] errors)
-            return Refused(string.Join("; ", errors.Select(error => $"{error.Field} {error.Message}")));
-        while (true)
+        if (!_started.Task.IsCompletedSuccessfully || Result.IsCompleted)
+            return;
+        var every = MustNotOverlap ? _tools.Session / 6 : IsDetached ? _tools.Session / 3 : _tools.AliveInterval;
+        if (_tools.Clock.GetElapsedTime(_saidAlive) >= every)
         {
-            var story = _lane.Log.Stories.GetValueOrDefault(_submission.TaskId);
-            if (story?.Outcome is { } outcome && !IsRetried(outcome, story.Charged, type.Retry))
-                return Of(outcome);
-            if (story is not null && story.Lost >= type.Retry.Lost)
-                return new TaskEnd(Status.Failed, EndReason.WorkerLost)
-                {
-                    Error = $"{story.Lost} attempts were lost with their workers, which is the limit",
-                    IsDeadLettered = true,
-                };
-            _stopped.Token.ThrowIfCancellationRequested();
-            if (await RunAttemptAsync(type, story?.NextAttempt ?? 1) is { } end)
-                return end;
-            if (_left is not null)
-                return null;
+            _saidAlive = _tools.Clock.GetTimestamp();
+            _log.Alive(_started.Task.Result);
         }
+        if (!MustNotOverlap)
+            return;
+        if (_log.Unheard < _tools.Session / 2)
+            _lease?.Renew((_tools.Session / 2) - _log.Unheard);
+        else
+            Leave(EndReason.WorkerLost);
     }
 
-    /// <summary>One attempt; null: look at the log again, it has what came of it.</summary>
-    private async Task<TaskEnd?> RunAttemptAsync(TaskType type, int attempt)
+    public void Dispose() => _called.Dispose();
+
+    private async Task HandOverAsync()
     {
-        ProjectConfig project;
+        await _started.Task;
+        await _log.HandedAsync();
+    }
+
+    private async Task<string?> RunAsync()
+    {
         try
         {
-            project = await _tools.Projects.GetAsync(_submission.Project, _stopped.Token);
-        }
-        catch (ProjectRefusedException exception)
-        {
-            return Refused(exception.Message);
-        }
-        using var workspace = new Workspace(_tools.Options.DataDirectory, _submission.TaskId, attempt);
-        AgentCommand command;
-        AgentEnvironment environment;
-        try
-        {
-            var arguments = type.BuildArguments(_submission.Params, project.Paths ?? new Dictionary<string, string>(), workspace.Folder);
-            environment = new AgentEnvironment(_submission, type, project, attempt, workspace, _tools.Executables.Path);
+            var project = await _tools.Projects.GetAsync(Queued.Submission.Project, _called.Token);
+            using var workspace = new Workspace(_tools.Options.DataDirectory, Queued.TaskId, Attempt);
+            var type = Queued.Type!;
+            var arguments = type.BuildArguments(Queued.Submission.Params, project.Paths ?? new Dictionary<string, string>(), workspace.Folder);
+            var environment = new AgentEnvironment(Queued.Submission, type, project, Attempt, workspace, _tools.Executables.Path);
             if (_tools.Executables.Find(type.Executable) is not { } executable)
-                return Refused($"the worker {_tools.Options.Id} has no program '{type.Executable}'");
-            command = new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin);
+                return $"the worker {_tools.Options.Id} has no program '{type.Executable}'";
+            if (!TryBegin())
+                return null;
+            CrashPoint.Reach(CrashPoint.BeforeStarting);
+            _started.SetResult(await _log.StartingAsync(project.Hash));
+            CrashPoint.Reach(CrashPoint.Starting);
+            LogStarting(_tools.Logger, Queued.TaskId, Attempt, type.FullName);
+            await RunAgentAsync(type, new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin), environment);
+            return null;
         }
-        catch (ArgumentsException exception)
+        catch (Exception exception) when (exception is ProjectRefusedException or ArgumentsException)
         {
-            return Refused(exception.Message);
+            return exception.Message;
         }
-        _stopped.Token.ThrowIfCancellationRequested();
-
-        var log = new AttemptLog(_tools.Log, _lane, _submission.TaskId, attempt, _tools.Options.Id, _tools.Clock);
-        await log.StartingAsync(project.Hash);
-        LogStarting(_tools.Logger, _submission.TaskId, attempt, type.FullName);
-        await RunAgentAsync(type, log, command, environment);
-        return null;
+        catch (OperationCanceledException) when (_called.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 
-    private async Task RunAgentAsync(TaskType type, AttemptLog log, AgentCommand command, AgentEnvironment environment)
+    /// <summary>From here on there is an attempt, which may be handed over but not be forgotten.</summary>
+    private bool TryBegin()
     {
-        var agent = new AgentRun(command, environment.Variables[RunMarker.Variable], type.TimeLimit, type.Grace, _tools.Clock);
+        lock (_gate)
+            return _hasBegun = _left is null && _stop is null;
+    }
+
+    private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment)
+    {
+        var marker = environment.Variables[RunMarker.Variable];
+        var agent = new AgentRun(command, marker, AgentLimit.Of(type.TimeLimit, Queued.Submission.Deadline, _tools.Clock.GetUtcNow()), type.Grace, _tools.Clock);
         using var output = new OutputPublisher(
-            log, new OutputText(environment.Secrets), (type.OutputLines, type.OutputBytes), () => agent.End(EndReason.OutputLimit, force: false), _tools.Clock);
-        Supervise(agent, log);
+            _log, new OutputText(environment.Secrets), (type.OutputLines, type.OutputBytes), () => agent.End(EndReason.OutputLimit, force: false), _tools.Clock);
+        using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
+        Supervise(agent, lease);
         AgentExit? exit = null;
         string? error = null;
         try
@@ -148,33 +196,40 @@ internal sealed partial class TaskRun : IDisposable
             exit = await agent.RunAsync(
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stdout, stream, giveUp),
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stderr, stream, giveUp),
-                log.Running);
+                Spawned);
         }
         catch (Win32Exception exception)
         {
             error = $"{command.Executable} could not be started: {exception.Message}";
         }
         Supervise(null, null);
-        await output.CompleteAsync();
-        if (exit?.Reason == EndReason.WorkerLost || !_lane.IsOwned)
-            return;
-        if (exit?.Reason == EndReason.WorkerShutdown)
+        var summary = await output.CompleteAsync();
+        CrashPoint.Reach(CrashPoint.BeforeExited);
+        if (exit?.Reason is EndReason.WorkerShutdown or EndReason.WorkerLost)
         {
-            await log.AbandonedAsync(EndReason.WorkerShutdown);
-            LogGivenBack(_tools.Logger, _submission.TaskId);
+            await _log.AbandonedAsync(exit.Reason);
+            LogGivenBack(_tools.Logger, Queued.TaskId);
             return;
         }
         var reason = exit?.Reason ?? EndReason.SpawnFailed;
-        await log.ExitedAsync(reason, exit, error ?? Explain(reason, exit!, type, output.ErrorTail), output.Lines, output.Hash);
+        await _log.ExitedAsync(reason, exit, error ?? Explain(reason, exit!, type, summary.ErrorTail), summary);
+        CrashPoint.Reach(CrashPoint.Exited);
+    }
+
+    private void Spawned(int pid)
+    {
+        Pid = pid;
+        _log.Running(pid);
+        CrashPoint.Reach(CrashPoint.Running);
     }
 
     /// <summary>From here on the agent hears who wants its end; what was asked for since the last look is told to it at once.</summary>
-    private void Supervise(AgentRun? agent, AttemptLog? log)
+    private void Supervise(AgentRun? agent, Lease? lease)
     {
         lock (_gate)
         {
             _agent = agent;
-            _attempt = log;
+            _lease = lease;
             if (_left is { } left)
                 agent?.End(left, force: left == EndReason.WorkerLost);
             if (_stop is { } stop)
@@ -182,38 +237,12 @@ internal sealed partial class TaskRun : IDisposable
         }
     }
 
-    private void HearStop(ControlRecord stop)
-    {
-        lock (_gate)
-        {
-            if (_stop is null)
-                _attempt?.Stopping(stop.RequestedBy);
-            _stop = stop;
-            _agent?.End(EndReason.UserRequest, stop.Force);
-        }
-        _stopped.Cancel();
-    }
-
-    private static TaskEnd Of(AttemptExited outcome) => new(StatusRules.EndOf(outcome.Reason, outcome.ExitCode), outcome.Reason)
-    {
-        ExitCode = outcome.ExitCode,
-        Signal = outcome.Signal,
-        Error = outcome.Error,
-    };
-
-    private static TaskEnd Refused(string error) => new(Status.Failed, EndReason.SpawnFailed) { Error = error };
-
-    private static TaskEnd StoppedBeforeStart() => new(Status.Stopped, EndReason.UserRequest);
-
-    private static bool IsRetried(AttemptExited outcome, int charged, RetryPolicy policy) =>
-        StatusRules.EndOf(outcome.Reason, outcome.ExitCode) is Status.Failed or Status.TimedOut
-        && charged < policy.Attempts
-        && !(outcome.ExitCode is { } code && policy.FinalExitCodes.Contains(code));
-
-    private static string? Explain(EndReason reason, AgentExit exit, TaskType type, string errorTail) => reason switch
+    private string? Explain(EndReason reason, AgentExit exit, TaskType type, string errorTail) => reason switch
     {
         EndReason.TimeLimit => $"it ran longer than its limit of {type.TimeLimit}",
+        EndReason.Deadline => $"it had not ended by {Queued.Submission.Deadline:O}",
         EndReason.OutputLimit => $"it printed more than its limit of {type.OutputLines} lines or {type.OutputBytes} bytes",
+        EndReason.MemoryLimit => "the kernel killed it because memory had run out",
         EndReason.ExitCode when exit.ExitCode != 0 => errorTail.Length > 0 ? errorTail : null,
         _ => null,
     };
@@ -223,13 +252,4 @@ internal sealed partial class TaskRun : IDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} is given back")]
     private static partial void LogGivenBack(ILogger logger, string taskId);
-}
-
-/// <summary>How a task ends, as far as its run decides.</summary>
-internal sealed record TaskEnd(Status Status, EndReason Reason)
-{
-    public int? ExitCode { get; init; }
-    public string? Signal { get; init; }
-    public string? Error { get; init; }
-    public bool IsDeadLettered { get; init; }
 }

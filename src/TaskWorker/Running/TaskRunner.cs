@@ -1,11 +1,11 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Consuming;
+using TaskPipeline.TaskWorker.Owning;
 using TaskPipeline.TaskWorker.Projects;
 using TaskPipeline.TaskWorker.Reporting;
-using TaskPipeline.TaskWorker.Stopping;
 
 namespace TaskPipeline.TaskWorker.Running;
 
@@ -13,20 +13,25 @@ namespace TaskPipeline.TaskWorker.Running;
 internal sealed class TaskRunner(
     CatalogueFile catalogue,
     ProjectConfigClient projects,
-    StopSignals stops,
     ProgressLog log,
     IOptions<WorkerOptions> options,
+    IOptions<KafkaOptions> kafka,
     TimeProvider clock,
     ILogger<TaskRunner> logger)
 {
     public TaskCatalogue Catalogue => catalogue.Current;
     public ProjectConfigClient Projects { get; } = projects;
-    public StopSignals Stops { get; } = stops;
     public ProgressLog Log { get; } = log;
     public WorkerOptions Options { get; } = options.Value;
+    public TimeSpan Session { get; } = kafka.Value.SessionTimeout;
+
+    /// <summary>Often enough that a part of it is never older than the retention of <c>task-progress</c>.</summary>
+    public TimeSpan AliveInterval { get; } = TimeSpan.FromHours(1);
+
     public TimeProvider Clock { get; } = clock;
     public ILogger Logger { get; } = logger;
     public Executables Executables { get; } = new(options.Value.SearchPath);
 
-    public TaskRun Start(OwnedLane lane, TaskSubmission submission, long offset) => new(lane, submission, offset, this);
+    /// <param name="wrote">Told of each record that Kafka has acknowledged and from which something follows, on any thread, in order.</param>
+    public TaskRun Start(QueuedTask task, int attempt, Action<AttemptRecord, long> wrote) => new(task, attempt, this, wrote);
 }

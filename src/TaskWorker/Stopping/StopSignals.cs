@@ -14,8 +14,6 @@ namespace TaskPipeline.TaskWorker.Stopping;
 internal sealed partial class StopSignals
 {
     private readonly ConcurrentDictionary<string, ControlRecord> _stops = new();
-    private readonly Lock _gate = new();   // a listener that is added while its STOP arrives must not miss it
-    private (string TaskId, Action<ControlRecord> Heard)? _listener;
     private readonly PlainProducer _producer;
     private readonly string _topic;
     private readonly ILogger _logger;
@@ -30,24 +28,13 @@ internal sealed partial class StopSignals
 
     public TopicTail Tail { get; }
 
+    /// <summary>The tasks that have one.</summary>
+    public IEnumerable<string> InForce => _stops.Keys;
+
     public ControlRecord? Find(string taskId) => _stops.GetValueOrDefault(taskId);
 
-    /// <summary>Calls <paramref name="heard"/> with each STOP for the task, at once with one that is there already. One task at a time is listened for.</summary>
-    public void Listen(string taskId, Action<ControlRecord> heard)
-    {
-        lock (_gate)
-        {
-            _listener = (taskId, heard);
-            if (_stops.TryGetValue(taskId, out var stop))
-                heard(stop);
-        }
-    }
-
-    public void StopListening()
-    {
-        lock (_gate)
-            _listener = null;
-    }
+    /// <summary>Called with each STOP, on the tail's thread. Those that were there before are found by <see cref="Find"/>.</summary>
+    public Action<ControlRecord>? Heard { get; set; }
 
     /// <summary>The task has ended: its STOP, if there was one, is taken out of the topic.</summary>
     public void Forget(string taskId)
@@ -71,12 +58,8 @@ internal sealed partial class StopSignals
         }
         if (record!.Signal != ControlRecord.Stop)
             return;
-        lock (_gate)
-        {
-            _stops[record.TaskId] = record;
-            if (_listener is { } listener && listener.TaskId == record.TaskId)
-                listener.Heard(record);
-        }
+        _stops[record.TaskId] = record;
+        Heard?.Invoke(record);
     }
 
     private static string? TaskIdOf(byte[]? key)

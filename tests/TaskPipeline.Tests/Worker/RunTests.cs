@@ -50,12 +50,18 @@ public sealed class RunTests(SharedPipeline shared, TestBroker broker) : IClassF
         var mended = await _pipeline.SubmitAsync("retried", new { script = "echo attempt $TASK_ATTEMPT $TASK_IDEMPOTENCY_KEY; [ $TASK_ATTEMPT = 2 ]" }, lane: 0);
         var hopeless = await _pipeline.SubmitAsync("retried", new { script = "exit 1" }, lane: 0);
         var final = await _pipeline.SubmitAsync("retried", new { script = "exit 9" }, lane: 0);
+        var waiting = await _pipeline.WaitingAsync(mended);
+        Assert.Equal((Status.RetryWaiting, EndReason.ExitCode, FailureClass.World), (waiting.Status, waiting.Reason, waiting.Class));
+        Assert.InRange(waiting.DueAt!.Value - waiting.At, TimeSpan.FromMilliseconds(80), TimeSpan.FromMilliseconds(120));
+        foreach (var (id, attempt) in new[] { (mended, 2), (hopeless, 2), (hopeless, 2), (hopeless, 3), (hopeless, 2) })   // also twice, and late
+            await _pipeline.PutBackAsync(id, attempt);
         var end = await _pipeline.EndOfAsync(mended);
         Assert.Equal((Status.Succeeded, 2), (end.Status, end.Attempt));
+        Assert.Equal([1, 2], end.Attempts.Select(attempt => attempt.Attempt));
         Assert.Equal([$"attempt 1 default/{mended}", $"attempt 2 default/{mended}"],
             [(await _pipeline.LinesAsync(mended, 1))[0].Text, (await _pipeline.LinesAsync(mended, 2))[0].Text]);
-        Assert.Equal((Status.Failed, 3), await _pipeline.EndOfAsync(hopeless) is var lost ? (lost.Status, lost.Attempt) : default);
-        Assert.Equal((Status.Failed, 1), await _pipeline.EndOfAsync(final) is var refused ? (refused.Status, refused.Attempt) : default);
+        Assert.Equal((Status.Failed, 3, true), await _pipeline.EndOfAsync(hopeless) is var lost ? (lost.Status, lost.Attempt, lost.DeadLettered) : default);
+        Assert.Equal((Status.Failed, 1, FailureClass.Ours), await _pipeline.EndOfAsync(final) is var refused ? (refused.Status, refused.Attempt, refused.Class) : default);
     }
 
     [Fact(Timeout = Timeout)]

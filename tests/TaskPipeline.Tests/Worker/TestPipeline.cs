@@ -27,7 +27,7 @@ internal sealed class TestPipeline : IAsyncDisposable
           stubborn: { executable: sh, arguments: [-c, 'trap "" TERM; echo started; while :; do sleep 0.1; done'], grace: 300ms }
           short-lived: { executable: sleep, arguments: ['1000'], time_limit: 500ms, grace: 1s }
           chatty:  { executable: sh, arguments: [-c, 'while :; do echo again; done'], output_limit: { lines: 100 }, grace: 1s }
-          retried: { executable: sh, params: { script: { stdin: true, required: true } }, retry: { attempts: 3, final_exit_codes: [9] } }
+          retried: { executable: sh, params: { script: { stdin: true, required: true } }, retry: { attempts: 3, final_exit_codes: [9], backoff: { first: 100ms } } }
           deadly:  { executable: sh, arguments: [-c, 'echo started; kill -9 "$(cat "$1")"; sleep 1000', sh], params: { pid_file: { positional: true, required: true } }, retry: { lost: 2 } }
           open:    { executable: sh, arguments: [-c, 'cat "$1"', sh], params: { file: { positional: true, type: path, under: data, required: true } } }
           environment: { executable: env, pass_environment: [TEST_TOKEN], secrets: [TEST_TOKEN] }
@@ -35,9 +35,10 @@ internal sealed class TestPipeline : IAsyncDisposable
         """;
 
     private readonly CancellationTokenSource _ended = new();
-    private readonly Dictionary<int, LaneLog> _lanes = [];                    // under the lock, as are the two below
+    private readonly Dictionary<int, LaneLog> _lanes = [];                    // under the lock, as are the three below
     private readonly Dictionary<string, List<ProgressRecord>> _progress = [];
     private readonly Dictionary<string, List<TaskState>> _states = [];
+    private readonly Dictionary<string, ScheduledTask> _scheduled = [];
     private readonly Lock _lock = new();
     private readonly int _lanesCount;
     private readonly TestBroker _broker;
@@ -68,7 +69,7 @@ internal sealed class TestPipeline : IAsyncDisposable
         var pipeline = new TestPipeline(broker, prefix, lanes, await broker.ConnectAsync(prefix, lanes), await ConfigApi.StartAsync());
         await File.WriteAllTextAsync(pipeline.CatalogueFile, catalogue);
         var progress = new TopicTail(pipeline._cluster, IsolationLevel.ReadUncommitted, [pipeline.Topics.Progress], pipeline.TakeProgress);
-        var state = new TopicTail(pipeline._cluster, IsolationLevel.ReadCommitted, [pipeline.Topics.State], pipeline.TakeState);
+        var state = new TopicTail(pipeline._cluster, IsolationLevel.ReadCommitted, [pipeline.Topics.State, pipeline.Topics.Schedule], pipeline.TakeCommitted);
         pipeline._tails.AddRange([progress.RunAsync(pipeline._ended.Token), state.RunAsync(pipeline._ended.Token)]);
         for (var i = 0; i < workers; i++)
             await pipeline.AddWorkerAsync(settings);
@@ -109,8 +110,26 @@ internal sealed class TestPipeline : IAsyncDisposable
     /// <summary>The task's committed end, once it is there and the log is read as far as it says.</summary>
     public async Task<TaskState> EndOfAsync(string taskId)
     {
-        await UntilAsync($"task {taskId} has ended", () => _states.ContainsKey(taskId));
+        await UntilAsync($"task {taskId} has ended", () => States(taskId).Count > 0);
         return States(taskId)[0];
+    }
+
+    /// <summary>The task's state while it waits for an attempt.</summary>
+    public async Task<TaskState> WaitingAsync(string taskId, int attempt = 1)
+    {
+        TaskState? found = null;
+        await UntilAsync($"task {taskId} waits behind attempt {attempt}", () =>
+            (found = _states.GetValueOrDefault(taskId)?.Find(state => !state.Status.IsEnd() && state.Attempt == attempt)) is not null);
+        return found!;
+    }
+
+    /// <summary>Does what the API does when an entry of the schedule is due.</summary>
+    public async Task PutBackAsync(string taskId, int attempt)
+    {
+        ScheduledTask? entry = null;
+        await UntilAsync($"task {taskId} is scheduled", () => _scheduled.TryGetValue(ScheduledTask.Key(taskId, attempt), out entry));
+        var lane = (await WaitingAsync(taskId, attempt - 1)).Lane;
+        await ProduceAsync(new TopicPartition(Topics.Tasks, lane), taskId, Encoding.UTF8.GetString(TaskJson.Encode(entry!.Task)));
     }
 
     /// <summary>Waits for a record of the task that counts.</summary>
@@ -129,7 +148,7 @@ internal sealed class TestPipeline : IAsyncDisposable
     public IReadOnlyList<TaskState> States(string taskId)
     {
         lock (_lock)
-            return [.. _states.GetValueOrDefault(taskId) ?? []];
+            return [.. _states.GetValueOrDefault(taskId)?.Where(state => state.Status.IsEnd()) ?? []];
     }
 
     public IReadOnlyList<ProgressRecord> Progress(string taskId)
@@ -202,10 +221,18 @@ internal sealed class TestPipeline : IAsyncDisposable
         Tell();
     }
 
-    private void TakeState(ConsumeResult<byte[]?, byte[]?> result)
+    private void TakeCommitted(ConsumeResult<byte[]?, byte[]?> result)
     {
-        if (result.Message.Key is not { } key || Encoding.UTF8.GetString(key).StartsWith(LaneState.KeyPrefix, StringComparison.Ordinal))
+        if (result.Message.Key is not { } bytes || Encoding.UTF8.GetString(bytes) is var key && key.StartsWith(LaneState.KeyPrefix, StringComparison.Ordinal))
             return;
+        if (result.Topic == Topics.Schedule)
+        {
+            if (result.Message.Value is not null && TaskJson.TryDecodeScheduled(result.Message.Value, out var entry, out _))
+                lock (_lock)
+                    _scheduled[key] = entry!;
+            Tell();
+            return;
+        }
         if (TaskJson.TryDecodeState(result.Message.Value, out var state, out _))
             lock (_lock)
                 Add(_states, state!.TaskId, state);

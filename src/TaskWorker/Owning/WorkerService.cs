@@ -6,11 +6,11 @@ using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskWorker.Stopping;
 
-namespace TaskPipeline.TaskWorker.Consuming;
+namespace TaskPipeline.TaskWorker.Owning;
 
 /// <summary>The life of the worker: Kafka is there, every STOP is known, tasks are taken. When a part of it dies, so does the process.</summary>
 internal sealed partial class WorkerService(
-    KafkaCluster cluster, StopSignals stops, IServiceProvider services, IHostApplicationLifetime lifetime, ILogger<WorkerService> logger) : BackgroundService
+    KafkaCluster cluster, StopSignals stops, Fleet fleet, IServiceProvider services, IHostApplicationLifetime lifetime, ILogger<WorkerService> logger) : BackgroundService
 {
     [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop: whatever it was, the process ends with it")]
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -18,10 +18,10 @@ internal sealed partial class WorkerService(
         try
         {
             await cluster.ConnectAsync(stoppingToken);
-            var control = stops.Tail.RunAsync(stoppingToken);
+            Task[] tails = [stops.Tail.RunAsync(stoppingToken), fleet.Tail.RunAsync(stoppingToken)];
             await stops.Tail.CaughtUp.WaitAsync(stoppingToken);
-            using var loop = ActivatorUtilities.CreateInstance<ConsumeLoop>(services);
-            await Task.Factory.StartNew(() => loop.Run(control, stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            using var loop = ActivatorUtilities.CreateInstance<WorkerLoop>(services);
+            await Task.Factory.StartNew(() => loop.Run(tails, stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {

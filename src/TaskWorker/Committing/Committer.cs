@@ -1,0 +1,61 @@
+using System.Collections.Concurrent;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.TaskWorker.Running;
+
+namespace TaskPipeline.TaskWorker.Committing;
+
+/// <summary>
+/// Commits batches one after the other on a thread of its own, because a transaction may take as long as the brokers are away, and because a call
+/// into the client has been seen never to come back in spite of its timeout: <see cref="ThrowIfHung"/> is for the thread that is still alive.
+/// </summary>
+internal sealed class Committer : IDisposable
+{
+    private static readonly TimeSpan HungAfter = TimeSpan.FromSeconds(40);   // four times what a call is given
+
+    private readonly ILaneCommit _commit;
+    private readonly BlockingCollection<Task> _queue = [];
+    private Task _thread = Task.CompletedTask;
+
+    public Committer(ILaneCommit commit) => _commit = commit;
+
+    public void Open(CancellationToken cancellationToken)
+    {
+        _commit.Open(cancellationToken);
+        _thread = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
+
+    /// <summary>Completes once it is committed; fails as <see cref="ILaneCommit.Commit"/> does.</summary>
+    public Task CommitAsync(Batch batch)
+    {
+        var commit = new Task(() =>
+        {
+            CrashPoint.Reach(CrashPoint.BeforeCommit);
+            _commit.Commit(batch);
+            CrashPoint.Reach(CrashPoint.AfterCommit);
+        });
+        _queue.Add(commit);
+        return commit;
+    }
+
+    /// <summary>What becomes of a transaction that hangs, nobody here will ever know; whoever owns the lanes next reads it from the log.</summary>
+    public void ThrowIfHung()
+    {
+        if (_commit.InCall > HungAfter)
+            throw new TimeoutException("a transaction hangs in the client");
+    }
+
+    public void Dispose()
+    {
+        _queue.CompleteAdding();
+        if (!_thread.Wait(TimeSpan.FromSeconds(2)))
+            return;   // what hangs in the client must not keep the process from ending
+        _commit.Dispose();
+        _queue.Dispose();
+    }
+
+    private void Run()
+    {
+        foreach (var commit in _queue.GetConsumingEnumerable())
+            commit.RunSynchronously(TaskScheduler.Default);
+    }
+}

@@ -1,0 +1,45 @@
+using System.Diagnostics;
+using Confluent.Kafka;
+using TaskPipeline.Shared.Kafka;
+
+namespace TaskPipeline.TaskWorker.Committing;
+
+/// <summary>
+/// On the embedded broker, which has no transactions: the records, acknowledged, and then the offsets. A crash between them repeats the records,
+/// and readers drop doubles.
+/// </summary>
+/// <param name="commitOffsets">Of the group's consumer.</param>
+internal sealed class PlainCommit(KafkaCluster cluster, Action<IEnumerable<TopicPartitionOffset>> commitOffsets) : ILaneCommit
+{
+    private readonly IProducer<byte[]?, byte[]?> _producer = cluster.OrderedProducer();
+    private readonly HashSet<CommitRecord> _written = new(ReferenceEqualityComparer.Instance);   // of batches whose offsets were refused: they come again
+    private long _callSince;
+
+    public TimeSpan? InCall => Volatile.Read(ref _callSince) is var since and not 0 ? Stopwatch.GetElapsedTime(since) : null;
+
+    public void Open(CancellationToken cancellationToken)
+    {
+        // A plain producer needs no opening.
+    }
+
+    public void Commit(Batch batch)
+    {
+        Task.WhenAll(batch.Records.Where(_written.Add).Select(record => _producer.ProduceAsync(record.TopicPartition, record.Message))).GetAwaiter().GetResult();
+        Volatile.Write(ref _callSince, Stopwatch.GetTimestamp());
+        try
+        {
+            commitOffsets(batch.Offsets);
+            _written.Clear();
+        }
+        catch (KafkaException exception) when (!exception.Error.IsFatal)
+        {
+            throw new FencedException(exception.Error.Reason);   // also where the broker did not answer: committing them again is harmless
+        }
+        finally
+        {
+            Volatile.Write(ref _callSince, 0);
+        }
+    }
+
+    public void Dispose() => _producer.Dispose();
+}

@@ -1,0 +1,182 @@
+using System.Text;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Lanes;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Committing;
+using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Running;
+
+namespace TaskPipeline.TaskWorker.Owning;
+
+/// <summary>
+/// Makes assigned partitions owned lanes, in an order that matters: the committed offset (which waits for what a dead owner's transaction
+/// left pending), then the committed state, then the claim, then the log for attempts that go on elsewhere, then the barrier behind which only
+/// those are heard besides us, then the log up to that barrier. Claiming before the offset would let tasks end twice.
+/// </summary>
+internal sealed partial class LaneClaims(
+    KafkaCluster cluster, GroupMember member, Committer committer, ProgressLog log, string worker, TimeProvider clock, ILogger<LaneClaims> logger) : IDisposable
+{
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
+
+    private readonly Topics _topics = cluster.Topics;
+    private readonly Lazy<IConsumer<byte[]?, byte[]?>> _stateReader = new(() => cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted));
+    private readonly Lazy<IConsumer<byte[]?, byte[]?>> _logReader = new(() => cluster.TailConsumer(IsolationLevel.ReadUncommitted));
+
+    /// <summary>Takes as long as Kafka takes, away from the worker's loop. One at a time.</summary>
+    /// <param name="metadata">Taken while the partitions were assigned.</param>
+    /// <param name="running">The attempt that this worker runs, under whichever claim: it goes on.</param>
+    /// <exception cref="FencedException">The group has moved on; the lanes are not ours.</exception>
+    /// <exception cref="KafkaException">Kafka did not answer in time; claiming again is safe.</exception>
+    public async Task<IReadOnlyList<OwnedLane>> ClaimAsync(IReadOnlyCollection<int> partitions, IConsumerGroupMetadata metadata, KeptAttempt? running)
+    {
+        await Task.Yield();
+        var committed = member.Committed(partitions, CallTimeout);
+        var found = ReadState(partitions);
+        var owner = Guid.NewGuid().ToString("N")[..12];
+        var claimed = partitions.ToDictionary(partition => partition, partition =>
+        {
+            var before = found[partition].State ?? new LaneState { Lane = partition, Epoch = 0, Owner = "", Worker = "" };
+            return before with { Epoch = before.Epoch + 1, Owner = owner, Worker = worker, Next = Math.Max(before.Next, committed[partition]) };
+        });
+        await committer.CommitAsync(new Batch(
+            metadata,
+            [.. claimed.Values.Select(state => new CommitRecord(_topics.State, state.Lane, LaneState.Key(state.Lane), TaskJson.Encode(state)))],
+            [.. claimed.Values.Select(state => new TopicPartitionOffset(_topics.Tasks, state.Lane, state.Next))]));
+        CrashPoint.Reach(CrashPoint.Claimed);
+
+        var logs = claimed.ToDictionary(claim => claim.Key, claim => Begin(claim.Value, found[claim.Key]));
+        var reading = Read(_logReader.Value, claimed.Values.Select(state => new TopicPartitionOffset(_topics.Progress, state.Lane, state.From)));
+        // Whoever handed an attempt over had done so before the lane could be ours.
+        ReadLogs(reading, logs, claimed.Keys.ToDictionary(lane => lane, lane => _logReader.Value.QueryWatermarkOffsets(new TopicPartition(_topics.Progress, lane), CallTimeout).High - 1));
+        var barriers = await Task.WhenAll(claimed.Values.Select(async state =>
+        {
+            var barrier = new LaneBarrier
+            {
+                Lane = state.Lane,
+                Epoch = state.Epoch,
+                Owner = owner,
+                Worker = worker,
+                At = clock.GetUtcNow(),
+                Keeps = [.. logs[state.Lane].Handed.Union(running is not null && IsOpen(logs[state.Lane], running) ? [running] : [])],
+            };
+            return (state.Lane, Barrier: barrier, Offset: await log.AppendAsync(state.Lane, barrier));
+        })).WaitAsync(CallTimeout);
+        CrashPoint.Reach(CrashPoint.Barrier);
+        ReadLogs(reading, logs, barriers.ToDictionary(barrier => barrier.Lane, barrier => barrier.Offset));
+        _logReader.Value.Unassign();
+
+        // Only where no transaction orders the claims can another's barrier have come in between.
+        if (claimed.Values.FirstOrDefault(state => logs[state.Lane].InForce != new Claim(state.Epoch, owner)) is { } overtaken)
+            throw new KafkaException(new Error(ErrorCode.Local_State, $"another claim of lane {overtaken.Lane} came in between"));
+        return [.. barriers.Select(barrier =>
+        {
+            var state = claimed[barrier.Lane];
+            var lane = new OwnedLane(barrier.Lane, new Claim(state.Epoch, owner), logs[barrier.Lane], found[barrier.Lane].Ended, state.Next, barrier.Barrier.At);
+            foreach (var kept in barrier.Barrier.Keeps)
+                lane.Kept[kept] = clock.GetTimestamp();
+            LogClaimed(logger, state.Lane, state.Epoch, state.Next, lane.Log.Stories.Count, lane.Kept.Count);
+            return lane;
+        })];
+    }
+
+    public void Dispose()
+    {
+        if (_stateReader.IsValueCreated)
+            _stateReader.Value.Dispose();
+        if (_logReader.IsValueCreated)
+            _logReader.Value.Dispose();
+    }
+
+    private static bool IsOpen(LaneLog log, KeptAttempt attempt) =>
+        log.Stories.TryGetValue(attempt.TaskId, out var story) && story.IsOpen && story.Attempts[^1].Attempt == attempt.Attempt;
+
+    private static LaneLog Begin(LaneState state, LaneTable table)
+    {
+        var log = new LaneLog(state.FromOwner is null ? null : new Claim(state.FromEpoch, state.FromOwner));
+        foreach (var waiting in table.Waiting.Values)
+            log.Settle(waiting);
+        return log;
+    }
+
+    /// <summary>The committed table of each lane: who claimed it last, which tasks have ended, and which wait for an attempt.</summary>
+    private Dictionary<int, LaneTable> ReadState(IReadOnlyCollection<int> partitions)
+    {
+        var tables = partitions.ToDictionary(partition => partition, _ => new LaneTable());
+        var left = partitions.ToHashSet();
+        var reading = Read(_stateReader.Value, partitions.Select(partition => new TopicPartitionOffset(_topics.State, partition, Offset.Beginning)));
+        foreach (var result in reading)
+        {
+            if (result.IsPartitionEOF)
+                left.Remove(result.Partition.Value);
+            else
+                tables[result.Partition.Value].Take(result.Message);
+            if (left.Count == 0)
+                break;
+        }
+        _stateReader.Value.Unassign();
+        return tables;
+    }
+
+    /// <summary>Reads on until each lane's log was taken up to an offset.</summary>
+    private static void ReadLogs(IEnumerable<ConsumeResult<byte[]?, byte[]?>> reading, Dictionary<int, LaneLog> logs, Dictionary<int, long> upTo)
+    {
+        var left = upTo.Where(lane => lane.Value >= logs[lane.Key].EndOfLog).Select(lane => lane.Key).ToHashSet();
+        if (left.Count == 0)
+            return;
+        foreach (var result in reading)
+        {
+            var lane = result.Partition.Value;
+            if (!result.IsPartitionEOF && result.Message.Value is not null && TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
+                logs[lane].Apply(record!, result.Offset.Value);
+            // At a partition's end the place of a transaction's marker, which is never handed out, was passed too.
+            if (result.IsPartitionEOF ? result.Offset.Value > upTo[lane] : result.Offset.Value >= upTo[lane])
+                left.Remove(lane);
+            if (left.Count == 0)
+                return;
+        }
+    }
+
+    /// <summary>Goes on where the last enumeration ended.</summary>
+    private static IEnumerable<ConsumeResult<byte[]?, byte[]?>> Read(IConsumer<byte[]?, byte[]?> reader, IEnumerable<TopicPartitionOffset> from)
+    {
+        reader.Assign(from);
+        return Rest();
+
+        IEnumerable<ConsumeResult<byte[]?, byte[]?>> Rest()
+        {
+            while (true)
+                yield return reader.Consume(CallTimeout) ?? throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "the lane's log does not come"));
+        }
+    }
+
+    private sealed class LaneTable
+    {
+        public LaneState? State { get; private set; }
+        public Dictionary<string, DateTimeOffset> Ended { get; } = [];
+        public Dictionary<string, TaskState> Waiting { get; } = [];
+
+        public void Take(Message<byte[]?, byte[]?> message)
+        {
+            var key = message.Key is null ? "" : Encoding.UTF8.GetString(message.Key);
+            if (key.StartsWith(LaneState.KeyPrefix, StringComparison.Ordinal))
+            {
+                if (message.Value is not null && TaskJson.TryDecodeLane(message.Value, out var lane, out _))
+                    State = lane;
+                return;
+            }
+            Ended.Remove(key);
+            Waiting.Remove(key);
+            if (message.Value is null || !TaskJson.TryDecodeState(message.Value, out var task, out _))
+                return;
+            if (task!.Status.IsEnd())
+                Ended[key] = task.At;
+            else
+                Waiting[key] = task;
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Lane {Partition} is ours, epoch {Epoch}, from offset {Offset}, {Count} tasks under way, {Kept} of them elsewhere")]
+    private static partial void LogClaimed(ILogger logger, int partition, long epoch, long offset, int count, int kept);
+}

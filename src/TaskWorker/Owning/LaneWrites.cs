@@ -1,0 +1,110 @@
+using Confluent.Kafka;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Lanes;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Committing;
+
+namespace TaskPipeline.TaskWorker.Owning;
+
+/// <summary>What an owner writes when something about a task is decided: the records that must be there together, or not at all.</summary>
+internal sealed class LaneWrites(Topics topics)
+{
+    public IReadOnlyList<CommitRecord> End(QueuedTask task, TaskStory? story, Verdict.End end, DateTimeOffset now)
+    {
+        var attempts = Attempts(story, end.Class);
+        var state = new TaskState
+        {
+            TaskId = task.TaskId,
+            Status = end.Status,
+            Reason = end.Reason,
+            ExitCode = end.ExitCode,
+            Signal = end.Signal,
+            Error = end.Error,
+            Class = end.Class,
+            DeadLettered = end.IsDeadLettered,
+            Attempt = attempts is [.., var last] ? last.Attempt : 0,
+            Attempts = attempts,
+            Task = task.Submission,
+            Lane = task.Lane.Partition,
+            Offset = task.Offset,
+            LogEnd = story?.LogEnd ?? -1,
+            At = now,
+        };
+        var ended = new TaskEnded
+        {
+            Epoch = task.Lane.Claim.Epoch,
+            Owner = task.Lane.Claim.Owner,
+            TaskId = task.TaskId,
+            Attempt = state.Attempt,
+            Status = end.Status,
+            Reason = end.Reason,
+            ExitCode = end.ExitCode,
+            At = now,
+            Update = end.Status.EndText(),
+        };
+        List<CommitRecord> records =
+        [
+            new(topics.Progress, task.Lane.Partition, task.TaskId, TaskJson.Encode(ended)),
+            new(topics.State, task.Lane.Partition, task.TaskId, TaskJson.Encode(state)),
+        ];
+        if (end.IsDeadLettered)
+            records.Add(new(topics.DeadLetters, 0, task.TaskId, TaskJson.Encode(new DeadLetter
+            {
+                TaskId = task.TaskId,
+                Error = end.Error ?? "",
+                Reason = end.Reason,
+                Class = end.Class,
+                ExitCode = end.ExitCode,
+                OutputTail = story?.Outcome?.Error,
+                Task = task.Submission,
+                Lane = task.Lane.Partition,
+                Offset = task.Offset,
+                Attempts = attempts,
+                At = now,
+            })));
+        return records;
+    }
+
+    /// <summary>The state of a task that waits outside of its lane, and the entry of the schedule that brings it back.</summary>
+    public (TaskState State, IReadOnlyList<CommitRecord> Records) Wait(QueuedTask task, TaskStory story, Verdict.Wait wait, DateTimeOffset now)
+    {
+        var state = new TaskState
+        {
+            TaskId = task.TaskId,
+            Status = wait.Until is null ? Status.Held : Status.RetryWaiting,
+            Reason = wait.Reason,
+            ExitCode = story.Attempts[^1].ExitCode,
+            Signal = story.Attempts[^1].Signal,
+            Error = wait.Error,
+            Class = wait.Class,
+            DueAt = wait.Until,
+            Attempt = story.Attempts[^1].Attempt,
+            Attempts = Attempts(story, wait.Class),
+            Task = task.Submission,
+            Lane = task.Lane.Partition,
+            Offset = task.Offset,
+            LogEnd = story.LogEnd,
+            At = now,
+        };
+        var next = new ScheduledTask { TaskId = task.TaskId, DueAt = wait.Until, Task = task.Submission with { Attempt = story.NextAttempt } };
+        return (state,
+        [
+            new(topics.State, task.Lane.Partition, task.TaskId, TaskJson.Encode(state)),
+            new(topics.Schedule, task.Lane.Partition, ScheduledTask.Key(task.TaskId, story.NextAttempt), TaskJson.Encode(next)),
+        ]);
+    }
+
+    /// <summary>A record that nobody can run must not hold up its lane.</summary>
+    public CommitRecord Unreadable(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record, string error, DateTimeOffset now) =>
+        new(topics.DeadLetters, 0, null, TaskJson.Encode(new DeadLetter
+        {
+            Error = error,
+            Raw = Convert.ToBase64String(record.Message.Value ?? []),
+            Lane = lane.Partition,
+            Offset = record.Offset.Value,
+            At = now,
+        }));
+
+    private static IReadOnlyList<AttemptSummary> Attempts(TaskStory? story, FailureClass? failureClass) =>
+        story is not { Attempts: [.., var last] } ? [] : failureClass is null ? [.. story.Attempts] : [.. story.Attempts.SkipLast(1), last with { Class = failureClass }];
+}

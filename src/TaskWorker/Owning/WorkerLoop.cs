@@ -1,0 +1,631 @@
+using System.Security.Cryptography;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Lanes;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Committing;
+using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Stopping;
+
+namespace TaskPipeline.TaskWorker.Owning;
+
+/// <summary>
+/// The worker's loop, on a thread of its own: it hears the group, knows the tasks of the lanes that it owns, decides about each, runs one at a time,
+/// and has what was decided committed. Nothing in it waits for Kafka but the handing over of a lane.
+/// </summary>
+internal sealed partial class WorkerLoop : IDisposable
+{
+    private const int TasksPerLane = 200;     // read ahead; beyond that a lane is paused
+    private const int MostUncommitted = 64;   // ends that may wait for their transaction before no task is started
+    private static readonly TimeSpan TurnTime = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan RefusedPause = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan HandOverTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LastCommitTimeout = TimeSpan.FromSeconds(10);
+
+    private readonly Topics _topics;
+    private readonly StopSignals _stops;
+    private readonly TaskRunner _runner;
+    private readonly ProgressLog _log;
+    private readonly WorkerOptions _options;
+    private readonly TimeSpan _session;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
+    private readonly Inbox _inbox = new();
+    private readonly GroupMember _member;
+    private readonly Committer _committer;
+    private readonly LaneClaims _claims;
+    private readonly LaneReader _reader;
+    private readonly LaneWrites _writes;
+    private readonly Fleet _fleet;
+
+    private readonly Dictionary<int, object> _assigned = [];   // partition → this very assignment of it
+    private readonly Dictionary<int, OwnedLane> _lanes = [];
+    private readonly PriorityQueue<QueuedTask, DateTimeOffset> _deadlines = new();
+    private readonly List<Decided> _decided = [];
+    private IReadOnlyList<Task> _parts = [];
+    private Task? _claiming;
+    private (Task Done, List<Decided> What)? _committing;
+    private long _refusedAt;
+    private TaskRun? _run;
+    private long _turn;                    // of the choice among waiting tasks
+    private DateTimeOffset _nextSweep;
+
+    public WorkerLoop(
+        KafkaCluster cluster, StopSignals stops, TaskRunner runner, ProgressLog log, Fleet fleet, IOptions<WorkerOptions> options, IOptions<KafkaOptions> kafka,
+        TimeProvider clock, ILoggerFactory loggers)
+    {
+        _topics = cluster.Topics;
+        _stops = stops;
+        _runner = runner;
+        _log = log;
+        _fleet = fleet;
+        _options = options.Value;
+        _session = kafka.Value.SessionTimeout;
+        _clock = clock;
+        _logger = loggers.CreateLogger<WorkerLoop>();
+        _member = new GroupMember(cluster, Assigned, Revoked, Lost, loggers.CreateLogger<GroupMember>());
+        _committer = new Committer(cluster.IsEmbedded ? new PlainCommit(cluster, _member.CommitOffsets) : new TransactionalCommit(cluster, _options.Id));
+        _claims = new LaneClaims(cluster, _member, _committer, log, _options.Id, clock, loggers.CreateLogger<LaneClaims>());
+        _reader = new LaneReader(cluster);
+        _writes = new LaneWrites(_topics);
+    }
+
+    /// <summary>Runs until cancelled; the running task is then waited for or given back. Any other end is an exception, and the process must not outlive it.</summary>
+    /// <param name="parts">Other parts of the process without which it is of no use.</param>
+    public void Run(IReadOnlyList<Task> parts, CancellationToken stoppingToken)
+    {
+        _parts = [.. parts, _log.Broken, _reader.Reading];
+        _committer.Open(stoppingToken);
+        _stops.Heard = stop => _inbox.Post(() => HearStop(stop));
+        _member.Join();
+        LogReady(_logger, _options.Id);
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            Turn();
+            StartNext();
+            GiveWay();
+        }
+        Drain();
+        _member.Close();
+        _fleet.SayGoodbye();
+    }
+
+    public void Dispose()
+    {
+        _stops.Heard = null;
+        _run?.Leave(EndReason.WorkerLost);
+        _run?.Dispose();
+        _reader.Dispose();
+        _committer.Dispose();
+        _claims.Dispose();
+        _member.Dispose();
+        _inbox.Dispose();
+    }
+
+    /// <summary>One round: what others have brought, what the group says, and what follows from both.</summary>
+    private void Turn()
+    {
+        _inbox.Work(TurnTime);
+        _member.Poll();
+        ThrowIfBroken();
+        ClaimLanes();
+        DecideOverdue();
+        WatchKept();
+        ForgetOld();
+        Commit();
+        _run?.SayAlive();
+        _fleet.Tell(_run, _lanes.Values, isAway: !_member.IsJoined);
+    }
+
+    // ---- Lanes: whose they are ----
+
+    private void Assigned(IReadOnlyList<int> partitions)
+    {
+        foreach (var partition in partitions)
+            _assigned[partition] = new object();
+    }
+
+    /// <summary>
+    /// The group moves lanes to others and waits for this handler: what is decided is committed, and a running attempt is handed over. It goes on here,
+    /// and the next owner writes its end.
+    /// </summary>
+    private void Revoked(IReadOnlyList<int> partitions)
+    {
+        if (partitions.Count == 0)
+            return;
+        CommitRest(HandOverTimeout);
+        if (_run is { IsDetached: false } run && partitions.Contains(run.Queued.Lane.Partition) && Detach(run))
+        {
+            if (run.HandOver(HandOverTimeout))
+                LogHanded(_logger, run.Queued.TaskId, run.Queued.Lane.Partition);
+            CrashPoint.Reach(CrashPoint.Handed);
+        }
+        foreach (var partition in partitions)
+            Drop(partition);
+        LogRevoked(_logger, partitions.Count, _lanes.Count);
+    }
+
+    /// <summary>
+    /// The group has counted this worker out, or could not be reached for a session. Others may own the lanes by now, and the log will say so: an attempt
+    /// goes on only until a barrier is read that does not keep it, and not at all where it must not overlap another.
+    /// </summary>
+    private void Lost(IReadOnlyList<int> partitions)
+    {
+        LogLost(_logger, partitions.Count);
+        if (_run is { IsDetached: false } run && partitions.Contains(run.Queued.Lane.Partition) && Detach(run) && run.MustNotOverlap)
+            run.Leave(EndReason.WorkerLost);
+        foreach (var partition in partitions)
+            Drop(partition);
+    }
+
+    private void Drop(int partition)
+    {
+        _assigned.Remove(partition);
+        if (!_lanes.Remove(partition, out var lane))
+            return;
+        lane.Release();
+        _reader.End(new TopicPartition(_topics.Tasks, partition));
+        lane.Kept.Clear();
+        StopFollowing(partition);
+    }
+
+    /// <summary>False: no attempt has begun, and none will here.</summary>
+    private bool Detach(TaskRun run)
+    {
+        if (run.LeaveUnbegun())
+            return false;
+        run.Detach();
+        FollowLog(run.Queued.Lane.Partition, run.LastOffset);
+        return true;
+    }
+
+    private void ClaimLanes()
+    {
+        if (_claiming is not null || Environment.TickCount64 < _refusedAt)
+            return;
+        var wanted = _assigned.Where(assignment => !_lanes.ContainsKey(assignment.Key)).ToDictionary();
+        if (wanted.Count == 0)
+            return;
+        var running = _run is { HasBegun: true } run ? new KeptAttempt(run.Queued.TaskId, run.Attempt) : null;
+        var claiming = _claims.ClaimAsync([.. wanted.Keys], _member.Metadata, running);
+        _claiming = claiming;
+        claiming.ContinueWith(_ => _inbox.Post(() => Claimed(wanted, claiming)), TaskScheduler.Default);
+    }
+
+    private void Claimed(Dictionary<int, object> wanted, Task<IReadOnlyList<OwnedLane>> claiming)
+    {
+        _claiming = null;
+        if (claiming.Exception?.InnerException is { } exception)
+        {
+            if (exception is not (FencedException or TimeoutException) && exception is not KafkaException { Error.IsFatal: false })
+                claiming.GetAwaiter().GetResult();
+            LogNotClaimed(_logger, wanted.Count, exception.Message);   // the group says more in the next poll
+            _refusedAt = Environment.TickCount64 + (long)RefusedPause.TotalMilliseconds;
+            return;
+        }
+        var owned = claiming.Result.Where(lane => _assigned.GetValueOrDefault(lane.Partition) == wanted[lane.Partition]).ToList();
+        foreach (var lane in owned)
+        {
+            _lanes[lane.Partition] = lane;
+            _reader.Read(new TopicPartition(_topics.Tasks, lane.Partition), lane.Next, record => _inbox.Post(() => Take(lane, record)));
+            if (lane.Kept.Count > 0)
+                FollowLog(lane.Partition, lane.Log.EndOfLog);
+        }
+        foreach (var stop in _stops.InForce.Where(stop => owned.Exists(lane => lane.HasEnded(stop))))
+            _stops.Forget(stop);
+        LogClaimed(_logger, owned.Count, _lanes.Count);
+    }
+
+    // ---- Attempts that go on under an earlier claim ----
+
+    private void FollowLog(int partition, long from) =>
+        _reader.Read(new TopicPartition(_topics.Progress, partition), from, record => _inbox.Post(() => TakeProgress(record)));
+
+    /// <summary>Where nothing goes on any more under an earlier claim, a lane's log is not read.</summary>
+    private void StopFollowing(int partition)
+    {
+        var isNeeded = _lanes.GetValueOrDefault(partition) is { Kept.Count: > 0 } || (_run is { IsDetached: true } run && run.Queued.Lane.Partition == partition);
+        if (!isNeeded)
+            _reader.End(new TopicPartition(_topics.Progress, partition));
+    }
+
+    private void TakeProgress(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Message.Value is null || !TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
+            return;
+        var partition = result.Partition.Value;
+        if (record is LaneBarrier barrier && _run is { IsDetached: true } run && run.Queued.Lane.Partition == partition && !run.IsKeptBy(barrier))
+        {
+            LogNotKept(_logger, run.Queued.TaskId, barrier.Worker);
+            run.Leave(EndReason.WorkerLost);
+        }
+        if (!_lanes.TryGetValue(partition, out var lane))
+            return;
+        if (record is LaneBarrier own && own.Owner == lane.Claim.Owner)
+        {
+            lane.Log.Apply(own, result.Offset.Value);
+            foreach (var dropped in lane.Kept.Keys.Except(own.Keeps).ToList())
+            {
+                lane.Kept.Remove(dropped);
+                StopFollowing(partition);
+                Reconsider(lane, dropped.TaskId);
+            }
+        }
+        else if (record is AttemptRecord attempt && new KeptAttempt(attempt.TaskId, attempt.Attempt) is var kept && lane.Kept.ContainsKey(kept))
+        {
+            lane.Kept[kept] = _clock.GetTimestamp();
+            lane.Log.Apply(record, result.Offset.Value);
+            if (lane.Log.Stories[attempt.TaskId].IsOpen)
+                return;
+            lane.Kept.Remove(kept);
+            StopFollowing(partition);
+            Reconsider(lane, attempt.TaskId);
+        }
+    }
+
+    /// <summary>
+    /// A kept attempt that is silent for a session is lost: a further barrier says so to all, and what it wrote before that still counts. Where one goes
+    /// on for very long, the barrier that keeps it is written again before retention takes it.
+    /// </summary>
+    private void WatchKept()
+    {
+        foreach (var lane in _lanes.Values.Where(lane => lane.Kept.Count > 0))
+        {
+            var silent = lane.Kept.Where(kept => _clock.GetElapsedTime(kept.Value) > _session).Select(kept => kept.Key).ToList();
+            if (silent.Count == 0)
+                continue;
+            foreach (var kept in silent)
+            {
+                LogSilent(_logger, kept.TaskId, kept.Attempt);
+                lane.Kept[kept] = _clock.GetTimestamp();   // asked for; not again at once
+            }
+            _ = _log.AppendAsync(lane.Partition, new LaneBarrier
+            {
+                Lane = lane.Partition,
+                Epoch = lane.Claim.Epoch,
+                Owner = lane.Claim.Owner,
+                Worker = _options.Id,
+                At = _clock.GetUtcNow(),
+                Keeps = [.. lane.Kept.Keys.Except(silent)],
+            });
+        }
+    }
+
+    // ---- Tasks: what to do about each ----
+
+    private void Take(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record)
+    {
+        var offset = record.Offset.Value;
+        if (!lane.IsOwned || !lane.TryRead(offset))
+            return;
+        if (!TaskJson.TryDecodeSubmission(record.Message.Value, out var submission, out var error))
+            PutAside(lane, record, error!);
+        else if (lane.IsDouble(submission!))
+            lane.Done(offset);
+        else if (submission!.Attempt > lane.FirstOf(submission.TaskId))
+            PutAside(lane, record, $"it asks for attempt {submission.Attempt}, and the next one is {lane.FirstOf(submission.TaskId)}");
+        else
+            Add(lane, offset, submission, record.Message.Timestamp.UtcDateTime);
+        if (!lane.IsPaused && lane.Tasks.Count >= TasksPerLane)
+        {
+            lane.IsPaused = true;
+            _reader.Pause(new TopicPartition(_topics.Tasks, lane.Partition));
+        }
+    }
+
+    private void Add(OwnedLane lane, long offset, TaskSubmission submission, DateTimeOffset at)
+    {
+        var type = _runner.Catalogue.Find(submission.Type, submission.Command);
+        var task = new QueuedTask(lane, offset, type?.Complete(submission, at) ?? submission, type);
+        if (lane.Log.Stories.GetValueOrDefault(task.TaskId)?.Attempts.LastOrDefault(attempt => attempt.Reason == EndReason.WorkerLost) is { EndedAt: { } lostAt } && MustNotOverlap(task))
+            task.NotBefore = lostAt + _session;
+        lane.Add(task);
+        Decide(task);
+        if (!task.IsRunning && lane.Find(task.TaskId) == task && task.NextDeadline(hasStarted: lane.Log.Stories.ContainsKey(task.TaskId)) is { } deadline)
+            _deadlines.Enqueue(task, deadline);
+    }
+
+    private void PutAside(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record, string error)
+    {
+        LogUnreadable(_logger, lane.Partition, record.Offset.Value, error);
+        lane.Done(record.Offset.Value);
+        _decided.Add(new Decided(lane, [_writes.Unreadable(lane, record, error, _clock.GetUtcNow())]));
+    }
+
+    private void Reconsider(OwnedLane lane, string taskId)
+    {
+        if (lane.Find(taskId) is { } task && _run?.Queued != task)
+            Decide(task);
+    }
+
+    /// <summary>Looks at a task that this worker does not run at the moment; what is decided is written with the next commit.</summary>
+    private Verdict Decide(QueuedTask task)
+    {
+        var story = task.Lane.Log.Stories.GetValueOrDefault(task.TaskId);
+        var verdict = Verdict.Of(task, story, _stops.Find(task.TaskId), _clock.GetUtcNow(), RandomNumberGenerator.GetInt32(int.MaxValue) / (double)int.MaxValue);
+        task.IsRunning = verdict is Verdict.GoesOn;
+        switch (verdict)
+        {
+            case Verdict.End end:
+                End(task, end);
+                break;
+            case Verdict.Wait wait:
+                var (state, records) = _writes.Wait(task, story!, wait, _clock.GetUtcNow());
+                task.Lane.Wait(task, state);
+                _decided.Add(new Decided(task.Lane, records));
+                LogWaits(_logger, task.TaskId, state.Status, wait.Until, wait.Error);
+                break;
+        }
+        return verdict;
+    }
+
+    private void End(QueuedTask task, Verdict.End end)
+    {
+        var now = _clock.GetUtcNow();
+        var records = _writes.End(task, task.Lane.Log.Stories.GetValueOrDefault(task.TaskId), end, now);
+        task.Lane.End(task, now);
+        _decided.Add(new Decided(task.Lane, records) { Ended = task.TaskId });
+        LogEnded(_logger, task.TaskId, end.Status, end.Reason, end.ExitCode, end.Error ?? "");
+    }
+
+    private void HearStop(ControlRecord stop)
+    {
+        if (_run is { } run && run.Queued.TaskId == stop.TaskId)
+        {
+            run.Stop(stop);
+            return;
+        }
+        foreach (var lane in _lanes.Values)
+            if (lane.HasEnded(stop.TaskId))
+                _stops.Forget(stop.TaskId);   // it came too late
+            else
+                Reconsider(lane, stop.TaskId);
+    }
+
+    private void DecideOverdue()
+    {
+        var now = _clock.GetUtcNow();
+        while (_deadlines.TryPeek(out var task, out var deadline) && deadline <= now)
+        {
+            _deadlines.Dequeue();
+            if (!task.Lane.IsOwned || task.Lane.Find(task.TaskId) != task || _run?.Queued == task)
+                continue;
+            Decide(task);
+            if (task.Submission.Deadline > now && task.Lane.Find(task.TaskId) == task)
+                _deadlines.Enqueue(task, task.Submission.Deadline.Value);
+        }
+    }
+
+    // ---- The one task that runs here ----
+
+    private void StartNext()
+    {
+        while (_run is null && _decided.Count < MostUncommitted && Choose() is { } task)
+            if (Decide(task) is Verdict.Run run)
+            {
+                _run = _runner.Start(task, run.Attempt, (record, offset) => _inbox.Post(() => Wrote(task, record, offset)));
+                var started = _run;
+                started.Result.ContinueWith(_ => _inbox.Post(() => EndRun(started)), TaskScheduler.Default);
+            }
+        foreach (var lane in _lanes.Values)
+            if (lane.IsPaused && lane.Tasks.Count < TasksPerLane / 2)
+            {
+                lane.IsPaused = false;
+                _reader.Resume(new TopicPartition(_topics.Tasks, lane.Partition));
+            }
+    }
+
+    /// <summary>
+    /// The next task among all that wait here: the highest priority first, the oldest of it, whose key is free. Each fourth choice is the oldest of
+    /// all, so that no priority starves another.
+    /// </summary>
+    private QueuedTask? Choose()
+    {
+        var now = _clock.GetUtcNow();
+        var byAgeAlone = _turn % 4 == 3;
+        var chosen = _lanes.Values.SelectMany(lane => lane.Tasks)
+            .Where(task => !task.IsRunning && task.NotBefore <= now && IsFree(task, now))
+            .MinBy(task => (byAgeAlone ? Priority.High : task.Submission.Priority, task.Submission.SubmittedAt, task.Offset));
+        if (chosen is not null)
+            _turn++;
+        return chosen;
+    }
+
+    /// <summary>
+    /// A key's slot has one lane, so whoever owns that knows what runs with it. After a loss, or while it does not know yet what the attempts are that go
+    /// on elsewhere, a session must pass: nobody else's agent with the key lives then.
+    /// </summary>
+    private bool IsFree(QueuedTask task, DateTimeOffset now)
+    {
+        if (task.Submission.Concurrency is not { } wanted)
+            return true;
+        var lane = task.Lane;
+        if (now < lane.ClaimedAt + _session && lane.Log.Stories.Values.Any(story => story.Attempts.Any(attempt => attempt.Reason == EndReason.WorkerLost && attempt.EndedAt + _session > now)))
+            return false;
+        return lane.Kept.Keys.All(kept => lane.Find(kept.TaskId) is { } known && !IsSameSlot(known));
+
+        bool IsSameSlot(QueuedTask other) =>
+            other.Submission.Project == task.Submission.Project && other.Submission.Concurrency is { } held && (held.Key, held.Slot) == (wanted.Key, wanted.Slot);
+    }
+
+    private static bool MustNotOverlap(QueuedTask task) => task.Type?.Overlap == Shared.Catalogue.Overlap.Never || task.Submission.Concurrency is not null;
+
+    /// <summary>A record of the running attempt from which something follows has been acknowledged.</summary>
+    private static void Wrote(QueuedTask task, AttemptRecord record, long offset)
+    {
+        if (task.Lane.IsOwned)
+            task.Lane.Log.Apply(record, offset);
+    }
+
+    private void EndRun(TaskRun run)
+    {
+        _run = null;
+        run.Dispose();
+        var refused = run.Result.GetAwaiter().GetResult();
+        if (run.IsDetached)
+            StopFollowing(run.Queued.Lane.Partition);
+        if (!run.Queued.Lane.IsOwned)
+            return;   // whoever owns the lane finds in the log what became of it
+        if (refused is not null)
+            End(run.Queued, Verdict.Refused(refused));
+        else
+            Decide(run.Queued);
+    }
+
+    /// <summary>
+    /// A worker that is busy for long, while tasks wait in its lanes and another worker has time, leaves the group until it has time again: its lanes go to
+    /// those that have, and its task runs on.
+    /// </summary>
+    private void GiveWay()
+    {
+        var isWaiting = _lanes.Values.Any(lane => lane.Tasks.Any(task => !task.IsRunning && task != _run?.Queued));
+        if (_member.IsJoined && _run is not null && isWaiting && _claiming is null && _fleet.ShouldGiveWay(_run))
+        {
+            LogGivesWay(_logger, _run.Queued.TaskId);
+            _member.Leave();
+        }
+        else if (!_member.IsJoined && (_run is null || _fleet.IsNobodyElseThere))
+            _member.Join();
+    }
+
+    // ---- Commits ----
+
+    /// <summary>Everything that was decided since the last commit goes into one, as soon as that is through.</summary>
+    private void Commit()
+    {
+        _decided.RemoveAll(decided => !decided.Lane.IsOwned);
+        if (_committing is not null || _decided.Count == 0 || Environment.TickCount64 < _refusedAt)
+            return;
+        List<Decided> included = [.. _decided];
+        var lanes = included.Select(decided => decided.Lane).Distinct().ToList();
+        _decided.Clear();
+        var committing = _committer.CommitAsync(new Batch(
+            _member.Metadata,
+            [
+                .. included.SelectMany(decided => decided.Records),
+                .. lanes.Select(lane => new CommitRecord(_topics.State, lane.Partition, LaneState.Key(lane.Partition), TaskJson.Encode(lane.State(_options.Id)))),
+            ],
+            [.. lanes.Select(lane => new TopicPartitionOffset(_topics.Tasks, lane.Partition, lane.Next))]));
+        _committing = (committing, included);
+        committing.ContinueWith(_ => _inbox.Post(() => Committed(committing)), TaskScheduler.Default);
+    }
+
+    private void Committed(Task committing)
+    {
+        if (_committing is not var (done, included) || done != committing)
+            return;   // was waited for
+        _committing = null;
+        if (committing.Exception?.InnerException is FencedException fenced)
+        {
+            // A rebalance fences too, and may leave the lanes here: then it is written again as whoever we are by then.
+            LogFenced(_logger, fenced.Message);
+            _decided.InsertRange(0, included);
+            _refusedAt = Environment.TickCount64 + (long)RefusedPause.TotalMilliseconds;
+            return;
+        }
+        committing.GetAwaiter().GetResult();   // what became of any other failure nobody knows: the process ends
+        foreach (var decided in included)
+            if (decided.Ended is { } taskId)
+                _stops.Forget(taskId);
+    }
+
+    /// <summary>Waits, for a limited time, until everything that was decided is committed. What is not then, the next owner decides again from the log.</summary>
+    private void CommitRest(TimeSpan wait)
+    {
+        var limit = Environment.TickCount64 + (long)wait.TotalMilliseconds;
+        while (_committing is not null || _decided.Any(decided => decided.Lane.IsOwned))
+        {
+            if (_committing is var (committing, _))
+            {
+                if (Task.WaitAny([committing], TimeSpan.FromMilliseconds(Math.Max(0, limit - Environment.TickCount64))) < 0)
+                    return;
+                Committed(committing);
+                if (committing.IsFaulted)
+                    return;
+            }
+            Commit();
+        }
+    }
+
+    /// <summary>Tombstones for tasks that ended long ago.</summary>
+    private void ForgetOld()
+    {
+        var now = _clock.GetUtcNow();
+        if (now < _nextSweep)
+            return;
+        _nextSweep = now + TimeSpan.FromSeconds(Math.Clamp(_options.Keep.TotalSeconds / 10, 0.2, 60));
+        foreach (var lane in _lanes.Values)
+            if (lane.TakeEndedBefore(now - _options.Keep) is { Count: > 0 } old)
+                _decided.Add(new Decided(lane, [.. old.Select(taskId => new CommitRecord(_topics.State, lane.Partition, taskId, null))]));
+    }
+
+    // ---- The end of it ----
+
+    private void Drain()
+    {
+        var limit = _clock.GetTimestamp();
+        while (_run is not null && _clock.GetElapsedTime(limit) < _options.DrainTimeout)
+            Turn();
+        _run?.Leave(EndReason.WorkerShutdown);
+        while (_run is not null)
+            Turn();
+        CommitRest(LastCommitTimeout);
+    }
+
+    private void ThrowIfBroken()
+    {
+        _committer.ThrowIfHung();
+        foreach (var part in _parts)
+            if (part.IsFaulted)
+                part.GetAwaiter().GetResult();
+    }
+
+    /// <summary>Records that are to be committed together with the lane's place.</summary>
+    private sealed record Decided(OwnedLane Lane, IReadOnlyList<CommitRecord> Records)
+    {
+        /// <summary>The task whose end they are.</summary>
+        public string? Ended { get; init; }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Worker} waits for tasks")]
+    private static partial void LogReady(ILogger logger, string worker);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Took {Count} lanes, {Total} in all")]
+    private static partial void LogClaimed(ILogger logger, int count, int total);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Gave {Count} lanes up, {Total} are left")]
+    private static partial void LogRevoked(ILogger logger, int count, int total);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} lanes could not be claimed yet: {Reason}")]
+    private static partial void LogNotClaimed(ILogger logger, int count, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} runs on while lane {Partition} goes to another worker")]
+    private static partial void LogHanded(ILogger logger, string taskId, int partition);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Task {TaskId} is ended here: {Worker} has its lane and runs it anew")]
+    private static partial void LogNotKept(ILogger logger, string taskId, string worker);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Nothing is heard of task {TaskId}, attempt {Attempt}, which another worker runs")]
+    private static partial void LogSilent(ILogger logger, string taskId, int attempt);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Others have time: giving all lanes up while task {TaskId} runs")]
+    private static partial void LogGivesWay(ILogger logger, string taskId);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} has ended: {Status}, {Reason}, exit code {ExitCode} {Error}")]
+    private static partial void LogEnded(ILogger logger, string taskId, Status status, EndReason reason, int? exitCode, string error);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} is {Status} until {Until}: {Reason}")]
+    private static partial void LogWaits(ILogger logger, string taskId, Status status, DateTimeOffset? until, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The record at {Partition}/{Offset} is no task and goes to the dead letters: {Reason}")]
+    private static partial void LogUnreadable(ILogger logger, int partition, long offset, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The group has refused a commit, it is made again: {Reason}")]
+    private static partial void LogFenced(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The group has counted this worker out; {Count} lanes are lost")]
+    private static partial void LogLost(ILogger logger, int count);
+}
