@@ -35,10 +35,11 @@ internal sealed class TestPipeline : IAsyncDisposable
         """;
 
     private readonly CancellationTokenSource _ended = new();
-    private readonly Dictionary<int, LaneLog> _lanes = [];                    // under the lock, as are the three below
+    private readonly Dictionary<int, LaneLog> _lanes = [];                    // under the lock, as are the four below
     private readonly Dictionary<string, List<ProgressRecord>> _progress = [];
     private readonly Dictionary<string, List<TaskState>> _states = [];
     private readonly Dictionary<string, ScheduledTask> _scheduled = [];
+    private readonly HashSet<string> _forgotten = [];
     private readonly Lock _lock = new();
     private readonly int _lanesCount;
     private readonly TestBroker _broker;
@@ -144,6 +145,15 @@ internal sealed class TestPipeline : IAsyncDisposable
     public Task LineAsync(string taskId, string text, int attempt = 1) =>
         RecordAsync<OutputLines>(taskId, record => record.Attempt == attempt && record.Lines.Any(line => line.Text == text));
 
+    /// <summary>Whether the state that the task once had has been taken out; only to be asked in <see cref="UntilAsync"/>.</summary>
+    public bool IsForgotten(string taskId) => _forgotten.Contains(taskId);
+
+    public async Task<bool> IsEmbeddedAsync()
+    {
+        await _cluster.Connected;
+        return _cluster.IsEmbedded;
+    }
+
     /// <summary>Every committed end of the task; there must never be a second one.</summary>
     public IReadOnlyList<TaskState> States(string taskId)
     {
@@ -233,8 +243,10 @@ internal sealed class TestPipeline : IAsyncDisposable
             Tell();
             return;
         }
-        if (TaskJson.TryDecodeState(result.Message.Value, out var state, out _))
-            lock (_lock)
+        lock (_lock)
+            if (result.Message.Value is null)
+                _forgotten.Add(key);
+            else if (TaskJson.TryDecodeState(result.Message.Value, out var state, out _))
                 Add(_states, state!.TaskId, state);
         Tell();
     }
