@@ -78,7 +78,7 @@ internal sealed class ChaosAgents
         [.. Directory.EnumerateFiles(Path.Combine(_folder, "marks")).SelectMany(file => File.ReadLines(file).Select(line => Parse(Path.GetFileName(file), line.Split(' '))))];
 
     private static Mark Parse(string taskId, string[] fields) =>
-        new(taskId, int.Parse(fields[0], CultureInfo.InvariantCulture), fields[1] == "start", long.Parse(fields[2], CultureInfo.InvariantCulture), fields[3], fields[4] == "held");
+        new(taskId, int.Parse(fields[0], CultureInfo.InvariantCulture), fields[1] == "start", long.Parse(fields[2], CultureInfo.InvariantCulture), fields[3] == "-" ? null : fields[3], fields[4] == "held");
 
     /// <param name="Rules">Further fields of the catalogue's entry.</param>
     private sealed record AgentType(string Name, string Does, string Lock, string Rules, int Attempts = 1);

@@ -120,8 +120,9 @@ internal sealed class ChaosBench : Benchmark
         {
             foreach (var finding in task)
                 run.Say($"{finding.Violation}: {(task.Key.Length > 0 ? task.Key + ": " : "")}{finding.What}");
-            foreach (var record in records[task.Key].Where(_ => task.Key.Length > 0))
-                run.Say($"    {record}");
+            if (task.Key.Length > 0)
+                foreach (var record in records[task.Key].Where(record => record.Json?.Text("kind") != "lines").TakeLast(MostShown))
+                    run.Say($"    {record}");
         }
         var tasks = findings.Select(finding => finding.TaskId).Distinct().ToList();
         if (tasks.Count > MostShown)

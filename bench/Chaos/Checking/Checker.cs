@@ -40,7 +40,7 @@ internal sealed class Checker
             CheckEnd(_tasks.GetValueOrDefault(taskId) ?? new TaskReading(taskId, _findings.Add), [.. states[taskId].Select(record => record.Json!.Value)]);
         foreach (var watched in _evidence.Watched)
             CheckLines(watched);
-        foreach (var marks in _evidence.Marks.GroupBy(mark => mark.Lock))
+        foreach (var marks in _evidence.Marks.Where(mark => mark.Lock is not null).GroupBy(mark => mark.Lock))
             CheckOverlaps([.. marks.OrderBy(mark => mark.At)]);
         _findings.AddRange(_evidence.Left.Select(process => new Finding(Violation.ProcessLeft, "", process)));
     }

@@ -49,9 +49,9 @@ internal sealed record LogRecord(string Topic, int Lane, long Offset, string? Ke
 
 /// <summary>What an agent has noted of itself, in the order of the clock.</summary>
 /// <param name="At">Nanoseconds.</param>
-/// <param name="Lock">What only one agent may hold at a time.</param>
+/// <param name="Lock">What only one agent may hold at a time; null: it holds nothing.</param>
 /// <param name="IsHeld">Of a start: somebody else held it.</param>
-internal sealed record Mark(string TaskId, int Attempt, bool IsStart, long At, string Lock, bool IsHeld);
+internal sealed record Mark(string TaskId, int Attempt, bool IsStart, long At, string? Lock, bool IsHeld);
 
 /// <summary>The events that one watcher got of one task, over all its connections.</summary>
 internal sealed record Watched(string TaskId, IReadOnlyList<JsonElement> Events);

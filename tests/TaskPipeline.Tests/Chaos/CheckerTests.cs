@@ -144,6 +144,10 @@ public sealed class CheckerTests
         Right(Ended(lines: 0).Mark(1, true, 10).Mark(1, false, 20).Mark(2, true, 30).Mark(2, false, 40).Mark(1, true, 15, "task-u", task: "u"));
 
     [Fact]
+    public void Agents_that_hold_nothing_may_run_at_once() =>
+        Right(Ended(lines: 0).Mark(1, true, 10, null).Mark(2, true, 15, null).Mark(1, false, 20, null).Mark(2, false, 40, null));
+
+    [Fact]
     public void An_agent_that_was_killed_holds_nothing_any_more() => Right(Ended(lines: 0).Mark(1, true, 10).Mark(2, true, 30).Mark(2, false, 40));
 
     [Fact]

@@ -54,7 +54,7 @@ internal sealed class Story
         return this;
     }
 
-    public Story Mark(int attempt, bool isStart, long at, string name = "task-t", bool isHeld = false, string task = "t")
+    public Story Mark(int attempt, bool isStart, long at, string? name = "task-t", bool isHeld = false, string task = "t")
     {
         Marks.Add(new Mark(task, attempt, isStart, at, name, isHeld));
         return this;
