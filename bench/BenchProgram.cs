@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using TaskPipeline.Bench.Benches;
+using TaskPipeline.Bench.Chaos;
 using TaskPipeline.Bench.Driving;
 using TaskPipeline.Bench.Floors;
 
@@ -12,7 +13,7 @@ internal static class BenchProgram
     private const int BadUsage = 2;
     private const int Interrupted = 130;
 
-    private static readonly Benchmark[] Benches = [new PipelineBench()];
+    private static readonly Benchmark[] Benches = [new PipelineBench(), new ChaosBench()];
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -55,12 +56,13 @@ internal static class BenchProgram
         using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop);
         try
         {
-            var figures = await bench.RunAsync(new BenchRun(bench, arguments, stop.Token));
+            var run = new BenchRun(bench, arguments, stop.Token);
+            var figures = await bench.RunAsync(run);
             if (arguments.AsJson)
                 Report.WriteJson(Console.Out, bench.Name, figures);
             else
                 Report.WriteTable(Console.Out, bench.Name, figures);
-            return 0;
+            return run.HasFailed ? Failed : 0;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

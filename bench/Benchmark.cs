@@ -37,6 +37,9 @@ internal sealed class BenchRun(Benchmark bench, BenchArguments arguments, Cancel
 
     public CancellationToken Stop => stop;
 
+    /// <summary>What was measured is not as it must be: the figures are printed, and the bench fails.</summary>
+    public bool HasFailed { get; set; }
+
     /// <summary>Progress is for people who wait, and stays out of the figures.</summary>
     public void Say(string text) => Console.Error.WriteLine($"{bench.Name}: {text}");
 }

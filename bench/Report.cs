@@ -23,6 +23,8 @@ internal static class Report
         output.WriteLine($"\n{bench}: medians of the rounds, on {Environment.ProcessorCount} processors\n");
         foreach (var row in rows)
             output.WriteLine(string.Join("  ", row.Select((cell, column) => column is 0 or 2 or 5 ? cell.PadRight(widths[column]) : cell.PadLeft(widths[column]))).TrimEnd());
+        if (figures.All(figure => figure.Floor is null))
+            return;
         output.WriteLine("\nThe floors, measured in the same run between the rounds:");
         foreach (var floors in figures.Where(figure => figure.Floor is not null).GroupBy(figure => figure.Floor))
             output.WriteLine($"  {string.Join(", ", floors.Select(figure => figure.Metric))}: {floors.Key}");

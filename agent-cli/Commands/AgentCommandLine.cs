@@ -15,7 +15,7 @@ internal static class AgentCommandLine
           postgres://USER:PASSWORD@HOST/DATABASE  PostgreSQL; Host=...;Database=... works too
 
         Exit codes: 0 done, 1 failed, 2 the command line asks for what is not there (option, file, tab),
-        130 ended by SIGINT, 143 ended by SIGTERM.
+        75 something that the work needs is away for now, 130 ended by SIGINT, 143 ended by SIGTERM.
         """;
 
     public static async Task<int> RunAsync(string[] args)
@@ -26,6 +26,7 @@ internal static class AgentCommandLine
             new Command("task-context", "Bring the context of a task into the database.") { ImportExcelCommand.Create() },
             new Command("agent", "Run an agent on what was imported.") { AgentRunCommand.Create(), AnalysePartCommand.Create() },
             MakeWorkbookCommand.Create(),
+            DemoCommand.Create(),
         };
         // A question may begin with @, and that shall not name a file of arguments.
         var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });

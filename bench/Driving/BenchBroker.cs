@@ -20,17 +20,21 @@ internal sealed class BenchBroker : IAsyncDisposable
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(20);
 
     // Holds the broker for as long as its input is open, so that the broker ends however this process does. Interrupts of the terminal are not for it.
+    // What it reads there are words of the script, each with the number of a broker.
     private const string Guard = """
-        "$1" start "$2/kafka" </dev/null || exit 1
-        while read -r _; do :; done
+        "$1" start "$2/kafka" --brokers "$3" --port "$4" </dev/null || exit 1
+        while read -r word number; do
+          if "$1" "$word" "$2/kafka" "$number" </dev/null >/dev/null; then echo "done $word $number"; else echo "failed $word $number"; fi
+        done
         "$1" stop "$2/kafka"
         rm -rf "$2"
         """;
 
     private readonly string _id = Guid.NewGuid().ToString("N")[..6];
     private readonly List<KafkaCluster> _made = [];
+    private readonly SemaphoreSlim _oneWord = new(1);
     private ChildProcess? _process;
-    private bool _takesCommands;
+    private bool _isKept;
 
     private BenchBroker()
     {
@@ -38,9 +42,19 @@ internal sealed class BenchBroker : IAsyncDisposable
 
     public string BootstrapServers { get; private set; } = "";
 
-    public static async Task<BenchBroker> StartAsync(BenchRun run)
+    public bool IsEmbedded { get; private set; }
+
+    /// <summary>How many brokers of a real Kafka were started for the run, and so may be broken: they have the numbers from 1.</summary>
+    public int Breakable { get; private set; }
+
+    /// <summary>Between every client and the one broker of a Kafka that was started for the run; null anywhere else.</summary>
+    public TcpProxy? Proxy { get; private set; }
+
+    /// <param name="brokers">Of a Kafka that is started for the run.</param>
+    /// <param name="isProxied">Whether clients shall reach that Kafka through a proxy, where it has one broker.</param>
+    public static async Task<BenchBroker> StartAsync(BenchRun run, string? address = null, int brokers = 1, bool isProxied = false)
     {
-        var asked = run.Arguments.Text("--kafka") is { Length: > 0 } option ? option : Environment.GetEnvironmentVariable("KAFKA_BOOTSTRAP_SERVERS") ?? "";
+        var asked = address ?? (run.Arguments.Text("--kafka") is { Length: > 0 } option ? option : Environment.GetEnvironmentVariable("KAFKA_BOOTSTRAP_SERVERS") ?? "");
         var broker = new BenchBroker();
         try
         {
@@ -52,7 +66,7 @@ internal sealed class BenchBroker : IAsyncDisposable
             else if (asked != Embedded && File.Exists(Script))
             {
                 run.Say("starting a real Kafka for this run");
-                await broker.StartKafkaAsync(run.Stop);
+                await broker.StartKafkaAsync(brokers, isProxied && brokers == 1, run.Stop);
                 run.Say($"on a real Kafka at {broker.BootstrapServers}, started for this run");
             }
             else
@@ -73,7 +87,7 @@ internal sealed class BenchBroker : IAsyncDisposable
     public async Task<KafkaCluster> NewTopicsAsync(string name, int lanes, CancellationToken stop)
     {
         var options = new KafkaOptions { BootstrapServers = BootstrapServers, TopicPrefix = $"bench-{_id}-{name}.", Partitions = lanes };
-        if (_takesCommands)
+        if (IsEmbedded)
         {
             await _process!.WriteLineAsync($"pipeline {options.TopicPrefix} {lanes}");
             await _process.WaitForLineAsync($"ok pipeline {options.TopicPrefix}");
@@ -107,25 +121,61 @@ internal sealed class BenchBroker : IAsyncDisposable
         return settings;
     }
 
+    /// <summary>Makes one of the <see cref="Breakable"/> brokers do what a word of the script says: <c>kill</c>, <c>restart</c>, <c>pause</c> or <c>resume</c>.</summary>
+    public async Task BreakAsync(string word, int number)
+    {
+        await _oneWord.WaitAsync();
+        try
+        {
+            var seen = _process!.Lines.Count;
+            await _process.WriteLineAsync($"{word} {number}");
+            var answer = await _process.WaitForLineAsync(line => line.EndsWith($" {word} {number}", StringComparison.Ordinal), StartTimeout, seen);
+            if (!answer.StartsWith("done", StringComparison.Ordinal))
+                throw new BenchException($"broker {number} did not {word}: {_process.Output}");
+        }
+        finally
+        {
+            _oneWord.Release();
+        }
+    }
+
+    /// <summary>Leaves the topics of the run where they are, in a Kafka that goes on.</summary>
+    public void Keep() => _isKept = true;
+
     public async ValueTask DisposeAsync()
     {
         if (_process is null)
         {
-            await RemoveTopicsAsync();
+            if (!_isKept)
+                await RemoveTopicsAsync();
             return;
         }
         _process.CloseInput();
         await Task.WhenAny(_process.WaitForExitAsync(StopTimeout));
         await _process.DisposeAsync();
+        if (Proxy is not null)
+            await Proxy.DisposeAsync();
+        _oneWord.Dispose();
     }
 
-    private async Task StartKafkaAsync(CancellationToken stop)
+    private async Task StartKafkaAsync(int brokers, bool isProxied, CancellationToken stop)
     {
         var folder = Directory.CreateTempSubdirectory("taskpipeline-bench-kafka-").FullName;
-        _process = ChildProcess.StartFile("setsid", "Kafka", ["sh", "-c", Guard, "bench-kafka", Script, folder]);
+        var port = "";   // the script finds free ones
+        Dictionary<string, string?> settings = [];
+        if (isProxied)
+        {
+            port = Ports.Free().ToString();
+            Proxy = TcpProxy.Start(int.Parse(port));
+            settings["KAFKA_OVERRIDES"] = $"advertised.listeners=BROKER://127.0.0.1:{Proxy.Port}";
+        }
+        _process = ChildProcess.StartFile("setsid", "Kafka", ["sh", "-c", Guard, "bench-kafka", Script, folder, brokers.ToString(), port], settings);
         try
         {
             BootstrapServers = (await _process.WaitForLineAsync(line => line.StartsWith("127.0.0.1:", StringComparison.Ordinal), StartTimeout).WaitAsync(stop)).Trim();
+            Breakable = brokers;
+            if (Proxy is not null)
+                BootstrapServers = $"127.0.0.1:{Proxy.Port}";
         }
         catch (InvalidOperationException exception)
         {
@@ -135,7 +185,7 @@ internal sealed class BenchBroker : IAsyncDisposable
 
     private async Task StartEmbeddedAsync(CancellationToken stop)
     {
-        _takesCommands = true;
+        IsEmbedded = true;
         _process = ChildProcess.Start("EmbeddedBroker", ["--ignore-interrupt"]);
         BootstrapServers = (await _process.WaitForLineAsync("ready ").WaitAsync(stop))["ready ".Length..];
     }

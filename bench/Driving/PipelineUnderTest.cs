@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
@@ -55,7 +54,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     /// <summary>Comes back when the API is ready.</summary>
     public async Task StartApiAsync(int connections)
     {
-        var address = $"http://127.0.0.1:{FreePort()}";
+        var address = $"http://127.0.0.1:{Ports.Free()}";
         _api = ProgramProcess.Start("TaskApi", "api", Subfolder("config"), Subfolder("logs"), Settings("ASPNETCORE_URLS", address));
         Http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = connections, UseProxy = false }) { BaseAddress = new Uri(address) };
         await UntilAsync("the API is not ready", async () =>
@@ -154,12 +153,5 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
                 throw new BenchException($"{otherwise} after {StartTimeout.TotalSeconds} s");
             await Task.Delay(LookAgain, _stop);
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using TaskPipeline.Testing;
 
 namespace TaskPipeline.Bench.Driving;
@@ -33,6 +34,22 @@ internal sealed class ProgramProcess : IAsyncDisposable
         return new ProgramProcess(name, log, ChildProcess.StartFile(
             "/bin/sh", name, ["-c", "exec \"$0\" >\"$1\" 2>&1", BuildOutput.ProgramOf(project), log],
             [.. settings, KeyValuePair.Create("Parent__HoldsInput", (string?)"true")], workingDirectory));
+    }
+
+    /// <summary>Its exit code, once it has ended.</summary>
+    public Task<int> ExitedAsync() => _process.WaitForExitAsync(Timeout.InfiniteTimeSpan);
+
+    /// <summary>As <c>kill -9</c>: to this process alone.</summary>
+    public void Kill() => _process.KillAlone();
+
+    /// <summary>As a supervisor asks it to end.</summary>
+    public void Terminate() => _process.Signal(PosixSignal.SIGTERM);
+
+    /// <summary>Stands still for so long. A process of its own sees to it that it goes on, also where the bench is killed meanwhile.</summary>
+    public async Task FreezeAsync(TimeSpan length)
+    {
+        using var freezer = Process.Start("setsid", ["sh", "-c", "kill -STOP $0 && sleep $1; kill -CONT $0", _process.Id.ToString(), length.TotalSeconds.ToString("0.000")]);
+        await freezer.WaitForExitAsync();
     }
 
     public void ThrowIfEnded()

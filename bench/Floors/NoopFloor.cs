@@ -110,7 +110,7 @@ internal sealed class NoopFloor : IAsyncDisposable
             At = DateTimeOffset.UtcNow,
             Update = "DONE",
         };
-        var state = new TaskState { TaskId = task.TaskId, Status = Status.Succeeded, Reason = EndReason.ExitCode, ExitCode = 0, Attempt = 1, Task = task, Lane = lane, EndedAt = ended.At };
+        var state = new TaskState { TaskId = task.TaskId, Status = Status.Succeeded, Reason = EndReason.ExitCode, ExitCode = 0, Attempt = 1, Task = task, Lane = lane, At = ended.At };
         var key = Encoding.UTF8.GetBytes(task.TaskId);
         if (!cluster.IsEmbedded)
             producer.BeginTransaction();

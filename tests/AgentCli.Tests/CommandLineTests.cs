@@ -9,6 +9,7 @@ public sealed class CommandLineTests
     [InlineData("seed-db --help", "--reset", "--db")]
     [InlineData("task-context import-excel --help", "--main-tab", "--custom-structure", "first 50 rows", "Example:")]
     [InlineData("agent run --help", "--input", "--parallel-workers", "TASK_ARTIFACTS", "OPENAI_BASE_URL")]
+    [InlineData("demo --help", "--steps", "--fail", "transform", "tool_call", "crash_worker", "hang", "flaky:0.3", "Example:")]
     public async Task Help_names_what_a_user_can_say(string arguments, params string[] words)
     {
         await using var workplace = new Workplace();
@@ -34,6 +35,9 @@ public sealed class CommandLineTests
     [InlineData("agent run --input x --parallel-workers 0", "from 1 to 32", "agent-cli agent run --help")]
     [InlineData("agent run --input x --parallel-workers many", "many", "agent-cli agent run --help")]
     [InlineData("make-workbook x.xlsx --rows 0", "from 1 to 1000000", "agent-cli make-workbook --help")]
+    [InlineData("demo --fail loudly", "--fail takes none, transform", "agent-cli demo --help")]
+    [InlineData("demo --fail flaky:2", "not 'flaky:2'", "agent-cli demo --help")]
+    [InlineData("demo --fail flaky:", "not 'flaky:'", "agent-cli demo --help")]
     public async Task A_wrong_command_line_is_told_what_is_wrong_and_where_help_is(string arguments, string reason, string hint)
     {
         await using var workplace = new Workplace();

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using Xunit;
 
@@ -39,8 +40,81 @@ public sealed class CatalogueTests
 
         using var schema = JsonDocument.Parse(File.ReadAllText(Path.Combine(BuildOutput.Repository, "docs", "task-types.schema.json")));
         var definitions = schema.RootElement.GetProperty("$defs");
-        Assert.Equal(NamesOf(typeof(CatalogueFile).Assembly.GetType("TaskPipeline.Shared.Catalogue.CommandEntry")!), PropertiesOf(definitions.GetProperty("command")));
-        Assert.Equal(NamesOf(typeof(CatalogueFile).Assembly.GetType("TaskPipeline.Shared.Catalogue.ParamEntry")!), PropertiesOf(definitions.GetProperty("param")));
+        foreach (var (definition, entry) in ((string, string)[])
+        [
+            ("command", "CommandEntry"), ("param", "ParamEntry"), ("retry", "RetryEntry"), ("backoff", "BackoffEntry"), ("retry_rule", "RetryRuleEntry"), ("concurrency", "ConcurrencyEntry"),
+        ])
+            Assert.Equal(NamesOf(typeof(CatalogueFile).Assembly.GetType($"TaskPipeline.Shared.Catalogue.{entry}")!), PropertiesOf(definitions.GetProperty(definition)));
+    }
+
+    [Fact]
+    public void The_examples_of_the_page_are_right()
+    {
+        var page = File.ReadAllText(Path.Combine(BuildOutput.Repository, "docs", "task-types.md"));
+        var examples = page.Split("```yaml\n")[1..].Select(block => block.Split("```")[0]).ToList();
+        Assert.True(examples.Count > 4);
+        foreach (var example in examples)
+            TaskCatalogue.Parse(example.StartsWith("types:", StringComparison.Ordinal) ? example : "types:\n" + example, Folder);
+    }
+
+    [Fact]
+    public void What_a_type_says_of_when_and_how_often_it_runs()
+    {
+        var type = TaskCatalogue.Parse("""
+            types:
+              crawl:
+                executable: x
+                overlap: allow
+                concurrency: { key: "crawl/{project}", limit: 2 }
+                priority: low
+                start_by: 10m
+                deadline: 1d
+                retry:
+                  attempts: 5
+                  on_lost: hold
+                  backoff: { first: 200ms, factor: 3, max: 10s, jitter: 0 }
+                  rules:
+                    - { exit_codes: [75], signals: [SIGSEGV], reasons: [exit_code], event: { type: error, code: "7" }, then: dead_letter, class: world }
+            """, Folder).Find("crawl", null)!;
+
+        Assert.Equal((Overlap.Allow, new ConcurrencyRule("crawl/{project}", 2), Priority.Low), (type.Overlap, type.Concurrency, type.Priority));
+        Assert.Equal((TimeSpan.FromMinutes(10), TimeSpan.FromDays(1)), (type.StartBy, type.Deadline));
+        Assert.Equal((5, OnLost.Hold, new Backoff(TimeSpan.FromMilliseconds(200), 3, TimeSpan.FromSeconds(10), 0)), (type.Retry.Attempts, type.Retry.OnLost, type.Retry.Backoff));
+        var rule = Assert.Single(type.Retry.Rules);
+        Assert.Equal((AfterFailure.DeadLetter, FailureClass.World), (rule.Then, rule.Class));
+        Assert.Equal([75], rule.ExitCodes);
+        Assert.Equal(["SIGSEGV"], rule.Signals);
+        Assert.Equal([EndReason.ExitCode], rule.Reasons);
+        Assert.Equal(new Dictionary<string, string> { ["type"] = "error", ["code"] = "7" }, rule.Event);
+    }
+
+    [Fact]
+    public void What_a_type_does_not_say_is_usual()
+    {
+        var type = TaskCatalogue.Parse("types: { a: { executable: x } }", Folder).Find("a", null)!;
+        Assert.Equal((Overlap.Allow, null, Priority.Normal, null, null), (type.Overlap, type.Concurrency, type.Priority, type.StartBy, type.Deadline));
+        Assert.Equal((1, 3, OnLost.Retry, new Backoff()), (type.Retry.Attempts, type.Retry.Lost, type.Retry.OnLost, type.Retry.Backoff));
+    }
+
+    [Theory]
+    [InlineData("{ }", "{type}/{project}", 1, "copy/shop")]
+    [InlineData("{ key: one, limit: 7 }", "one", 7, "one")]
+    public void A_type_whose_tasks_exclude_each_other_does_not_overlap_itself_either(string concurrency, string key, int limit, string ofTask)
+    {
+        var type = TaskCatalogue.Parse($"types: {{ copy: {{ executable: x, concurrency: {concurrency} }} }}", Folder).Find("copy", null)!;
+        Assert.Equal((Overlap.Never, new ConcurrencyRule(key, limit)), (type.Overlap, type.Concurrency));
+        Assert.Equal(new Concurrency(ofTask, limit), type.Concurrency!.For(new TaskSubmission { TaskId = "t", Type = "copy", Project = "shop" }));
+    }
+
+    [Fact]
+    public void Limits_of_time_count_from_when_the_task_may_run()
+    {
+        var type = TaskCatalogue.Parse("types: { a: { executable: x, start_by: 1m, deadline: 1h } }", Folder).Find("a", null)!;
+        var (now, later) = (DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddDays(1));
+        var atOnce = type.Complete(new TaskSubmission { TaskId = "t", Type = "a" }, now);
+        Assert.Equal((now, now.AddMinutes(1), now.AddHours(1)), (atOnce.SubmittedAt, atOnce.StartBy, atOnce.Deadline));
+        var delayed = type.Complete(new TaskSubmission { TaskId = "t", Type = "a", RunAt = later, Deadline = later.AddMinutes(5) }, now);
+        Assert.Equal((later.AddMinutes(1), later.AddMinutes(5)), (delayed.StartBy, delayed.Deadline));
     }
 
     [Fact]
@@ -93,6 +167,24 @@ public sealed class CatalogueTests
     [InlineData("types: { a: { executable: x, params: { p: { positional: true, type: path } } } }", "which of the project's folders")]
     [InlineData("types: { a: { executable: x, params: { p: { option: --p, type: integer, default: many } } } }", "types.a.params.p.default must be a whole number")]
     [InlineData("types: { a: { executable: x, params: { p: { option: --p, pattern: '(' } } } }", "is not a regular expression")]
+    [InlineData("types: { a: { executable: x, overlap: sometimes } }", "types.a.overlap must be allow, never")]
+    [InlineData("types: { a: { executable: x, priority: urgent } }", "types.a.priority must be high, normal, low")]
+    [InlineData("types: { a: { executable: x, start_by: noon } }", "types.a.start_by must be a duration")]
+    [InlineData("types: { a: { executable: x, deadline: 5 } }", "types.a.deadline must be a duration")]
+    [InlineData("types: { a: { executable: x, concurrency: { limit: 0 } } }", "types.a.concurrency.limit must be 1 to 1000")]
+    [InlineData("types: { a: { executable: x, concurrency: { key: '' } } }", "types.a.concurrency.key must have 1 to 200 characters")]
+    [InlineData("types: { a: { executable: x, concurrency: { slots: 2 } } }", "unknown field 'slots'")]
+    [InlineData("types: { a: { executable: x, retry: { attempts: 0 } } }", "types.a.retry.attempts must be 1 to 100")]
+    [InlineData("types: { a: { executable: x, retry: { lost: 101 } } }", "types.a.retry.lost must be 1 to 100")]
+    [InlineData("types: { a: { executable: x, retry: { on_lost: shrug } } }", "types.a.retry.on_lost must be retry, fail, hold")]
+    [InlineData("types: { a: { executable: x, retry: { backoff: { first: 1 } } } }", "types.a.retry.backoff.first must be a duration")]
+    [InlineData("types: { a: { executable: x, retry: { backoff: { factor: 0.5 } } } }", "types.a.retry.backoff.factor must be 1 to 100")]
+    [InlineData("types: { a: { executable: x, retry: { backoff: { jitter: 2 } } } }", "types.a.retry.backoff.jitter must be 0 to 1")]
+    [InlineData("types: { a: { executable: x, retry: { rules: [{ then: retry }] } } }", "types.a.retry.rules[0] fits everything")]
+    [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1] }] } } }", "types.a.retry.rules[0].then must be retry, dead_letter, end")]
+    [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1], then: give_up }] } } }", "types.a.retry.rules[0].then must be retry, dead_letter, end")]
+    [InlineData("types: { a: { executable: x, retry: { rules: [{ reasons: [boredom], then: end }] } } }", "types.a.retry.rules[0].reasons must be exit_code")]
+    [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1], then: end, class: theirs }] } } }", "types.a.retry.rules[0].class must be ours, world, killed")]
     [InlineData("types: { 'a b': { executable: x } }", "a name is")]
     [InlineData("types: {}", "names no task type")]
     [InlineData("", "empty")]

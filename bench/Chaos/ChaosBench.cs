@@ -1,0 +1,154 @@
+using TaskPipeline.Bench.Chaos.Checking;
+using TaskPipeline.Bench.Driving;
+
+namespace TaskPipeline.Bench.Chaos;
+
+/// <summary>A load of mixed tasks on a pipeline under attack, and the proof that none was lost, ended twice or run again for nothing.</summary>
+internal sealed class ChaosBench : Benchmark
+{
+    private const int MostShown = 20;
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan LastProcesses = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan LastRecords = TimeSpan.FromSeconds(60);
+
+    public override string Name => "chaos";
+
+    public override string Summary => "kills, freezes and cuts off everything under a load of mixed tasks, and proves that each has exactly one end";
+
+    protected override IReadOnlyList<BenchOption> Own =>
+    [
+        new("--tasks", "N", "1000", "tasks of the load"),
+        new("--workers", "N", "4", "workers"),
+        new("--brokers", "1|3", "1", "brokers of a Kafka that is started for the run"),
+        new("--seconds", "S", "120", "for which load and enemy are at work; everything must settle within 120 s more"),
+        new("--seed", "X", "", "of load and enemy; default: drawn, and printed"),
+        new("--bootstrap", "HOST:PORT", "", "another word for --kafka"),
+    ];
+
+    public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
+    {
+        var tasks = run.Arguments.Number("--tasks", 1, 1_000_000);
+        var workers = run.Arguments.Number("--workers", 1, 32);
+        var brokers = run.Arguments.Number("--brokers", 1, 3);
+        var length = TimeSpan.FromSeconds(run.Arguments.Number("--seconds", 5, 86_400));
+        var seed = run.Arguments.Text("--seed").Length > 0 ? run.Arguments.Number("--seed", 0, int.MaxValue - 1000) : Random.Shared.Next(1_000_000);
+        if (brokers == 2)
+            throw new BadUsageException("--brokers must be 1 or 3: of two, none can be spared");
+        if (!OperatingSystem.IsLinux())
+            throw new BenchException("looking for processes that were left needs Linux's /proc");
+        run.Say($"seed {seed}");
+
+        await using var broker = await BenchBroker.StartAsync(run, run.Arguments.Text("--bootstrap") is { Length: > 0 } address ? address : null, brokers, isProxied: true);
+        if (broker.IsEmbedded)
+            throw new BenchException("the embedded broker has no transactions, and so none of the guarantees that are to be proved; name a real Kafka with --kafka");
+        var plan = ChaosPlan.Of(seed, tasks, length, workers, broker.Breakable, broker.Proxy is not null);
+        var folder = Directory.CreateTempSubdirectory("taskpipeline-chaos-").FullName;
+        var evidence = await RunAsync(run, broker, plan, folder, workers, seed, length);
+        var findings = Checker.Check(evidence);
+        if (findings.Count == 0)
+            Directory.Delete(folder, recursive: true);
+        else
+        {
+            run.HasFailed = true;
+            broker.Keep();
+            Tell(run, findings, evidence, folder, seed);
+        }
+        return Figures(plan, evidence, findings);
+    }
+
+    private static async Task<Evidence> RunAsync(BenchRun run, BenchBroker broker, ChaosPlan plan, string folder, int workers, int seed, TimeSpan length)
+    {
+        var agents = new ChaosAgents(folder);
+        var leftovers = new Leftovers(folder);
+        run.Say($"starting {ChaosPipeline.Replicas} APIs and {workers} workers");
+        var pipeline = await ChaosPipeline.StartAsync(broker, agents, folder, workers, seed, run.Stop);
+        await using var log = new TopicLog(broker.BootstrapServers, pipeline.Cluster.Topics);
+        var load = new ChaosLoad(pipeline.Http);
+        IReadOnlyList<string> left;
+        Watched[] watched;
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(run.Stop);
+            limit.CancelAfter(length + Settling);
+            run.Say($"{plan.Tasks.Count} tasks, and {plan.Attacks.Count} attacks, in {length.TotalSeconds} s");
+            var attacks = new Enemy(pipeline, broker, run).AttackAsync(plan.Attacks, run.Stop);
+            await Task.WhenAll(UntilSettledAsync(pipeline, load, log, plan.Tasks, limit.Token), attacks);
+            run.Stop.ThrowIfCancellationRequested();
+            run.Say($"{load.Accepted.Count} tasks were accepted, {load.Accepted.Count(log.HasEnded)} of them have ended");
+            await Task.WhenAny(load.WatchedAsync(), Task.Delay(LastProcesses, run.Stop));
+            await limit.CancelAsync();
+            watched = await load.WatchedAsync();
+            left = await leftovers.AgentsAsync(LastProcesses, run.Stop);
+        }
+        finally
+        {
+            await pipeline.DisposeAsync();
+        }
+        left = [.. left, .. await leftovers.AllAsync(LastProcesses, run.Stop)];
+        run.Say("reading the topics to their ends");
+        await log.ReadToEndAsync(LastRecords, run.Stop);
+        return new Evidence { Accepted = load.Accepted, Records = log.Records, Marks = agents.ReadMarks(), Watched = watched, Left = left, Attempts = ChaosAgents.Attempts };
+    }
+
+    /// <summary>Comes back when every task has been accepted and has ended, or when it is too late for that.</summary>
+    private static async Task UntilSettledAsync(ChaosPipeline pipeline, ChaosLoad load, TopicLog log, IReadOnlyList<PlannedTask> tasks, CancellationToken limit)
+    {
+        try
+        {
+            var submitting = load.RunAsync(tasks, limit);
+            while (!submitting.IsCompleted || !load.Accepted.All(log.HasEnded))
+            {
+                if (submitting.IsFaulted)
+                    break;
+                pipeline.ThrowIfBroken();
+                await Task.Delay(TimeSpan.FromMilliseconds(250), limit);
+            }
+            await submitting;
+        }
+        catch (OperationCanceledException) when (limit.IsCancellationRequested)
+        {
+            // The checker says what is missing.
+        }
+    }
+
+    /// <summary>Tells what is wrong with which tasks, and keeps everything that was read.</summary>
+    private static void Tell(BenchRun run, IReadOnlyList<Finding> findings, Evidence evidence, string folder, int seed)
+    {
+        File.WriteAllLines(Path.Combine(folder, "records.log"), evidence.Records.Select(record => record.ToString()));
+        var records = evidence.Records.ToLookup(record => record.Json?.Text("task_id") ?? record.Key);
+        foreach (var task in findings.GroupBy(finding => finding.TaskId).Take(MostShown))
+        {
+            foreach (var finding in task)
+                run.Say($"{finding.Violation}: {(task.Key.Length > 0 ? task.Key + ": " : "")}{finding.What}");
+            if (task.Key.Length > 0)
+                foreach (var record in records[task.Key].Where(record => record.Json?.Text("kind") != "lines").TakeLast(MostShown))
+                    run.Say($"    {record}");
+        }
+        var tasks = findings.Select(finding => finding.TaskId).Distinct().ToList();
+        if (tasks.Count > MostShown)
+            run.Say($"and {tasks.Count - MostShown} tasks more: {string.Join(", ", tasks.Skip(MostShown))}");
+        run.Say($"seed {seed} failed; records, logs and marks are kept in {folder}");
+    }
+
+    private static List<Figure> Figures(ChaosPlan plan, Evidence evidence, IReadOnlyList<Finding> findings)
+    {
+        return
+        [
+            Count("accepted", "tasks", evidence.Accepted.Count),
+            Count("attacks", "attacks", plan.Attacks.Count),
+            Tasks("lost", Violation.Lost),
+            Tasks("ended_twice", Violation.EndedTwice),
+            Tasks("ended_without_outcome", Violation.EndWithoutOutcome),
+            Tasks("rerun_after_outcome", Violation.RerunAfterOutcome),
+            Tasks("wrong_attempts", Violation.WrongAttempts),
+            Tasks("overlaps", Violation.Overlap),
+            Count("watched", "tasks", evidence.Watched.Count),
+            Tasks("lines_missing", Violation.LinesMissing),
+            Count("processes_left", "processes", findings.Count(finding => finding.Violation == Violation.ProcessLeft)),
+        ];
+
+        Figure Tasks(string name, Violation violation) => Count(name, "tasks", findings.Where(finding => finding.Violation == violation).DistinctBy(finding => finding.TaskId).Count());
+
+        static Figure Count(string name, string unit, int count) => Figure.Of($"chaos.{name}", unit, [count]);
+    }
+}

@@ -1,0 +1,113 @@
+namespace TaskPipeline.Bench.Chaos;
+
+/// <summary>The load and the enemy of a run. The same seed and options give the same plan; what comes of it is for the machine to decide.</summary>
+internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList<Attack> Attacks)
+{
+    private const int Projects = 8;
+    private static readonly TimeSpan LoadPart = TimeSpan.FromSeconds(2);   // the end of a run without new tasks
+    private static readonly TimeSpan BrokerReturns = TimeSpan.FromSeconds(20);
+
+    private static readonly string[] Instant = ["plain", "plain", "plain", "plain", "failing", "retried", "forking", "single", "single", "exclusive"];
+    private static readonly string[] Short = ["plain", "plain", "silent", "forking", "retried", "stubborn", "single", "exclusive"];
+    private static readonly string[] Long = ["plain", "silent", "stubborn", "single"];
+
+    /// <param name="brokers">That may be broken.</param>
+    public static ChaosPlan Of(int seed, int tasks, TimeSpan length, int workers, int brokers, bool isKafkaProxied) =>
+        new([.. Load(new Random(seed), tasks, length)], [.. Enemy(new Random(seed + 1), length, workers, brokers, isKafkaProxied)]);
+
+    private static IEnumerable<PlannedTask> Load(Random random, int count, TimeSpan length)
+    {
+        for (var number = 1; number <= count; number++)
+        {
+            var (types, tenths) = random.NextDouble() switch
+            {
+                < 0.80 => (Instant, 0),
+                < 0.95 => (Short, random.Next(1, 11)),
+                _ => (Long, random.Next(11, 101)),
+            };
+            yield return new PlannedTask($"chaos-{number}", random.GetItems(types, 1)[0], $"project-{random.Next(Projects)}", tenths)
+            {
+                At = (length - LoadPart) * ((double)number / count),
+                StopAfter = random.NextDouble() < (tenths > 10 ? 0.4 : 0.05) ? TimeSpan.FromSeconds(random.NextDouble() * Math.Max(1, tenths / 10.0)) : null,
+                IsDoubled = random.NextDouble() < 0.1,
+            };
+        }
+    }
+
+    private static IEnumerable<Attack> Enemy(Random random, TimeSpan length, int workers, int brokers, bool isKafkaProxied)
+    {
+        AttackKind[] kinds =
+        [
+            AttackKind.KillWorker, AttackKind.KillWorker, AttackKind.FreezeWorker, AttackKind.FreezeWorker, AttackKind.EndWorker,
+            AttackKind.KillApi, AttackKind.FreezeApi, AttackKind.CutApi,
+            .. brokers > 0 ? (AttackKind[])[AttackKind.KillBroker, AttackKind.FreezeBroker] : [],
+            .. isKafkaProxied ? (AttackKind[])[AttackKind.CutKafka] : [],
+        ];
+        var brokersAreWell = TimeSpan.Zero;
+        for (var at = Seconds(random, 3, 6); at < length; at += Seconds(random, 5, 15))
+        {
+            var kind = random.GetItems(kinds, 1)[0];
+            if (kind is AttackKind.KillBroker or AttackKind.FreezeBroker && at < brokersAreWell)
+                kind = AttackKind.KillWorker;   // two brokers of three down is an outage, which proves nothing about tasks
+            var lasts = kind switch
+            {
+                AttackKind.FreezeWorker or AttackKind.FreezeApi or AttackKind.FreezeBroker => Seconds(random, 1, 12),
+                AttackKind.KillBroker => Seconds(random, 0, 3),
+                _ => TimeSpan.Zero,
+            };
+            if (kind is AttackKind.KillBroker or AttackKind.FreezeBroker)
+                brokersAreWell = at + lasts + BrokerReturns;
+            var targets = kind switch
+            {
+                AttackKind.KillWorker or AttackKind.FreezeWorker or AttackKind.EndWorker => workers,
+                AttackKind.KillBroker or AttackKind.FreezeBroker => brokers,
+                _ => ChaosPipeline.Replicas,
+            };
+            yield return new Attack(at, kind, random.Next(targets), lasts);
+        }
+    }
+
+    private static TimeSpan Seconds(Random random, int least, int most) => TimeSpan.FromSeconds(least + (random.NextDouble() * (most - least)));
+}
+
+internal sealed record PlannedTask(string Id, string Type, string Project, int Tenths)
+{
+    /// <summary>From the beginning of the load.</summary>
+    public TimeSpan At { get; init; }
+
+    /// <summary>After it was accepted; null: nobody stops it.</summary>
+    public TimeSpan? StopAfter { get; init; }
+
+    /// <summary>Whether it is submitted to both replicas at once, and once more later.</summary>
+    public bool IsDoubled { get; init; }
+}
+
+internal enum AttackKind
+{
+    KillWorker,
+    FreezeWorker,
+    EndWorker,
+    KillApi,
+    FreezeApi,
+    CutApi,
+    KillBroker,
+    FreezeBroker,
+    CutKafka,
+}
+
+/// <param name="Target">From 0.</param>
+internal sealed record Attack(TimeSpan At, AttackKind Kind, int Target, TimeSpan Lasts)
+{
+    public override string ToString() => Kind switch
+    {
+        AttackKind.KillWorker => $"worker-{Target + 1} is killed",
+        AttackKind.FreezeWorker => $"worker-{Target + 1} is frozen for {Lasts.TotalSeconds:0.0} s",
+        AttackKind.EndWorker => $"worker-{Target + 1} is told to shut down",
+        AttackKind.KillApi => $"api-{Target + 1} is killed",
+        AttackKind.FreezeApi => $"api-{Target + 1} is frozen for {Lasts.TotalSeconds:0.0} s",
+        AttackKind.CutApi => $"the connections of api-{Target + 1} are cut",
+        AttackKind.KillBroker => $"broker {Target + 1} is killed, and comes back after {Lasts.TotalSeconds:0.0} s",
+        AttackKind.FreezeBroker => $"broker {Target + 1} is frozen for {Lasts.TotalSeconds:0.0} s",
+        _ => "the connections of Kafka are cut",
+    };
+}

@@ -1,0 +1,139 @@
+using System.Text.Json;
+
+namespace TaskPipeline.Bench.Chaos.Checking;
+
+/// <summary>
+/// Proves from the evidence of a run that every task has exactly one end, that the end follows from an outcome, that nothing was run again that was over,
+/// that attempts and lines are complete, and that what must not run twice at once did not; or finds the tasks for which this is not so.
+/// </summary>
+internal sealed class Checker
+{
+    private static readonly string[] Ends = ["succeeded", "failed", "timed_out", "stopped", "expired"];
+
+    private readonly List<Finding> _findings = [];
+    private readonly Dictionary<string, TaskReading> _tasks = [];
+    private readonly Evidence _evidence;
+
+    private Checker(Evidence evidence) => _evidence = evidence;
+
+    public static IReadOnlyList<Finding> Check(Evidence evidence)
+    {
+        var checker = new Checker(evidence);
+        checker.Check();
+        return checker._findings;
+    }
+
+    /// <summary>Whether a record of <c>task-state</c> says that its task has ended.</summary>
+    public static bool IsEnd(LogRecord record) => record is { Topic: LogRecord.State, Json: { } json } && Ends.Contains(json.Text("status"));
+
+    private void Check()
+    {
+        foreach (var lane in _evidence.Records.Where(record => record.Topic == LogRecord.Progress).GroupBy(record => record.Lane))
+        {
+            var reading = new LaneReading(_tasks, _findings.Add);
+            foreach (var record in lane.OrderBy(record => record.Offset))
+                reading.Read(record);
+        }
+        var submitted = _evidence.Records.Where(record => record.Topic == LogRecord.Tasks).Select(record => record.Json?.Text("task_id")).OfType<string>();
+        var states = _evidence.Records.Where(IsEnd).ToLookup(record => record.Json!.Value.Text("task_id"));
+        foreach (var taskId in _evidence.Accepted.Union(submitted))
+            CheckEnd(_tasks.GetValueOrDefault(taskId) ?? new TaskReading(taskId, _findings.Add), [.. states[taskId].Select(record => record.Json!.Value)]);
+        foreach (var watched in _evidence.Watched)
+            CheckLines(watched);
+        foreach (var marks in _evidence.Marks.Where(mark => mark.Lock is not null).GroupBy(mark => mark.Lock))
+            CheckOverlaps([.. marks.OrderBy(mark => mark.At)]);
+        _findings.AddRange(_evidence.Left.Select(process => new Finding(Violation.ProcessLeft, "", process)));
+    }
+
+    /// <param name="states">Its committed ends in <c>task-state</c>.</param>
+    private static string? Disagreement(TaskReading task, JsonElement[] states) =>
+        (task.Ends, states) switch
+        {
+            ([], []) => null,
+            ([], _) => "its state says how it ended, but the log does not",
+            (_, []) => "the log says how it ended, but no state does",
+            ([.., var told], [.., var state]) when told.Status != state.Text("status") => $"the log says {told.Status}, its state {state.Text("status")}",
+            _ => null,
+        };
+
+    private void CheckEnd(TaskReading task, JsonElement[] states)
+    {
+        if (task.Ends.Count == 0 && states.Length == 0)
+            task.Report(Violation.Lost, "it has no end");
+        if (task.Ends.Count > 1 || states.Length > 1)
+            task.Report(Violation.EndedTwice, $"it has {task.Ends.Count} ends in the log ({string.Join(", ", task.Ends.Select(end => $"{end.Status} at {end.Offset}"))}) and {states.Length} in task-state");
+        if (Disagreement(task, states) is { } wrong)
+            task.Report(Violation.EndWithoutOutcome, wrong);
+        if (states is [.., var state])
+            CheckAttempts(task, state);
+    }
+
+    private void CheckAttempts(TaskReading task, JsonElement state)
+    {
+        var told = string.Join(", ", state.Items("attempts").Select(attempt => $"{attempt.Number("attempt")} {attempt.Text("reason")}"));
+        var read = string.Join(", ", task.Attempts.Select(attempt => $"{attempt.Number} {attempt.Reason}"));
+        if (told != read)
+            task.Report(Violation.WrongAttempts, $"its state has the attempts [{told}], the log [{read}]");
+        var charged = task.Attempts.Count(attempt => attempt.IsCharged);
+        if (state.TryGetProperty("task", out var submission) && submission.Text("type") is { } type && _evidence.Attempts.TryGetValue(type, out var most) && charged > most)
+            task.Report(Violation.WrongAttempts, $"{charged} attempts were charged to it, {most} are allowed");
+    }
+
+    private void CheckLines(Watched watched)
+    {
+        var attempts = new Dictionary<long, LineCount>();
+        var ends = 0;
+        foreach (var told in watched.Events)
+        {
+            if (ends > 0)
+                Report($"a watcher got {told.Text("type")} after the end");
+            switch (told.Text("type"))
+            {
+                case "gap":
+                    Report($"a watcher was told of lines that are gone: {told}");
+                    break;
+                case "lines":
+                    foreach (var line in told.Items("lines"))
+                        if (Lines(told).Add(line) is { } wrong)
+                            Report($"a watcher, attempt {told.Number("attempt")}: {wrong}");
+                    break;
+                case "end":
+                    ends++;
+                    if (told.Number("attempt") > 0 && Lines(told).Compare(told.Number("lines"), told.Text("hash")) is { } missing)
+                        Report($"a watcher, attempt {told.Number("attempt")} that decided: {missing}");
+                    break;
+            }
+        }
+        if (ends == 0)
+            Report("a watcher was not told of the end");
+        foreach (var lines in attempts.Values)
+            lines.Dispose();
+
+        LineCount Lines(JsonElement told)
+        {
+            var attempt = told.Number("attempt") ?? 0;
+            return attempts.TryGetValue(attempt, out var lines) ? lines : attempts[attempt] = new LineCount();
+        }
+
+        void Report(string what) => _findings.Add(new Finding(Violation.LinesMissing, watched.TaskId, what));
+    }
+
+    /// <summary>Of one lock. An agent that was killed has noted no end: then only the kernel's word counts, that the lock was held or free.</summary>
+    private void CheckOverlaps(IReadOnlyList<Mark> marks)
+    {
+        var running = new HashSet<(string, int)>();
+        var willEnd = marks.Where(mark => !mark.IsStart).Select(mark => (mark.TaskId, mark.Attempt)).ToHashSet();
+        foreach (var mark in marks)
+        {
+            if (!mark.IsStart)
+                running.Remove((mark.TaskId, mark.Attempt));
+            else
+            {
+                if (mark.IsHeld || running.Count > 0)
+                    _findings.Add(new Finding(Violation.Overlap, mark.TaskId, $"attempt {mark.Attempt} started at {mark.At} while another held {mark.Lock}"));
+                if (willEnd.Contains((mark.TaskId, mark.Attempt)))
+                    running.Add((mark.TaskId, mark.Attempt));
+            }
+        }
+    }
+}

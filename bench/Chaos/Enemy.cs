@@ -1,0 +1,49 @@
+using TaskPipeline.Bench.Driving;
+
+namespace TaskPipeline.Bench.Chaos;
+
+/// <summary>Carries out the attacks of a plan, each at its time, and leaves nothing frozen or down behind.</summary>
+internal sealed class Enemy(ChaosPipeline pipeline, BenchBroker broker, BenchRun run)
+{
+    public async Task AttackAsync(IReadOnlyList<Attack> attacks, CancellationToken stop) => await Task.WhenAll(attacks.Select(attack => AttackAsync(attack, stop)));
+
+    private async Task AttackAsync(Attack attack, CancellationToken stop)
+    {
+        await Task.Delay(attack.At, stop);
+        run.Say($"{attack.At.TotalSeconds,5:0.0} s: {attack}");
+        switch (attack.Kind)
+        {
+            case AttackKind.KillWorker:
+                pipeline.Workers[attack.Target].Kill();
+                break;
+            case AttackKind.FreezeWorker:
+                await pipeline.Workers[attack.Target].FreezeAsync(attack.Lasts);
+                break;
+            case AttackKind.EndWorker:
+                pipeline.Workers[attack.Target].Terminate();
+                break;
+            case AttackKind.KillApi:
+                pipeline.Apis[attack.Target].Kill();
+                break;
+            case AttackKind.FreezeApi:
+                await pipeline.Apis[attack.Target].FreezeAsync(attack.Lasts);
+                break;
+            case AttackKind.CutApi:
+                pipeline.Proxies[attack.Target].Cut();
+                break;
+            case AttackKind.KillBroker:
+                await broker.BreakAsync("kill", attack.Target + 1);
+                await Task.Delay(attack.Lasts, stop);
+                await broker.BreakAsync("restart", attack.Target + 1);
+                break;
+            case AttackKind.FreezeBroker:
+                await broker.BreakAsync("pause", attack.Target + 1);
+                await Task.Delay(attack.Lasts, stop);
+                await broker.BreakAsync("resume", attack.Target + 1);
+                break;
+            case AttackKind.CutKafka:
+                broker.Proxy!.Cut();
+                break;
+        }
+    }
+}
