@@ -71,8 +71,7 @@ internal sealed class ChaosAgents
 
     public string CatalogueFile { get; }
 
-    /// <summary>Task type → how many attempts may be charged to a task of it.</summary>
-    public static IReadOnlyDictionary<string, int> Attempts { get; } = Types.ToDictionary(type => type.Name, type => type.Attempts);
+    public static IReadOnlyDictionary<string, TypeRule> Rules { get; } = Types.ToDictionary(type => type.Name, type => new TypeRule(type.Attempts, type.Does == "fail" ? "failed" : "succeeded"));
 
     public List<Mark> ReadMarks() =>
         [.. Directory.EnumerateFiles(Path.Combine(_folder, "marks")).SelectMany(file => File.ReadLines(file).Select(line => Parse(Path.GetFileName(file), line.Split(' '))))];

@@ -43,7 +43,21 @@ internal sealed class ChaosBench : Benchmark
             throw new BenchException("the embedded broker has no transactions, and so none of the guarantees that are to be proved; name a real Kafka with --kafka");
         var plan = ChaosPlan.Of(seed, tasks, length, workers, broker.Breakable, broker.Proxy is not null);
         var folder = Directory.CreateTempSubdirectory("taskpipeline-chaos-").FullName;
-        var evidence = await RunAsync(run, broker, plan, folder, workers, seed, length);
+        Evidence evidence;
+        try
+        {
+            evidence = await RunAsync(run, broker, plan, folder, workers, seed, length);
+        }
+        catch (BenchException)
+        {
+            run.Say($"logs are kept in {folder}");
+            throw;
+        }
+        catch (OperationCanceledException)
+        {
+            Directory.Delete(folder, recursive: true);
+            throw;
+        }
         var findings = Checker.Check(evidence);
         if (findings.Count == 0)
             Directory.Delete(folder, recursive: true);
@@ -87,7 +101,7 @@ internal sealed class ChaosBench : Benchmark
         left = [.. left, .. await leftovers.AllAsync(LastProcesses, run.Stop)];
         run.Say("reading the topics to their ends");
         await log.ReadToEndAsync(LastRecords, run.Stop);
-        return new Evidence { Accepted = load.Accepted, Records = log.Records, Marks = agents.ReadMarks(), Watched = watched, Left = left, Attempts = ChaosAgents.Attempts };
+        return new Evidence { Accepted = load.Accepted, Records = log.Records, Marks = agents.ReadMarks(), Watched = watched, Left = left, Types = ChaosAgents.Rules };
     }
 
     /// <summary>Comes back when every task has been accepted and has ended, or when it is too late for that.</summary>
@@ -138,6 +152,7 @@ internal sealed class ChaosBench : Benchmark
             Count("attacks", "attacks", plan.Attacks.Count),
             Tasks("lost", Violation.Lost),
             Tasks("ended_twice", Violation.EndedTwice),
+            Tasks("wrong_ends", Violation.WrongEnd),
             Tasks("ended_without_outcome", Violation.EndWithoutOutcome),
             Tasks("rerun_after_outcome", Violation.RerunAfterOutcome),
             Tasks("wrong_attempts", Violation.WrongAttempts),

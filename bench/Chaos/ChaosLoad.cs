@@ -24,7 +24,7 @@ internal sealed class ChaosLoad(IReadOnlyList<HttpClient> replicas)
     /// <summary>Comes back when everything was accepted, and every stop taken.</summary>
     public Task RunAsync(IEnumerable<PlannedTask> tasks, CancellationToken stop) => Task.WhenAll(tasks.Select(task => RunAsync(task, stop)));
 
-    /// <summary>What the watchers have got, when the last of them has its end or <paramref name="stop"/> is cancelled.</summary>
+    /// <summary>What the watchers have got, when the last of them has its end or was told to stop.</summary>
     public Task<Watched[]> WatchedAsync() => Task.WhenAll(_watching);
 
     private async Task RunAsync(PlannedTask planned, CancellationToken stop)

@@ -22,12 +22,13 @@ internal sealed class ChaosWatcher(string taskId, Func<HttpClient> nextReplica)
             try
             {
                 await FollowAsync(silence);
-                await Task.Delay(BeforeNextTry, stop);
             }
             catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
             {
                 // The replica is down, frozen or cut off, or the run is over.
             }
+            if (!_hasEnd)
+                await Task.Delay(BeforeNextTry, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         return new Watched(taskId, _events);
     }

@@ -12,9 +12,14 @@ internal sealed class Checker
 
     private readonly List<Finding> _findings = [];
     private readonly Dictionary<string, TaskReading> _tasks = [];
+    private readonly HashSet<string?> _stopped;   // tasks that somebody asked to stop
     private readonly Evidence _evidence;
 
-    private Checker(Evidence evidence) => _evidence = evidence;
+    private Checker(Evidence evidence)
+    {
+        _evidence = evidence;
+        _stopped = [.. evidence.Records.Where(record => record.Topic == LogRecord.Control).Select(record => record.Json?.Text("task_id"))];
+    }
 
     public static IReadOnlyList<Finding> Check(Evidence evidence)
     {
@@ -65,7 +70,10 @@ internal sealed class Checker
         if (Disagreement(task, states) is { } wrong)
             task.Report(Violation.EndWithoutOutcome, wrong);
         if (states is [.., var state])
+        {
             CheckAttempts(task, state);
+            CheckOutcome(task, state);
+        }
     }
 
     private void CheckAttempts(TaskReading task, JsonElement state)
@@ -75,9 +83,19 @@ internal sealed class Checker
         if (told != read)
             task.Report(Violation.WrongAttempts, $"its state has the attempts [{told}], the log [{read}]");
         var charged = task.Attempts.Count(attempt => attempt.IsCharged);
-        if (state.TryGetProperty("task", out var submission) && submission.Text("type") is { } type && _evidence.Attempts.TryGetValue(type, out var most) && charged > most)
-            task.Report(Violation.WrongAttempts, $"{charged} attempts were charged to it, {most} are allowed");
+        if (RuleOf(state) is { } rule && charged > rule.Attempts)
+            task.Report(Violation.WrongAttempts, $"{charged} attempts were charged to it, {rule.Attempts} are allowed");
     }
+
+    private void CheckOutcome(TaskReading task, JsonElement state)
+    {
+        var status = state.Text("status");
+        if (RuleOf(state) is { } rule && status != rule.Status && !(status == "stopped" && _stopped.Contains(task.TaskId)))
+            task.Report(Violation.WrongEnd, $"it ended as {status}, {state.Text("reason")}, and not as {rule.Status}: {state.Text("error")}");
+    }
+
+    private TypeRule? RuleOf(JsonElement state) =>
+        state.TryGetProperty("task", out var submission) && submission.Text("type") is { } type ? _evidence.Types.GetValueOrDefault(type) : null;
 
     private void CheckLines(Watched watched)
     {

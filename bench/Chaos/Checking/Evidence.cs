@@ -17,9 +17,13 @@ internal sealed record Evidence
     /// <summary>Processes of the run that outlived it, in words.</summary>
     public IReadOnlyCollection<string> Left { get; init; } = [];
 
-    /// <summary>Task type → how many attempts may be charged to a task of it.</summary>
-    public IReadOnlyDictionary<string, int> Attempts { get; init; } = new Dictionary<string, int>();
+    /// <summary>Task type → what its tasks come to.</summary>
+    public required IReadOnlyDictionary<string, TypeRule> Types { get; init; }
 }
+
+/// <param name="Attempts">How many may be charged to a task of this type.</param>
+/// <param name="Status">How such a task ends that nobody stops.</param>
+internal sealed record TypeRule(int Attempts, string Status);
 
 /// <summary>A record as it lies in Kafka; one of a transaction only where that was committed.</summary>
 /// <param name="Topic">Without the pipeline's prefix.</param>
@@ -28,6 +32,7 @@ internal sealed record LogRecord(string Topic, int Lane, long Offset, string? Ke
     public const string Tasks = "tasks";
     public const string Progress = "task-progress";
     public const string State = "task-state";
+    public const string Control = "task-control";
 
     /// <summary>Null where it is a tombstone or no JSON object.</summary>
     public JsonElement? Json { get; } = Parse(Value);
@@ -60,6 +65,7 @@ internal enum Violation
 {
     Lost,
     EndedTwice,
+    WrongEnd,
     EndWithoutOutcome,
     WrongAttempts,
     RerunAfterOutcome,

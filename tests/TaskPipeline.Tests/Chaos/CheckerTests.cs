@@ -13,7 +13,10 @@ public sealed class CheckerTests
         Right(Lane.Starting(1).Line(1, 1).Line(1, 2).Exited(1, lines: 2).Ended(1, attempts: "exit_code"));
 
     [Fact]
-    public void A_task_that_is_stopped_before_it_starts_is_right() => Right(Lane.Ended(0, "stopped", null, "user_request"));
+    public void A_task_that_is_stopped_before_it_starts_is_right() => Right(Lane.StopAsked().Ended(0, "stopped", null, "user_request"));
+
+    [Fact]
+    public void A_task_that_is_to_fail_and_does_is_right() => Right(new Story("failing").Barrier(1).Starting(1).Exited(1, 3).Ended(1, "failed", 3, attempts: "exit_code"));
 
     [Fact]
     public void An_attempt_that_is_lost_with_its_worker_is_followed_by_another() =>
@@ -62,6 +65,12 @@ public sealed class CheckerTests
         Wrong(Violation.EndedTwice, Lane.Starting(1).Exited(1).Ended(1, attempts: "exit_code").EndedInState("succeeded", "exit_code"));
 
     [Fact]
+    public void A_task_that_fails_and_should_not_is_found() => Wrong(Violation.WrongEnd, Lane.Ended(0, "failed", null, "spawn_failed"));
+
+    [Fact]
+    public void A_task_that_is_stopped_and_nobody_asked_for_it_is_found() => Wrong(Violation.WrongEnd, Lane.Ended(0, "stopped", null, "user_request"));
+
+    [Fact]
     public void An_end_before_its_outcome_is_found() =>
         Wrong(Violation.EndWithoutOutcome, Lane.Starting(1).EndedInLog(1).Exited(1).EndedInState("succeeded", "exit_code"));
 
@@ -81,25 +90,25 @@ public sealed class CheckerTests
 
     [Fact]
     public void Log_and_state_that_disagree_are_found() =>
-        Wrong(Violation.EndWithoutOutcome, Lane.Starting(1).Exited(1).EndedInLog(1).EndedInState("failed", "exit_code"));
+        Wrong(Violation.EndWithoutOutcome, Lane.Starting(1).Exited(1).EndedInLog(1).EndedInState("stopped", "exit_code").StopAsked());
 
     [Theory]
     [InlineData("exit_code", 0, "succeeded")]
     [InlineData("user_request", 143, "stopped")]
     public void An_agent_that_is_run_again_after_an_outcome_for_good_is_found(string reason, int exitCode, string status) =>
         Wrong(Violation.RerunAfterOutcome,
-            Lane.Starting(1).Exited(1, exitCode, reason).Barrier(2, "b").Starting(2).Exited(2, exitCode, reason).Ended(2, status, exitCode, reason, reason, reason));
+            Lane.StopAsked().Starting(1).Exited(1, exitCode, reason).Barrier(2, "b").Starting(2).Exited(2, exitCode, reason).Ended(2, status, exitCode, reason, reason, reason));
 
     [Fact]
     public void An_agent_that_is_run_again_after_its_end_is_found() =>
-        Wrong(Violation.RerunAfterOutcome, Lane.Starting(1).Exited(1, exitCode: 3).Ended(1, "failed", 3, attempts: ["exit_code", "worker_lost"]).Starting(2).Barrier(2));
+        Wrong(Violation.RerunAfterOutcome, new Story("failing").Barrier(1).Starting(1).Exited(1, exitCode: 3).Ended(1, "failed", 3, attempts: ["exit_code", "worker_lost"]).Starting(2).Barrier(2));
 
     [Fact]
     public void An_attempt_that_was_left_out_is_found() =>
         Wrong(Violation.WrongAttempts, Lane.Starting(1).Exited(1, exitCode: 75).Starting(3).Exited(3).Ended(3, attempts: ["exit_code", "exit_code"]));
 
     [Fact]
-    public void An_attempt_that_never_started_is_found() => Wrong(Violation.WrongAttempts, Lane.Line(1, 1).Ended(0, "stopped", null, "user_request"));
+    public void An_attempt_that_never_started_is_found() => Wrong(Violation.WrongAttempts, Lane.Line(1, 1).StopAsked().Ended(0, "stopped", null, "user_request"));
 
     [Fact]
     public void A_lost_attempt_that_the_state_does_not_know_is_found() =>

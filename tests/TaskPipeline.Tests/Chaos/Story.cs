@@ -6,9 +6,9 @@ using TaskPipeline.Bench.Chaos.Checking;
 namespace TaskPipeline.Tests.Chaos;
 
 /// <summary>The records of one lane in which task <c>t</c> was accepted, written by hand one after the other.</summary>
-internal sealed class Story
+internal sealed class Story(string type = "plain")
 {
-    private readonly List<LogRecord> _records = [new(LogRecord.Tasks, 0, 0, "t", """{"task_id":"t","type":"plain"}""")];
+    private readonly List<LogRecord> _records = [new(LogRecord.Tasks, 0, 0, "t", $$"""{"task_id":"t","type":"{{type}}"}""")];
     private (long Epoch, string Owner) _claim = (1, "a");
 
     public List<Mark> Marks { get; } = [];
@@ -49,8 +49,14 @@ internal sealed class Story
 
     public Story EndedInState(string status, params string[] attempts)
     {
-        var state = new { task_id = "t", status, attempts = attempts.Select((reason, index) => new { attempt = index + 1, reason }), task = new { type = "plain" } };
+        var state = new { task_id = "t", status, attempts = attempts.Select((reason, index) => new { attempt = index + 1, reason }), task = new { type } };
         _records.Add(new LogRecord(LogRecord.State, 0, _records.Count, "t", JsonSerializer.Serialize(state)));
+        return this;
+    }
+
+    public Story StopAsked()
+    {
+        _records.Add(new LogRecord(LogRecord.Control, 0, _records.Count, "t/STOP", """{"task_id":"t","signal":"STOP"}"""));
         return this;
     }
 
@@ -73,7 +79,7 @@ internal sealed class Story
         Marks = Marks,
         Watched = Watched,
         Left = Left,
-        Attempts = new Dictionary<string, int> { ["plain"] = 2 },
+        Types = new Dictionary<string, TypeRule> { ["plain"] = new(2, "succeeded"), ["failing"] = new(2, "failed") },
     });
 
     public static object[] Lines(long seq, string text = "x") => [new { seq, stream = "stdout", text }];
