@@ -81,7 +81,7 @@ public sealed class SubmitTests(TestBroker broker) : ApiTest(broker)
     [InlineData("""{"type":"tools"}""", "command", "must be one of import, export")]
     [InlineData("""{"type":"tools","command":"dance"}""", "command", "must be one of import, export")]
     [InlineData("""{"type":"echo","command":"dance"}""", "command", "must be left out")]
-    [InlineData("""{"type":"echo","params":{"text":"x"},"priority":1}""", "priority", "is not known")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"mood":1}""", "mood", "is not known")]
     [InlineData("""{"type":"echo","params":[]}""", "params", "must be an object")]
     [InlineData("""{"type":7}""", "type", "must be a string")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"task_id":"a/b"}""", "task_id", "must be 1 to 64 characters")]
