@@ -87,6 +87,21 @@ public sealed class SubmitTests(TestBroker broker) : ApiTest(broker)
     [InlineData("""{"type":"echo","params":{"text":"x"},"task_id":"a/b"}""", "task_id", "must be 1 to 64 characters")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"project":"a b"}""", "project", "must be 1 to 64 characters")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"labels":{"a":1}}""", "labels", "must be an object of strings")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"delay":"soon"}""", "delay", "must be a duration such as 90s")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"delay":-1}""", "delay", "or a number of seconds")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"delay":"400d"}""", "delay", "must be at most 365 days")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"delay":"999999999d"}""", "delay", "must be at most 365 days")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"delay":"9s","run_at":"2999-01-01T00:00:00Z"}""", "delay", "leave one out")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"run_at":"tomorrow"}""", "run_at", "must be a time such as 2026-")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"run_at":"2026-03-01"}""", "run_at", "must be a time such as 2026-")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"run_at":"2999-01-01T00:00:00Z"}""", "run_at", "must be at most 365 days ahead")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"start_by":"2020-01-01T00:00:00Z"}""", "start_by", "must be in the future")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"delay":"1h","deadline":"0s"}""", "deadline", "must be behind the time at which the task is to run")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"deadline":"later"}""", "deadline", "or a duration such as 90s")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"priority":"urgent"}""", "priority", "must be high, normal, low")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"concurrency":"k"}""", "concurrency", "must be {")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"concurrency":{"limit":2}}""", "concurrency.key", "must be a string of 1 to 200")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"concurrency":{"key":"k","limit":1001}}""", "concurrency.limit", "must be 1 to 1000")]
     public async Task What_is_wrong_with_a_submission_is_named_with_its_field(string body, string field, string expected)
     {
         var (status, problem) = await SendAsync(body);
