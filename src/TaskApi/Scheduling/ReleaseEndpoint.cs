@@ -16,6 +16,8 @@ internal static class ReleaseEndpoint
         var (found, problem) = await finder.FindAsync(id, request.Query, request.HttpContext.RequestAborted);
         if (problem is not null)
             return problem;
+        if (table.Read(found!, tracked => tracked.Place) is { IsScheduled: true } place)
+            await finder.WaitUntilReadAsync(place, request.HttpContext.RequestAborted);   // a task that was just submitted is known before its entry
         var (status, entry) = table.Read(found!, tracked => (tracked.Status, tracked.Entry));
         if (status is not (Status.Held or Status.Scheduled or Status.RetryWaiting))
             return new Problem(StatusCodes.Status409Conflict, $"Task '{id}' is {status.Word()}; only a task that is held, scheduled or retry_waiting can be released");
