@@ -20,8 +20,9 @@ internal sealed class Schedule(ReplicaTurns turns, TimeProvider clock)
         {
             if (!_entries.TryAdd(entry.Key, entry))
                 return false;
+            var delay = turns.DelayFor(entry.Lane);
             if (entry.DueAt is { } due)
-                Enqueue(entry, due + turns.DelayFor(entry.Lane));
+                Enqueue(entry, due < DateTimeOffset.MaxValue - delay ? due + delay : due);
             return true;
         }
     }

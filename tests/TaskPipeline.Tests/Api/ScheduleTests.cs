@@ -94,7 +94,7 @@ public sealed class ScheduleTests(TestBroker broker) : ApiTest(broker)
     {
         await Api.StopAsync(TestContext.Current.CancellationToken);
         var claim = await Worker.ClaimAsync(2);
-        foreach (var (id, dueAt) in new[] { ("late", DateTimeOffset.UtcNow.AddDays(-1)), ("later", DateTimeOffset.UtcNow.AddDays(1)), ("over", DateTimeOffset.UtcNow.AddDays(1)) })
+        foreach (var (id, dueAt) in new[] { ("late", DateTimeOffset.UtcNow.AddDays(-1)), ("later", DateTimeOffset.UtcNow.AddDays(1)), ("never", DateTimeOffset.MaxValue), ("over", DateTimeOffset.UtcNow.AddDays(1)) })
             await claim.ScheduleAsync(new ScheduledTask { TaskId = id, DueAt = dueAt, Task = new TaskSubmission { TaskId = id, Type = "echo", RunAt = dueAt } });
         await claim.CommitAsync(new TaskState { TaskId = "over", Status = Status.Stopped, Task = new TaskSubmission { TaskId = "over", Type = "echo" }, Lane = 2, Offset = 0 });
 
