@@ -35,7 +35,7 @@ internal sealed class MockCluster
     /// <summary>Fewer or more partitions than the library's own 4 need the topic before its first use.</summary>
     public void CreatePipeline(string prefix, int lanes)
     {
-        foreach (var topic in new Topics(prefix, lanes).All)
+        foreach (var topic in new Topics(new KafkaOptions { TopicPrefix = prefix, Partitions = lanes }).All)
             CreateTopic(topic.Name, topic.Partitions);
     }
 

@@ -6,6 +6,7 @@ using TaskPipeline.TaskApi.Docs;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
 using TaskPipeline.TaskApi.Protection;
+using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Submitting;
 using TaskPipeline.TaskApi.Tailing;
@@ -52,13 +53,13 @@ internal static partial class ApiHost
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
         builder.Services.ConfigureHttpJsonOptions(json => ApiJson.Apply(json.SerializerOptions));
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddWatching().AddDocs();
+        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddScheduling().AddWatching().AddDocs();
 
         var app = builder.Build();
         app.UseProblems();
         app.UseProtection();
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = HelloEvent.Heartbeat, KeepAliveTimeout = HelloEvent.Heartbeat });
-        app.MapTasks().MapHealth().MapDocs().MapPlainUi();
+        app.MapTasks().MapWorkers().MapHealth().MapDocs().MapPlainUi();
         app.Lifetime.ApplicationStarted.Register(() => LogListening(app.Logger, app.Urls));
         return app;
     }

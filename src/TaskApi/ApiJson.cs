@@ -3,9 +3,11 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Submitting;
 using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi;
 
@@ -14,10 +16,13 @@ namespace TaskPipeline.TaskApi;
 [JsonSerializable(typeof(SubmitAnswer))]
 [JsonSerializable(typeof(StopTask))]
 [JsonSerializable(typeof(StopAnswer))]
+[JsonSerializable(typeof(ReleaseAnswer))]
 [JsonSerializable(typeof(TaskPage))]
 [JsonSerializable(typeof(TaskDetail))]
 [JsonSerializable(typeof(TaskTypeList))]
 [JsonSerializable(typeof(OutputPage))]
+[JsonSerializable(typeof(WorkerList))]
+[JsonSerializable(typeof(QueueView))]
 [JsonSerializable(typeof(HealthAnswer))]
 [JsonSerializable(typeof(ReadyAnswer))]
 [JsonSerializable(typeof(WatchRequest))]

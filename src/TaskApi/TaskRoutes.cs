@@ -2,10 +2,12 @@ using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Submitting;
 using TaskPipeline.TaskApi.Tailing;
 using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi;
 
@@ -16,12 +18,12 @@ internal static class TaskRoutes
     {
         var tasks = app.MapGroup("/tasks").WithTags("Tasks").AddEndpointFilter(OnlyWhenReady);
         tasks.MapPost("/", SubmitEndpoint.PostAsync).WithSummary("Submit a task")
-            .WithDescription("Answers as soon as Kafka has the task. With a task_id of your own the call can be repeated safely: the same id with the same body is the same task.")
+            .WithDescription("Answers as soon as Kafka has the task, now or for later (delay, run_at). With a task_id of your own the call can be repeated safely: the same id with the same body is the same task.")
             .Accepts<SubmitTask>("application/json")
             .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>()
             .Problems(400, 409, 413, 415, 503);
         tasks.MapGet("/", TaskEndpoints.List).WithSummary("List tasks, newest first")
-            .WithDescription("Filters by status, project and type; give a page's next as after for the page behind it.")
+            .WithDescription("Filters by status, project, type and class; give a page's next as after for the page behind it.")
             .Produces<TaskPage>().Problems(400, 503);
         tasks.MapGet("/{id}", TaskEndpoints.GetAsync).WithSummary("Everything known of a task, but its output")
             .Produces<TaskDetail>().Problems(404, 503);
@@ -32,6 +34,9 @@ internal static class TaskRoutes
             .WithDescription("Answers as soon as Kafka has the request. Asking twice is harmless; 409 says how the task has already ended.")
             .Accepts<StopTask>(isOptional: true, "application/json")
             .Produces<StopAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 415, 503);
+        tasks.MapPost("/{id}/release", ReleaseEndpoint.PostAsync).WithSummary("Let a waiting task go on at once")
+            .WithDescription("For a held task, which waits for a person; a scheduled or retry_waiting one goes on before its time. Asking twice is harmless.")
+            .Produces<ReleaseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
         tasks.MapGet("/{id}/events", WatchEndpoints.EventsAsync).WithSummary("Watch a task as server-sent events")
             .WithDescription("History first, then live, closed after the end event. A Last-Event-ID goes before from, and from before tail. 204: the end was seen.")
             .AddOpenApiOperationTransformer(WatchQuery)
@@ -44,6 +49,16 @@ internal static class TaskRoutes
         app.MapGet("/task-types", TaskEndpoints.Types).WithTags("Tasks").WithSummary("The task types, with the schema of their params")
             .Produces<TaskTypeList>();
         app.MapHub<TaskHub>("/hubs/tasks");
+        return app;
+    }
+
+    public static WebApplication MapWorkers(this WebApplication app)
+    {
+        var workers = app.MapGroup("").WithTags("Workers").AddEndpointFilter(OnlyWhenReady);
+        workers.MapGet("/workers", WorkerEndpoints.Workers).WithSummary("The workers, and what each is doing")
+            .WithDescription("A worker that has been silent for more than 30 s is lost, and left out after 10 min.")
+            .Produces<WorkerList>().Problems(503);
+        workers.MapGet("/queue", WorkerEndpoints.Queue).WithSummary("What waits in each lane, and who owns it").Produces<QueueView>().Problems(503);
         return app;
     }
 

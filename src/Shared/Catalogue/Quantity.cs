@@ -4,16 +4,20 @@ using System.Text.RegularExpressions;
 namespace TaskPipeline.Shared.Catalogue;
 
 /// <summary>Durations (<c>250ms 90s 10m 6h 1d</c>) and sizes (<c>512 64KiB 256MiB 1GiB</c>) as people write them.</summary>
-internal static partial class Quantity
+public static partial class Quantity
 {
-    public static TimeSpan? Duration(string text) => DurationPattern().Match(text) is not { Success: true } match ? null : match.Groups[2].Value switch
-    {
-        "ms" => TimeSpan.FromMilliseconds(Number(match)),
-        "s" => TimeSpan.FromSeconds(Number(match)),
-        "m" => TimeSpan.FromMinutes(Number(match)),
-        "h" => TimeSpan.FromHours(Number(match)),
-        _ => TimeSpan.FromDays(Number(match)),
-    };
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(365_000);   // added to now it is a date still
+
+    public static TimeSpan? Duration(string text) => DurationPattern().Match(text) is not { Success: true } match
+        ? null
+        : TimeSpan.FromMilliseconds(Math.Min(Longest.TotalMilliseconds, Number(match) * match.Groups[2].Value switch
+        {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => 86_400_000.0,
+        }));
 
     public static long? Bytes(string text) => SizePattern().Match(text) is not { Success: true } match ? null : (long)(Number(match) * match.Groups[2].Value switch
     {

@@ -20,7 +20,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     private readonly KafkaOptions _options = options.Value;
     private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public Topics Topics { get; } = new(options.Value.TopicPrefix, options.Value.Partitions);
+    public Topics Topics { get; } = new(options.Value);
 
     /// <summary>librdkafka's mock cluster: no transactions, no compaction, everything in memory.</summary>
     public bool IsEmbedded { get; private set; }

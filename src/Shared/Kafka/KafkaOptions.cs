@@ -30,6 +30,18 @@ public sealed class KafkaOptions
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00", ErrorMessage = "Kafka:MaxPollInterval must be 1 s to 1 day")]
     public TimeSpan MaxPollInterval { get; set; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>How long <c>tasks</c> keeps a record. A task that has not ended by then is put there again before.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "3650.00:00:00", ErrorMessage = "Kafka:TaskRetention must be 1 s to 10 years")]
+    public TimeSpan TaskRetention { get; set; } = TimeSpan.FromDays(14);
+
+    /// <summary>How long <c>task-progress</c> keeps a record: output can be read for so long.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "3650.00:00:00", ErrorMessage = "Kafka:ProgressRetention must be 1 s to 10 years")]
+    public TimeSpan ProgressRetention { get; set; } = TimeSpan.FromDays(3);
+
+    /// <summary>How long <c>tasks-dlq</c> keeps a record.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "3650.00:00:00", ErrorMessage = "Kafka:DeadLetterRetention must be 1 s to 10 years")]
+    public TimeSpan DeadLetterRetention { get; set; } = TimeSpan.FromDays(30);
+
     /// <summary>Further settings of librdkafka for every client, such as <c>security.protocol</c> and <c>sasl.*</c>.</summary>
     public Dictionary<string, string> Properties { get; } = [];
 }

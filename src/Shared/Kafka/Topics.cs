@@ -1,37 +1,39 @@
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>The topics of one pipeline: their names under its prefix, and the settings they are created with.</summary>
-public sealed class Topics(string prefix, int lanes)
+public sealed class Topics(KafkaOptions options)
 {
-    public string Tasks { get; } = prefix + "tasks";
-    public string Progress { get; } = prefix + "task-progress";
-    public string Control { get; } = prefix + "task-control";
-    public string State { get; } = prefix + "task-state";
-    public string Schedule { get; } = prefix + "task-schedule";
-    public string DeadLetters { get; } = prefix + "tasks-dlq";
-    public string Workers { get; } = prefix + "task-workers";
+    private static readonly TimeSpan LongestSegment = TimeSpan.FromHours(1);
 
-    public string WorkerGroup { get; } = prefix + "task-workers";
-    public string TailGroup { get; } = prefix + "tail";   // the client insists on a group id; tails never join it
+    public string Tasks { get; } = options.TopicPrefix + "tasks";
+    public string Progress { get; } = options.TopicPrefix + "task-progress";
+    public string Control { get; } = options.TopicPrefix + "task-control";
+    public string State { get; } = options.TopicPrefix + "task-state";
+    public string Schedule { get; } = options.TopicPrefix + "task-schedule";
+    public string DeadLetters { get; } = options.TopicPrefix + "tasks-dlq";
+    public string Workers { get; } = options.TopicPrefix + "task-workers";
 
-    public int Lanes { get; } = lanes;
+    public string WorkerGroup { get; } = options.TopicPrefix + "task-workers";
+    public string TailGroup { get; } = options.TopicPrefix + "tail";   // the client insists on a group id; tails never join it
+
+    public int Lanes { get; } = options.Partitions;
 
     public IReadOnlyList<TopicSettings> All =>
     [
-        new(Tasks, Lanes, Deleted(days: 14)),
-        new(Progress, Lanes, Deleted(days: 3)),
+        new(Tasks, Lanes, Deleted(options.TaskRetention)),
+        new(Progress, Lanes, Deleted(options.ProgressRetention)),
         new(State, Lanes, Compacted),
         new(Schedule, Lanes, Compacted),
         new(Control, 1, Compacted),
-        new(DeadLetters, 1, Deleted(days: 30)),
+        new(DeadLetters, 1, Deleted(options.DeadLetterRetention)),
         new(Workers, 1, Compacted),
     ];
 
-    private static Dictionary<string, string> Deleted(int days) => new()
+    private static Dictionary<string, string> Deleted(TimeSpan after) => new()
     {
         ["cleanup.policy"] = "delete",
-        ["retention.ms"] = Milliseconds(TimeSpan.FromDays(days)),
-        ["segment.ms"] = Milliseconds(TimeSpan.FromHours(1)),
+        ["retention.ms"] = Milliseconds(after),
+        ["segment.ms"] = Milliseconds(after < LongestSegment ? after : LongestSegment),   // what is in the open segment is kept
         ["message.timestamp.type"] = "LogAppendTime",
         ["max.message.bytes"] = KafkaCluster.MaxRecordBytes.ToString(),
     };

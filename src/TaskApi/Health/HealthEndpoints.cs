@@ -12,7 +12,7 @@ internal static class HealthEndpoints
 {
     public static IResult Health(KafkaTails tails, TailingMetrics metrics) =>
         tails.Failure is { } failure
-            ? new Problem(StatusCodes.Status503ServiceUnavailable, failure)
+            ? new Problem(StatusCodes.Status503ServiceUnavailable, failure) { RetryAfter = TimeSpan.FromSeconds(5) }
             : TypedResults.Ok(new HealthAnswer("healthy", metrics.SkippedRecords));
 
     public static IResult Ready(KafkaTails tails) =>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Mvc;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Tailing;
@@ -19,18 +20,11 @@ internal static class TaskEndpoints
     private const int DefaultLimit = 50;
     private const int MostTasks = 500;
 
-    public static IResult List(TaskTable table, string? status, string? project, string? type, string? limit, string? after)
+    public static IResult List(TaskTable table, string? status, string? project, string? type, [FromQuery(Name = "class")] string? failureClass, string? limit, string? after)
     {
         Dictionary<string, string[]> errors = [];
-        Status? wantedStatus = null;
-        if (!string.IsNullOrEmpty(status))
-        {
-            var known = Enum.GetValues<Status>().Where(candidate => candidate.Word() == status).ToList();
-            if (known.Count == 0)
-                errors["status"] = [$"must be one of {string.Join(", ", Enum.GetValues<Status>().Select(Words.Word))}"];
-            else
-                wantedStatus = known[0];
-        }
+        var wantedStatus = OneOf<Status>("status", status, Words.Word, errors);
+        var wantedClass = OneOf<FailureClass>("class", failureClass, Words.Word, errors);
         var most = DefaultLimit;
         if (!string.IsNullOrEmpty(limit) && (!int.TryParse(limit, NumberStyles.None, CultureInfo.InvariantCulture, out most) || most is < 1 or > MostTasks))
             errors["limit"] = [$"must be 1 to {MostTasks}"];
@@ -39,21 +33,33 @@ internal static class TaskEndpoints
             errors["after"] = ["must be the next of a page"];
         if (errors.Count > 0)
             return Problem.Invalid(errors);
-        var found = table.Page(last, most + 1, tracked => Matches(tracked, wantedStatus, project, type), TaskSummary.Of);
+        var found = table.Page(last, most + 1, tracked => Matches(tracked, wantedStatus, wantedClass, project, type), TaskSummary.Of);
         return TypedResults.Ok(found.Count > most ? new TaskPage([.. found.Take(most)], found[most - 1].TaskId) : new TaskPage(found));
     }
 
     public static async Task<IResult> GetAsync(string id, HttpContext context, TaskFinder finder, TaskTable table)
     {
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
-        return problem ?? (IResult)TypedResults.Ok(table.Read(found!, TaskDetail.Of) with { QueuePosition = table.QueuePosition(found!) });
+        return problem ?? (IResult)TypedResults.Ok(table.Read(found!, TaskDetail.Of) with { QueuePosition = table.QueuePosition(found!), WaitsFor = table.HolderOfKey(found!) });
     }
 
     public static TaskTypeList Types(CatalogueFile catalogue) =>
         new([.. catalogue.Current.Types.Select(type => new TaskTypeView(type.Name, type.ParamsSchema(), type.Hash, type.Command, type.Summary))]);
 
-    private static bool Matches(TrackedTask tracked, Status? status, string? project, string? type) =>
+    private static T? OneOf<T>(string field, string? text, Func<T, string> word, Dictionary<string, string[]> errors) where T : struct, Enum
+    {
+        if (string.IsNullOrEmpty(text))
+            return null;
+        foreach (var value in Enum.GetValues<T>())
+            if (word(value) == text)
+                return value;
+        errors[field] = [$"must be one of {string.Join(", ", Enum.GetValues<T>().Select(word))}"];
+        return null;
+    }
+
+    private static bool Matches(TrackedTask tracked, Status? status, FailureClass? failureClass, string? project, string? type) =>
         (status is null || tracked.Status == status)
+        && (failureClass is null || tracked.Class == failureClass)
         && (string.IsNullOrEmpty(project) || tracked.Submission!.Project == project)
         && (string.IsNullOrEmpty(type) || tracked.Submission!.Type == type);
 }

@@ -20,6 +20,9 @@ public sealed record TaskSummary
 
     public int? ExitCode { get; init; }
 
+    /// <summary>Whose failure it was, or that of its latest attempt that failed.</summary>
+    public FailureClass? Class { get; init; }
+
     /// <summary>The latest attempt; 0 before the first one.</summary>
     public required int Attempt { get; init; }
 
@@ -32,6 +35,25 @@ public sealed record TaskSummary
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? EndedAt { get; init; }
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
+    public required Priority Priority { get; init; }
+
+    /// <summary>Of the tasks with this key only so many run at a time.</summary>
+    public Concurrency? Concurrency { get; init; }
+
+    /// <summary>When it goes on, where it is scheduled or waits for its next attempt.</summary>
+    public DateTimeOffset? DueAt { get; init; }
+
+    /// <summary>If no attempt has started by then, it expires.</summary>
+    public DateTimeOffset? StartBy { get; init; }
+
+    /// <summary>By then it ends, however many attempts are left.</summary>
+    public DateTimeOffset? Deadline { get; init; }
+
+    /// <summary>The ended task that this one repeats.</summary>
+    public string? ReplayOf { get; init; }
+
+    /// <summary>The dead letter that this task was put back from.</summary>
+    public string? RedriveOf { get; init; }
 
     /// <summary>Only under the table's lock.</summary>
     internal static TaskSummary Of(TrackedTask tracked)
@@ -47,6 +69,7 @@ public sealed record TaskSummary
             Status = tracked.Status,
             Reason = end?.Reason,
             ExitCode = end?.ExitCode,
+            Class = tracked.Class,
             Attempt = tracked.Attempt,
             Worker = tracked.Worker,
             Lines = end is null ? tracked.Log.Latest.Seq : end.Deciding()?.Lines ?? 0,
@@ -54,6 +77,13 @@ public sealed record TaskSummary
             StartedAt = attempts is [var first, ..] ? first.StartedAt : null,
             EndedAt = end?.At,
             Labels = tracked.Submission.Labels,
+            Priority = tracked.Submission.Priority,
+            Concurrency = tracked.Submission.Concurrency,
+            DueAt = tracked.DueAt,
+            StartBy = tracked.Submission.StartBy,
+            Deadline = tracked.Submission.Deadline,
+            ReplayOf = tracked.Submission.ReplayOf,
+            RedriveOf = tracked.Submission.RedriveOf,
         };
     }
 }
@@ -84,11 +114,17 @@ public sealed record TaskDetail
     /// <summary>What a person needs to know of a failure.</summary>
     public string? Error { get; init; }
 
+    /// <summary>Whose failure it was, or that of its latest attempt that failed.</summary>
+    public FailureClass? Class { get; init; }
+
     /// <summary>It failed for good and lies in the dead letters.</summary>
     public bool DeadLettered { get; init; }
 
-    /// <summary>How many tasks of its lane come before it; null once it has begun.</summary>
+    /// <summary>How many tasks of its lane come before it; missing where it is not queued.</summary>
     public int? QueuePosition { get; init; }
+
+    /// <summary>Why it waits although its turn may have come.</summary>
+    public KeyHolder? WaitsFor { get; init; }
 
     /// <summary>The latest attempt; 0 before the first one.</summary>
     public required int Attempt { get; init; }
@@ -101,14 +137,34 @@ public sealed record TaskDetail
     public required DateTimeOffset SubmittedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? EndedAt { get; init; }
+    public required Priority Priority { get; init; }
+
+    /// <summary>Of the tasks with this key only so many run at a time.</summary>
+    public Concurrency? Concurrency { get; init; }
+
+    /// <summary>When it goes on, where it is scheduled or waits for its next attempt.</summary>
+    public DateTimeOffset? DueAt { get; init; }
+
+    /// <summary>If no attempt has started by then, it expires.</summary>
+    public DateTimeOffset? StartBy { get; init; }
+
+    /// <summary>By then it ends, however many attempts are left.</summary>
+    public DateTimeOffset? Deadline { get; init; }
+
+    /// <summary>The ended task that this one repeats.</summary>
+    public string? ReplayOf { get; init; }
+
+    /// <summary>The dead letter that this task was put back from.</summary>
+    public string? RedriveOf { get; init; }
+
     public required IReadOnlyList<AttemptView> Attempts { get; init; }
 
     /// <summary>The request to stop, where there was one.</summary>
     public StopView? Stop { get; init; }
 
-    /// <summary>Partition of its records in Kafka, and the offset of its submission.</summary>
+    /// <summary>Partition of its records in Kafka, and the offset of its submission in <c>tasks</c>, once it is there.</summary>
     public required int Lane { get; init; }
-    public required long Offset { get; init; }
+    public long? Offset { get; init; }
 
     public required TaskLinks Links { get; init; }
 
@@ -130,6 +186,7 @@ public sealed record TaskDetail
             ExitCode = summary.ExitCode,
             Signal = end?.Signal,
             Error = end?.Error,
+            Class = summary.Class,
             DeadLettered = end?.DeadLettered ?? false,
             Attempt = summary.Attempt,
             Worker = summary.Worker,
@@ -137,11 +194,18 @@ public sealed record TaskDetail
             SubmittedAt = summary.SubmittedAt,
             StartedAt = summary.StartedAt,
             EndedAt = summary.EndedAt,
+            Priority = summary.Priority,
+            Concurrency = summary.Concurrency,
+            DueAt = summary.DueAt,
+            StartBy = summary.StartBy,
+            Deadline = summary.Deadline,
+            ReplayOf = summary.ReplayOf,
+            RedriveOf = summary.RedriveOf,
             Attempts = [.. tracked.Attempts.Select(AttemptView.Of)],
             Stop = tracked.Stop is { } stop ? new StopView(stop.Force, stop.RequestedBy, stop.Reason, stop.At) : null,
             Lane = tracked.Lane,
-            Offset = tracked.Offset,
-            Links = TaskLinks.Of(tracked.TaskId, tracked.Lane, tracked.Offset),
+            Offset = tracked.Place.IsScheduled ? null : tracked.Place.Offset,
+            Links = TaskLinks.Of(tracked.TaskId, tracked.Place),
         };
     }
 }
@@ -154,6 +218,7 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
     public int? ExitCode { get; init; }
     public string? Signal { get; init; }
     public string? Error { get; init; }
+    public FailureClass? Class { get; init; }
     public long? Lines { get; init; }
 
     /// <summary>SHA-256 of the lines, as the end event has it.</summary>
@@ -166,10 +231,15 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
         ExitCode = attempt.ExitCode,
         Signal = attempt.Signal,
         Error = attempt.Error,
+        Class = attempt.Class,
         Lines = attempt.Reason is null ? null : attempt.Lines,
         Hash = attempt.Hash,
     };
 }
+
+/// <summary>The task that has what another one waits for.</summary>
+/// <param name="Key">The concurrency key of both.</param>
+public sealed record KeyHolder(string Key, string TaskId);
 
 /// <summary>Who asked for the stop, and why.</summary>
 public sealed record StopView(bool Force, string? RequestedBy = null, string? Reason = null, DateTimeOffset? At = null);

@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Text.Json;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Watching;
 
 namespace TaskPipeline.TaskApi.Submitting;
 
@@ -9,16 +11,23 @@ internal sealed class SubmissionReader
 {
     private const int MostLabels = 32;
     private const int LongestLabel = 256;
+    private const int LongestKey = 200;
+    private const int HighestLimit = 1000;
+    private const string TimeExample = "such as 2026-03-01T09:30:00Z";
+    private const string DurationExample = "such as 90s, 10m or 6h";
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromDays(365);
+    private static readonly string[] TimeFormats = ["yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFzzz"];   // RFC 3339
 
     private readonly Dictionary<string, List<string>> _errors = [];
     private readonly JsonElement _body;
+    private readonly DateTimeOffset _now;
 
-    private SubmissionReader(JsonElement body) => _body = body;
+    private SubmissionReader(JsonElement body, DateTimeOffset now) => (_body, _now) = (body, now);
 
-    public static async Task<(TaskSubmission? Submission, bool HasOwnId, Problem? Problem)> ReadAsync(HttpRequest request, TaskCatalogue catalogue)
+    public static async Task<(TaskSubmission? Submission, bool HasOwnId, Problem? Problem)> ReadAsync(HttpRequest request, TaskCatalogue catalogue, DateTimeOffset now)
     {
-        var body = await JsonBody.ReadAsync(request, "project", "type", "command", "params", "task_id", "labels");
-        return body.Problem is { } problem ? (null, false, problem) : new SubmissionReader(body.Content).Read(catalogue);
+        var body = await JsonBody.ReadAsync(request, "project", "type", "command", "params", "task_id", "delay", "run_at", "start_by", "deadline", "priority", "concurrency", "labels");
+        return body.Problem is { } problem ? (null, false, problem) : new SubmissionReader(body.Content, now).Read(catalogue);
     }
 
     private (TaskSubmission?, bool, Problem?) Read(TaskCatalogue catalogue)
@@ -27,19 +36,29 @@ internal sealed class SubmissionReader
         var taskId = Id("task_id");
         var labels = Labels();
         var parameters = Params();
+        var runAt = RunAt();
+        var startBy = Limit("start_by", runAt);
+        var deadline = Limit("deadline", runAt);
+        var priority = PriorityOf();
+        var concurrency = ConcurrencyOf();
         var type = TypeOf(catalogue, parameters);
         if (_errors.Count > 0)
             return (null, false, Problem.Invalid(_errors.ToDictionary(error => error.Key, error => error.Value.ToArray())));
-        var submission = new TaskSubmission
+        var submission = type!.Complete(new TaskSubmission
         {
             TaskId = taskId ?? TaskIds.New(),
             Project = project,
-            Type = type!.Name,
+            Type = type.Name,
             Command = type.Command,
             Params = parameters,
             Labels = labels,
+            RunAt = runAt,
+            StartBy = startBy,
+            Deadline = deadline,
+            Priority = priority ?? type.Priority,
+            Concurrency = concurrency,
             TypeHash = type.Hash,
-        };
+        }, _now);
         return (submission, taskId is not null, null);
     }
 
@@ -63,6 +82,88 @@ internal sealed class SubmissionReader
             Wrong("type", $"must be one of {Names(catalogue.Types)}, not '{type}'");
         return null;
     }
+
+    /// <summary>Null: at once, also where the time has passed, so that a submission can be repeated.</summary>
+    private DateTimeOffset? RunAt()
+    {
+        var runAt = Time("run_at");
+        if (Delay() is { } delay)
+        {
+            if (runAt is not null)
+                Wrong("delay", "and run_at cannot both be given: leave one out");
+            return delay > TimeSpan.Zero ? _now + delay : null;
+        }
+        if (runAt > _now + LongestDelay)
+            Wrong("run_at", $"must be at most {LongestDelay.Days} days ahead");
+        return runAt > _now ? runAt : null;
+    }
+
+    private TimeSpan? Delay()
+    {
+        const string Rule = $"must be a duration {DurationExample}, or a number of seconds";
+        if (!Has("delay", out var given))
+            return null;
+        var seconds = given.ValueKind == JsonValueKind.Number ? given.GetDouble() : given.ValueKind == JsonValueKind.String ? Quantity.Duration(given.GetString()!)?.TotalSeconds : null;
+        if (seconds is null or < 0)
+            Wrong("delay", Rule);
+        else if (seconds > LongestDelay.TotalSeconds)
+            Wrong("delay", $"must be at most {LongestDelay.Days} days");
+        else
+            return TimeSpan.FromSeconds(seconds.Value);
+        return null;
+    }
+
+    /// <summary>A time, or a duration from that at which the task is to run; it must be behind that.</summary>
+    private DateTimeOffset? Limit(string field, DateTimeOffset? runAt)
+    {
+        var from = runAt ?? _now;
+        var limit = Text(field) is not { } text ? null : Quantity.Duration(text) is { } duration ? from + duration : Time(field);
+        if (limit is null || limit > from)
+            return limit;
+        Wrong(field, runAt is null ? "must be in the future" : $"must be behind the time at which the task is to run, {runAt:yyyy-MM-ddTHH:mm:ssZ}");
+        return null;
+    }
+
+    private DateTimeOffset? Time(string field)
+    {
+        if (Text(field) is not { } text)
+            return null;
+        if (DateTimeOffset.TryParseExact(text, TimeFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time))
+            return time;
+        Wrong(field, field == "run_at" ? $"must be a time {TimeExample}" : $"must be a time {TimeExample}, or a duration {DurationExample}");
+        return null;
+    }
+
+    private Priority? PriorityOf()
+    {
+        if (Text("priority") is not { } text)
+            return null;
+        foreach (var priority in Enum.GetValues<Priority>())
+            if (priority.Word() == text)
+                return priority;
+        Wrong("priority", $"must be {string.Join(", ", Enum.GetValues<Priority>().Select(Words.Word))}");
+        return null;
+    }
+
+    private Concurrency? ConcurrencyOf()
+    {
+        if (!Has("concurrency", out var given))
+            return null;
+        if (given.ValueKind != JsonValueKind.Object || given.EnumerateObject().Any(field => field.Name is not ("key" or "limit")))
+        {
+            Wrong("concurrency", """must be {"key":"…","limit":1}""");
+            return null;
+        }
+        var key = given.TryGetProperty("key", out var text) && text.ValueKind == JsonValueKind.String ? text.GetString()! : "";
+        if (key.Length is 0 or > LongestKey)
+            Wrong("concurrency.key", $"must be a string of 1 to {LongestKey} characters");
+        var limit = 1;
+        if (given.TryGetProperty("limit", out var number) && (number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out limit) || limit is < 1 or > HighestLimit))
+            Wrong("concurrency.limit", $"must be 1 to {HighestLimit}");
+        return new Concurrency(key, limit);
+    }
+
+    private bool Has(string field, out JsonElement given) => _body.TryGetProperty(field, out given) && given.ValueKind != JsonValueKind.Null;
 
     private Dictionary<string, JsonElement> Params()
     {

@@ -1,5 +1,7 @@
 using System.ComponentModel;
 using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Submitting;
 
@@ -21,16 +23,44 @@ public sealed record SubmitTask
     [Description("An id of your own, 1 to 64 characters of A-Z, a-z, 0-9, dot, underscore and dash. The same id with the same body again is the same task.")]
     public string? TaskId { get; init; }
 
+    [Description("Run it later: a duration such as 90s, 10m or 6h, or a number of seconds; at most a year. Not together with run_at.")]
+    public JsonElement? Delay { get; init; }
+
+    [Description("Run it at a time, as 2026-03-01T09:30:00Z; at most a year ahead. One that has passed means at once.")]
+    public string? RunAt { get; init; }
+
+    [Description("Expire it if no attempt has started by then: a time, or a duration from run_at (from now, where there is none).")]
+    public string? StartBy { get; init; }
+
+    [Description("End it by then, however many attempts are left: a time, or a duration from run_at (from now, where there is none).")]
+    public string? Deadline { get; init; }
+
+    [Description("high, normal or low, among the tasks that wait in the same lane; the type's where it is missing.")]
+    public Priority? Priority { get; init; }
+
+    [Description("Let only so many tasks of one project with the same key run at a time; the type's where it is missing.")]
+    public SubmitConcurrency? Concurrency { get; init; }
+
     [Description("Names and values of your own, for your own use.")]
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
 }
 
-/// <summary>Where a task can be followed. Lane and offset in the links let every replica answer for it at once.</summary>
+/// <summary>At most so many tasks with one key run at a time.</summary>
+public sealed record SubmitConcurrency
+{
+    [Description("1 to 200 characters of your own.")]
+    public required string Key { get; init; }
+
+    [Description("1 to 1000.")]
+    public int Limit { get; init; } = 1;
+}
+
+/// <summary>Where a task can be followed. The place of its record in the links lets every replica answer for it at once.</summary>
 public sealed record TaskLinks(string Self, string Watch, string Events, string Output, string Stop)
 {
-    internal static TaskLinks Of(string taskId, int lane, long offset)
+    internal static TaskLinks Of(string taskId, TaskPlace place)
     {
-        var at = $"?lane={lane}&offset={offset}";
+        var at = $"?lane={place.Lane}&{(place.IsScheduled ? "schedule" : "offset")}={place.Offset}";
         return new($"/tasks/{taskId}{at}", $"/tasks/{taskId}/watch{at}", $"/tasks/{taskId}/events{at}", $"/tasks/{taskId}/output{at}", $"/tasks/{taskId}/stop{at}");
     }
 }

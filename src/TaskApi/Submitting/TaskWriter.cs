@@ -7,7 +7,7 @@ using TaskPipeline.TaskApi.Protection;
 
 namespace TaskPipeline.TaskApi.Submitting;
 
-/// <summary>Writes submissions and stops. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.</summary>
+/// <summary>Writes submissions, schedule entries and stops. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.</summary>
 internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> options) : BackgroundService
 {
     private readonly TimeSpan _timeout = options.Value.KafkaTimeout;
@@ -17,6 +17,14 @@ internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> opti
     /// <summary>Null where Kafka did not take it.</summary>
     public Task<long?> SubmitAsync(TaskSubmission submission, int lane) =>
         WriteAsync(new TopicPartition(cluster.Topics.Tasks, lane), submission.TaskId, TaskJson.Encode(submission));
+
+    /// <summary>Null where Kafka did not take it.</summary>
+    public Task<long?> ScheduleAsync(ScheduledTask scheduled, int lane) =>
+        WriteAsync(new TopicPartition(cluster.Topics.Schedule, lane), ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt), TaskJson.Encode(scheduled));
+
+    /// <summary>The tombstone of an entry of <c>task-schedule</c>.</summary>
+    public async Task<bool> ForgetScheduledAsync(string key, int lane) =>
+        await WriteAsync(new TopicPartition(cluster.Topics.Schedule, lane), key, null) is not null;
 
     public async Task<bool> StopAsync(ControlRecord stop) =>
         await WriteAsync(new TopicPartition(cluster.Topics.Control, 0), ControlRecord.StopKey(stop.TaskId), TaskJson.Encode(stop)) is not null;
@@ -30,7 +38,7 @@ internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> opti
     }
 
     // No cancellation: a caller that leaves does not take back what it asked for.
-    private async Task<long?> WriteAsync(TopicPartition where, string key, byte[] value)
+    private async Task<long?> WriteAsync(TopicPartition where, string key, byte[]? value)
     {
         var producer = Producer();
         try

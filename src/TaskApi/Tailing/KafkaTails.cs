@@ -1,8 +1,11 @@
+using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Scheduling;
+using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi.Tailing;
 
@@ -10,40 +13,49 @@ namespace TaskPipeline.TaskApi.Tailing;
 /// Reads the topics into the <see cref="TaskTable"/>. Kafka may be away when the host starts: it is waited for, and requests are answered 503.
 /// A tail that died or stands still would let this replica tell old news for ever, so it ends the process.
 /// </summary>
-internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, TailingMetrics metrics, IHostApplicationLifetime host, ILogger<KafkaTails> logger)
+internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, WorkerTable workers, TailingMetrics metrics, IHostApplicationLifetime host, ILogger<KafkaTails> logger)
     : BackgroundService
 {
     private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
     private const long WakeWithin = 10;   // milliseconds; a stream that never pauses must not keep its watchers waiting for a pause
 
+    private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TopicTail? _story;
     private TopicTail? _state;
     private string? _failure;
     private long _lastWake;   // owned by the story's thread
 
-    /// <summary>Everything that stood in the topics at the start is in the table.</summary>
-    public bool IsCaughtUp => _story is { CaughtUp.IsCompletedSuccessfully: true } && _state is { CaughtUp.IsCompletedSuccessfully: true };
+    /// <summary>Completes once everything that stood in the topics at the start is in the tables; never, if it cannot be read.</summary>
+    public Task CaughtUp => _caughtUp.Task;
 
     /// <summary>What is still missing before requests can be answered; null: nothing.</summary>
     public string? NotReadyBecause =>
         _failure is not null ? _failure
         : !cluster.Connected.IsCompletedSuccessfully ? "Kafka has not answered yet"
-        : _story is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.Tasks}, {cluster.Topics.Control} and {cluster.Topics.Progress} are still being read"
-        : _state is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.State} is still being read"
+        : _story is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.Tasks}, {cluster.Topics.Control}, {cluster.Topics.Progress} and {cluster.Topics.Workers} are still being read"
+        : _state is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.State} and {cluster.Topics.Schedule} are still being read"
         : null;
 
     /// <summary>Why this process is of no use any more; null: it is healthy.</summary>
     public string? Failure => _failure ?? (Standing() is { } standing ? $"the tail of {standing} stands still" : null);
+
+    /// <summary>Whether <c>task-schedule</c> was read beyond this place.</summary>
+    public bool HasReadSchedule(int lane, long offset) => _state?.PositionOf(cluster.Topics.Schedule, lane) > offset;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         try
         {
             await cluster.ConnectAsync(stoppingToken);
-            _story = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Progress], TakeStory) { Idle = OnIdle };
-            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State], TakeState) { Idle = table.WakeWatchers };
-            await WatchAsync([_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken)], stoppingToken);
+            _story = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Progress, cluster.Topics.Workers], TakeStory) { Idle = OnIdle };
+            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule], TakeCommitted) { Idle = table.WakeWatchers };
+            Task[] tails = [_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken)];
+            var watching = WatchAsync(tails, stoppingToken);
+            await Task.WhenAny(watching, Task.WhenAll(_story.CaughtUp, _state.CaughtUp));
+            if (NotReadyBecause is null)
+                _caughtUp.TrySetResult();
+            await watching;
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -69,7 +81,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
     }
 
     private string? Standing() =>
-        _story?.SinceLastPoll > StandsStill ? "task-progress" : _state?.SinceLastPoll > StandsStill ? "task-state" : null;
+        _story?.SinceLastPoll > StandsStill ? "task-progress" : _state?.SinceLastPoll > StandsStill ? "task-state and task-schedule" : null;
 
     private void Fail(string reason, Exception? exception, int exitCode = ExitCodes.Died)
     {
@@ -85,8 +97,10 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
             TakeProgress(result);
         else if (result.Topic == cluster.Topics.Tasks)
             TakeSubmission(result);
-        else
+        else if (result.Topic == cluster.Topics.Control)
             TakeControl(result);
+        else
+            TakeHeartbeat(result);
         if (Environment.TickCount64 - _lastWake > WakeWithin)
             Wake();
     }
@@ -107,7 +121,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
     {
         string? error = "it has no value";
         if (result.Message.Value is { } value && TaskJson.TryDecodeSubmission(value, out var submission, out error))
-            table.Submitted(submission!, result.Partition.Value, result.Offset.Value, submission!.SubmittedAt ?? result.Message.Timestamp.UtcDateTime);
+            table.Queued(submission!, result.Partition.Value, result.Offset.Value, result.Message.Timestamp.UtcDateTime);
         else
         {
             metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
@@ -125,26 +139,62 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
             table.StopRequested(control);
     }
 
+    private void TakeHeartbeat(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Message.Value is not { } value)
+            workers.Left(KeyOf(result));
+        else if (TaskJson.TryDecodeHeartbeat(value, out var heartbeat, out var error))
+            workers.Beat(heartbeat!);
+        else
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+    }
+
+    private void TakeCommitted(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Topic == cluster.Topics.Schedule)
+            TakeSchedule(result);
+        else
+            TakeState(result);
+    }
+
+    private void TakeSchedule(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Message.Value is not { } value)
+            table.Fired(KeyOf(result));
+        else if (!TaskJson.TryDecodeScheduled(value, out var scheduled, out var error))
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+        else if (scheduled!.TaskId != scheduled.Task.TaskId || !TaskIds.IsValid(scheduled.TaskId) || KeyOf(result) != ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt))
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "its key does not fit its task");
+        else
+            table.Scheduled(new ScheduleEntry(scheduled, result.Partition.Value, result.Offset.Value), result.Message.Timestamp.UtcDateTime);
+    }
+
     private void TakeState(ConsumeResult<byte[]?, byte[]?> result)
     {
-        if (result.Message.Key is { } key && key.AsSpan().StartsWith(LaneKey))
-            return;   // who owns a lane is for workers
+        var isLane = result.Message.Key is { } key && key.AsSpan().StartsWith(LaneKey);
+        string? error;
         if (result.Message.Value is not { } value)
-            return;
-        if (!TaskJson.TryDecodeState(value, out var state, out var error))
+            table.Forget(KeyOf(result));
+        else if (isLane && TaskJson.TryDecodeLane(value, out var claim, out error) && claim!.Lane == result.Partition.Value)
+            table.Claimed(claim);
+        else if (isLane)
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "it does not tell of its lane");
+        else if (!TaskJson.TryDecodeState(value, out var state, out error))
             metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
         else if (state!.TaskId != state.Task.TaskId || !TaskIds.IsValid(state.TaskId) || state.Lane < 0 || state.Lane >= cluster.Topics.Lanes)
             metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "its task or lane does not fit");
-        else if (state.Status.IsEnd())
-            table.Ended(state);
+        else if (state.Status.IsEnd() || state.Status is Status.RetryWaiting or Status.Held)
+            table.Committed(state);
     }
+
+    private static string KeyOf(ConsumeResult<byte[]?, byte[]?> result) => Encoding.UTF8.GetString(result.Message.Key ?? []);
 
     private static ReadOnlySpan<byte> LaneKey => "lane/"u8;
 
     private void OnIdle()
     {
         // Where retention took a task's records, none tells that their place was passed; the tail's own position does.
-        foreach (var lane in table.LanesWithEnding())
+        foreach (var lane in table.LanesWithCommitted())
             table.ReadUpTo(lane, _story!.PositionOf(cluster.Topics.Tasks, lane), _story.PositionOf(cluster.Topics.Progress, lane));
         Wake();
     }

@@ -1,5 +1,6 @@
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi.Tailing;
 
@@ -11,6 +12,7 @@ internal static class TailingServices
         services.AddSingleton<TailingMetrics>();
         services.AddSingleton<StateFeed>();
         services.AddSingleton<TaskTable>();
+        services.AddSingleton<WorkerTable>();
         services.AddSingleton<TaskFinder>();
         services.AddSingleton<KafkaTails>();
         services.AddHostedService(provider => provider.GetRequiredService<KafkaTails>());

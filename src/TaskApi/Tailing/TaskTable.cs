@@ -1,5 +1,8 @@
 using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Watching;
 
 namespace TaskPipeline.TaskApi.Tailing;
@@ -8,12 +11,14 @@ namespace TaskPipeline.TaskApi.Tailing;
 /// All tasks, as the topics tell them. Two tails write (one reads committed, one does not) and requests read, all under one lock: it is held for
 /// a record or a page, never across anything that waits. What it cannot slow is the watching itself, which reads the logs without it.
 /// </summary>
-internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMetrics metrics)
+internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFeed feed, TailingMetrics metrics)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, TrackedTask> _tasks = [];
     private readonly SortedSet<TrackedTask> _bySubmission = new(Comparer<TrackedTask>.Create(NewestLast));
-    private readonly Lane[] _lanes = [.. Enumerable.Range(0, cluster.Topics.Lanes).Select(_ => new Lane())];
+    private readonly Lane[] _lanes = MakeLanes(cluster.Topics.Lanes);
+    private readonly Dictionary<string, LaneOwner> _owners = [];
+    private readonly KeySlots _slots = new();
     private HashSet<TaskLog> _changed = [];
     private bool _feedChanged;
     private int _turn;
@@ -21,21 +26,75 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
     /// <summary>Raised each time the tail has read on and has nothing more at hand.</summary>
     public WakeUp ReadOn { get; } = new();
 
-    public void Submitted(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
+    /// <summary>A record of <c>tasks</c>: a submission, a further attempt of one, or a copy.</summary>
+    /// <param name="at">When Kafka took it.</param>
+    public void Queued(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
     {
         lock (_gate)
         {
-            Add(submission, lane, offset, at);
+            Enqueue(submission, lane, offset, at);
             ReadUpTo(_lanes[lane], submissions: offset + 1);
         }
     }
 
     /// <summary>A submission that Kafka has just acknowledged, so that this replica knows it before its tail has read it.</summary>
-    public void Accepted(TaskSubmission submission, int lane, long offset)
+    public void Accepted(TaskSubmission submission, TaskPlace place)
     {
         lock (_gate)
-            Add(submission, lane, offset, submission.SubmittedAt!.Value);
+        {
+            if (place.IsScheduled)
+                Introduce(Track(submission.TaskId), submission, place, submission.SubmittedAt!.Value);
+            else
+                Enqueue(submission, place.Lane, place.Offset, submission.SubmittedAt!.Value);
+        }
         WakeWatchers();
+    }
+
+    /// <summary>An entry of <c>task-schedule</c>.</summary>
+    /// <param name="at">When Kafka took it.</param>
+    public void Scheduled(ScheduleEntry entry, DateTimeOffset at)
+    {
+        lock (_gate)
+        {
+            var tracked = Track(entry.Task.TaskId);
+            if (entry.Task.Attempt == 1)   // of a later one, the committed state tells more
+                Introduce(tracked, entry.Task, new TaskPlace(entry.Lane, entry.Offset, IsScheduled: true), entry.Task.SubmittedAt ?? at);
+            if (!schedule.Add(entry))
+                return;
+            if (tracked.Entry is { } older)
+                schedule.Hurry(older);   // the attempt that it asks for is over: only for its tombstone
+            tracked.Entry = entry;
+            if (tracked.Stop is not null || !IsWanted(tracked, entry))
+                schedule.Hurry(entry);
+        }
+    }
+
+    /// <summary>The tombstone of an entry of <c>task-schedule</c>.</summary>
+    public void Fired(string key)
+    {
+        lock (_gate)
+        {
+            if (schedule.Remove(key) is { } fired && _tasks.TryGetValue(fired.Task.TaskId, out var tracked) && tracked.Entry == fired)
+                tracked.Entry = null;
+        }
+    }
+
+    /// <summary>Who owns a lane, as committed: the barrier in its log may have outlived its retention.</summary>
+    public void Claimed(LaneState state)
+    {
+        lock (_gate)
+        {
+            var lane = _lanes[state.Lane];
+            if (lane.Log.InForce is not { } claim || state.Epoch > claim.Epoch)
+                lane.Owner = OwnerNamed(state.Worker);
+        }
+    }
+
+    /// <summary>Whether an entry is still to be put into <c>tasks</c>: no record there asks for its attempt, which has not begun, and the task has not ended.</summary>
+    public bool IsWanted(ScheduleEntry entry)
+    {
+        lock (_gate)
+            return !_tasks.TryGetValue(entry.Task.TaskId, out var tracked) || IsWanted(tracked, entry);
     }
 
     public void StopRequested(ControlRecord record)
@@ -44,6 +103,8 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
         {
             var tracked = Track(record.TaskId);
             Tell(tracked, tracked.RequestStop(record));
+            if (tracked is { Stop: not null, Entry: { } entry })
+                schedule.Hurry(entry);   // its lane's owner ends it
         }
     }
 
@@ -53,10 +114,17 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
         {
             var lane = _lanes[laneNumber];
             var isLate = record is AttemptRecord { TaskId: var id } && _tasks.TryGetValue(id, out var known) && (known.IsOver(offset) || IsElsewhere(known, laneNumber));
-            if (!isLate && lane.Log.Apply(record, offset) is AttemptRecord counted)
+            switch (isLate ? null : lane.Log.Apply(record, offset))
             {
-                var tracked = Track(counted.TaskId);
-                Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId]));
+                case AttemptRecord counted:
+                    var tracked = Track(counted.TaskId);
+                    Follow(counted.TaskId, lane.Log.Stories[counted.TaskId]);
+                    Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId]));
+                    break;
+                case LaneBarrier barrier:
+                    lane.Owner = OwnerNamed(barrier.Worker);
+                    TellOfLosses(lane.Log, barrier.At);
+                    break;
             }
             ReadUpTo(lane, progress: offset + 1);
         }
@@ -69,18 +137,38 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
             ReadUpTo(_lanes[lane], submissions, progress);
     }
 
-    /// <summary>A state that was read is a committed one.</summary>
-    public void Ended(TaskState state)
+    /// <summary>A state that was read is a committed one: an end, or what the task waits for.</summary>
+    public void Committed(TaskState state)
     {
         lock (_gate)
         {
             var tracked = Track(state.TaskId);
             if (tracked.Committed is not null)
                 return;
-            tracked.Commit(state);
+            if (state.Status.IsEnd())
+            {
+                tracked.Commit(state);
+                if (tracked.Entry is { } entry)
+                    schedule.Hurry(entry);   // only for its tombstone
+            }
             var lane = _lanes[state.Lane];
-            lane.Ending.Enqueue(tracked, state.LogEnd);
+            lane.Committed.Enqueue((tracked, state), state.LogEnd);
             ReadUpTo(lane);
+        }
+    }
+
+    /// <summary>The task ended so long ago that its state is removed. Who watches it keeps its log.</summary>
+    public void Forget(string taskId)
+    {
+        lock (_gate)
+        {
+            if (!_tasks.Remove(taskId, out var tracked) || tracked.Submission is not { } submission)
+                return;
+            _bySubmission.Remove(tracked);
+            LeaveQueue(tracked);
+            if (!tracked.HasEnded)
+                _slots.Add(submission, -1);
+            _lanes[tracked.Lane].Log.Forget(taskId);
         }
     }
 
@@ -102,11 +190,11 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
         ReadOn.Raise();
     }
 
-    /// <summary>Lanes where an end waits for lines.</summary>
-    public IReadOnlyList<int> LanesWithEnding()
+    /// <summary>Lanes where a committed state waits for lines.</summary>
+    public IReadOnlyList<int> LanesWithCommitted()
     {
         lock (_gate)
-            return [.. Enumerable.Range(0, _lanes.Length).Where(lane => _lanes[lane].Ending.Count > 0)];
+            return [.. Enumerable.Range(0, _lanes.Length).Where(lane => _lanes[lane].Committed.Count > 0)];
     }
 
     public TrackedTask? Find(string taskId)
@@ -134,11 +222,38 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
             return new Watcher(tracked.TaskId, tracked.Log, tracked.Status, plan);
     }
 
-    /// <summary>How many tasks of its lane come before a task that has not begun; null once it has.</summary>
+    /// <summary>How many tasks of its lane come before a queued task: what runs there, and what waits and is more urgent or was there before. Null for any other.</summary>
     public int? QueuePosition(TrackedTask tracked)
     {
         lock (_gate)
-            return tracked is { Status: Status.Queued, Attempt: 0 } ? _lanes[tracked.Lane].Unfinished.Keys.TakeWhile(offset => offset < tracked.Offset).Count() : null;
+            return tracked is { Status: Status.Queued, IsInQueue: true } ? _lanes[tracked.Lane].Unfinished.Values.Count(other => IsBefore(other, tracked)) : null;
+    }
+
+    /// <summary>The task that holds the concurrency key which a queued task waits for; null where it waits for none.</summary>
+    public KeyHolder? HolderOfKey(TrackedTask tracked)
+    {
+        lock (_gate)
+        {
+            if (tracked is not { Status: Status.Queued, IsInQueue: true, Submission: { Concurrency: { } wanted } task })
+                return null;
+            var holder = _lanes[tracked.Lane].Unfinished.Values.FirstOrDefault(other => other != tracked && IsAtWork(other)
+                && other.Submission is { Concurrency: { } held } && (other.Submission.Project, held.Key, held.Slot) == (task.Project, wanted.Key, wanted.Slot));
+            return holder is null ? null : new KeyHolder(wanted.Key, holder.TaskId);
+        }
+    }
+
+    /// <summary>Tasks whose record in <c>tasks</c>, with all copies of it, is older than that.</summary>
+    public IReadOnlyList<TrackedTask> QueuedBefore(DateTimeOffset time)
+    {
+        lock (_gate)
+            return [.. _lanes.SelectMany(lane => lane.Unfinished.Values).Where(tracked => tracked.Record!.CopiedAt < time)];
+    }
+
+    /// <summary>Reads something off every lane, in order.</summary>
+    public IReadOnlyList<T> Lanes<T>(Func<int, Lane, T> read)
+    {
+        lock (_gate)
+            return [.. _lanes.Select((lane, number) => read(number, lane))];
     }
 
     /// <summary>Up to <paramref name="limit"/> tasks, newest first, from behind a place.</summary>
@@ -151,60 +266,173 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
         }
     }
 
-    /// <summary>The lane with the least to do, in turn among equals. Its load counts from now; <see cref="Arrived"/> must follow.</summary>
-    public int ChooseLane()
+    /// <summary>
+    /// The slot and the lane of a new task whose id says nothing: nobody should wait behind a long task while a worker has time. They count as its own from
+    /// now; <see cref="Arrived"/> must follow.
+    /// </summary>
+    public (TaskSubmission Task, int Lane) Place(TaskSubmission task)
     {
         lock (_gate)
         {
-            _turn = (_turn + 1) % _lanes.Length;
-            var lane = Enumerable.Range(0, _lanes.Length).Select(step => (_turn + step) % _lanes.Length).MinBy(candidate => _lanes[candidate].Load);
+            if (task.Concurrency is { } concurrency)
+                task = task with { Concurrency = concurrency with { Slot = _slots.Choose(task) } };
+            var lane = task.Concurrency is null ? ChooseLane() : KeySlots.LaneOf(task.Project, task.Concurrency, _lanes.Length);
             _lanes[lane].OnTheirWay++;
-            return lane;
+            _slots.Add(task, 1);
+            return (task, lane);
         }
     }
 
-    public void Arrived(int lane)
+    public void Arrived(TaskSubmission task, int lane)
     {
         lock (_gate)
+        {
             _lanes[lane].OnTheirWay--;
+            _slots.Add(task, -1);
+        }
     }
 
-    private void Add(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
+    /// <summary>A lane of the worker with the least to do, and of these the one with the least to do; in turn among equals.</summary>
+    private int ChooseLane()
     {
-        var tracked = Track(submission.TaskId);
-        if (tracked.Submission is not null)
+        foreach (var lane in _lanes)
+            lane.Owner.Load = 0;
+        foreach (var lane in _lanes)
+            lane.Owner.Load += lane.Load;
+        _turn = (_turn + 1) % _lanes.Length;
+        var best = _turn;
+        var lowest = ScoreOf(_lanes[best]);
+        for (var step = 1; step < _lanes.Length; step++)
         {
-            // Its own record again, a later attempt's, or a double: the first in the lane is the task.
-            if (tracked.Lane != lane || (tracked.Offset != offset && submission.Attempt == 1))
-                metrics.Skipped(cluster.Topics.Tasks, "double");
-            return;
+            var candidate = (_turn + step) % _lanes.Length;
+            if (ScoreOf(_lanes[candidate]) is var score && score.CompareTo(lowest) < 0)
+                (best, lowest) = (candidate, score);
         }
-        tracked.Submit(submission, lane, offset, at);
+        return best;
+    }
+
+    private static (bool IsOccupied, int OwnersLoad, int Load) ScoreOf(Lane lane) => (lane.Owner.IsOccupied, lane.Owner.Load, lane.Load);
+
+    private static Lane[] MakeLanes(int count)
+    {
+        var nobody = new LaneOwner("");
+        return [.. Enumerable.Range(0, count).Select(_ => new Lane(nobody))];
+    }
+
+    private LaneOwner OwnerNamed(string worker)
+    {
+        if (!_owners.TryGetValue(worker, out var owner))
+            _owners[worker] = owner = new LaneOwner(worker);
+        return owner;
+    }
+
+    /// <summary>A lane may go to another worker while its task runs on where it is, so who runs a task is for the task's story to say.</summary>
+    private void Follow(string taskId, TaskStory story)
+    {
+        var owner = OwnerNamed(story.Attempts[^1].Worker);
+        if (story.IsOpen)
+            owner.Runs(taskId);
+        else
+            owner.RunsNoMore(taskId);
+    }
+
+    private void TellOfLosses(LaneLog log, DateTimeOffset at)
+    {
+        foreach (var (taskId, story) in log.Stories)
+            if (story.Attempts is [.., { Reason: EndReason.WorkerLost } lost] && _tasks.TryGetValue(taskId, out var tracked) && tracked.Attempt == lost.Attempt && tracked.Committed is null)
+            {
+                Follow(taskId, story);
+                Tell(tracked, tracked.Lose(at));
+            }
+    }
+
+    private void Introduce(TrackedTask tracked, TaskSubmission submission, TaskPlace place, DateTimeOffset at)
+    {
+        if (tracked.Submission is not null)
+            return;
+        tracked.Submit(submission, place, at);
         foreach (var state in tracked.Log.States)   // what was read before the submission could not be told yet
             Tell(tracked, state);
         _bySubmission.Add(tracked);
-        if (!tracked.HasEnded)
-            _lanes[lane].Unfinished[offset] = tracked;
+        _slots.Add(submission, 1);
     }
+
+    private void Enqueue(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
+    {
+        var tracked = Track(submission.TaskId);
+        Introduce(tracked, submission, new TaskPlace(lane, offset), submission.SubmittedAt ?? at);
+        if (tracked.Lane != lane)
+        {
+            metrics.Skipped(cluster.Topics.Tasks, "double");
+            return;
+        }
+        LeaveQueue(tracked);
+        var before = tracked.Record;
+        if (!tracked.Ask(new QueuedRecord(submission.Attempt, offset, at, at)) && offset != before!.Offset && !IsCopy(submission, tracked))
+            metrics.Skipped(cluster.Topics.Tasks, "double");
+        EnterQueue(tracked);
+        Tell(tracked, tracked.Requeue());
+    }
+
+    /// <summary>Replicas write the same record again: two that have fired it, or one that keeps it from its retention.</summary>
+    private static bool IsCopy(TaskSubmission submission, TrackedTask tracked) => submission.Attempt > 1 || submission.SubmittedAt == tracked.SubmittedAt;
+
+    private void EnterQueue(TrackedTask tracked)
+    {
+        if (tracked.IsInQueue)
+            _lanes[tracked.Lane].Unfinished[tracked.Record!.Offset] = tracked;
+    }
+
+    private void LeaveQueue(TrackedTask tracked)
+    {
+        if (tracked.Record is { } record)
+            _lanes[tracked.Lane].Unfinished.Remove(record.Offset);
+    }
+
+    private static bool IsWanted(TrackedTask tracked, ScheduleEntry entry) =>
+        tracked.Committed is null && tracked.Attempt < entry.Task.Attempt && (tracked.Record?.Attempt ?? 0) < entry.Task.Attempt;
+
+    private static bool IsBefore(TrackedTask other, TrackedTask tracked) =>
+        other != tracked
+        && (IsAtWork(other) || (other.Submission!.Priority, other.Record!.Offset).CompareTo((tracked.Submission!.Priority, tracked.Record!.Offset)) < 0);
+
+    private static bool IsAtWork(TrackedTask tracked) => tracked is { Attempt: > 0, Status: Status.Starting or Status.Running or Status.Stopping };
 
     private void ReadUpTo(Lane lane, long submissions = 0, long progress = 0)
     {
         lane.SubmissionsRead = Math.Max(lane.SubmissionsRead, submissions);
         lane.ProgressRead = Math.Max(lane.ProgressRead, progress);
-        while (lane.Ending.TryPeek(out var tracked, out var logEnd) && logEnd < lane.ProgressRead)
+        while (lane.Committed.TryPeek(out var committed, out var logEnd) && logEnd < lane.ProgressRead)
         {
-            var end = tracked.Committed!;
-            if (tracked.Submission is null)
+            var (tracked, state) = committed;
+            if (tracked.Submission is null && _tasks.ContainsKey(tracked.TaskId))
             {
-                if (lane.SubmissionsRead <= end.Offset)
+                if (lane.SubmissionsRead <= state.Offset)
                     return;
-                Add(end.Task, end.Lane, end.Offset, end.Task.SubmittedAt ?? end.At);   // the topic `tasks` has it no more, the state still does
+                Introduce(tracked, state.Task, new TaskPlace(state.Lane, state.Offset), state.Task.SubmittedAt ?? state.At);   // the topic `tasks` has it no more, the state still does
             }
-            lane.Ending.Dequeue();
-            lane.Unfinished.Remove(tracked.Offset);
-            Tell(tracked, tracked.Finish());
-            lane.Log.Forget(tracked.TaskId);
+            lane.Committed.Dequeue();
+            if (!_tasks.ContainsKey(tracked.TaskId))
+                continue;   // forgotten meanwhile
+            LeaveQueue(tracked);
+            if (state.Status.IsEnd())
+                Finish(tracked, lane);
+            else
+            {
+                Tell(tracked, tracked.Wait(state));
+                EnterQueue(tracked);
+                Tell(tracked, tracked.Requeue());
+            }
         }
+    }
+
+    private void Finish(TrackedTask tracked, Lane lane)
+    {
+        _slots.Add(tracked.Submission!, -1);
+        Tell(tracked, tracked.Finish());
+        lane.Log.Forget(tracked.TaskId);
+        if (tracked.Worker is { } worker)
+            OwnerNamed(worker).RunsNoMore(tracked.TaskId);
     }
 
     private void Tell(TrackedTask tracked, WatchEvent? told)

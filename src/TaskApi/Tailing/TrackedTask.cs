@@ -1,5 +1,6 @@
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Watching;
 
 namespace TaskPipeline.TaskApi.Tailing;
@@ -17,28 +18,87 @@ internal sealed class TrackedTask(string taskId)
     public TaskLog Log { get; } = new(taskId);
 
     public TaskSubmission? Submission { get; private set; }
-    public int Lane { get; private set; } = -1;
-    public long Offset { get; private set; }
+
+    /// <summary>Where its first record is, as far as this replica has read it.</summary>
+    public TaskPlace Place { get; private set; } = new(-1, -1);
+
+    public int Lane => Place.Lane;
     public DateTimeOffset SubmittedAt { get; private set; }
+
+    /// <summary>The latest record in <c>tasks</c> that asks for an attempt; null while there is none.</summary>
+    public QueuedRecord? Record { get; private set; }
+
+    /// <summary>Its latest entry in <c>task-schedule</c>; null where that has its tombstone.</summary>
+    public ScheduleEntry? Entry { get; set; }
 
     public Status Status { get; private set; } = Status.Queued;
     public int Attempt { get; private set; }
     public string? Worker { get; private set; }
     public ControlRecord? Stop { get; private set; }
 
-    /// <summary>As committed once it has ended, before that as the lane's log tells.</summary>
-    public IReadOnlyList<AttemptSummary> Attempts => HasEnded ? Committed!.Attempts : _story?.Attempts ?? [];
+    /// <summary>What it was told to wait for after its latest attempts, as committed.</summary>
+    public TaskState? Waiting { get; private set; }
 
     /// <summary>How it ended, as committed. Watchers are told once every line that it counts was read.</summary>
     public TaskState? Committed { get; private set; }
 
     public bool HasEnded => Status.IsEnd();
 
-    public void Submit(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
+    /// <summary>Whether its record in <c>tasks</c> waits for a worker or is run by one.</summary>
+    public bool IsInQueue => !HasEnded && Record is { } record && record.Attempt > (Waiting?.Attempt ?? 0);
+
+    /// <summary>When it goes on, where that is a matter of time.</summary>
+    public DateTimeOffset? DueAt => Status switch
     {
-        (Submission, Lane, Offset, SubmittedAt) = (submission, lane, offset, at);
-        Log.Submitted(submission.Project, at);
+        Status.Scheduled => Submission!.RunAt,
+        Status.RetryWaiting => Waiting!.DueAt,
+        _ => null,
+    };
+
+    /// <summary>Of its end, or of the latest attempt that has failed.</summary>
+    public FailureClass? Class => HasEnded ? Committed!.Class : Waiting?.Class;
+
+    /// <summary>As committed; those that came later, as the lane's log tells.</summary>
+    public IReadOnlyList<AttemptSummary> Attempts
+    {
+        get
+        {
+            if (HasEnded)
+                return Committed!.Attempts;
+            var told = _story?.Attempts ?? [];
+            return Waiting is { Attempts: [.., var last] } ? [.. Waiting.Attempts, .. told.Where(attempt => attempt.Attempt > last.Attempt)] : told;
+        }
     }
+
+    public void Submit(TaskSubmission submission, TaskPlace place, DateTimeOffset at)
+    {
+        (Submission, Place, SubmittedAt) = (submission, place, at);
+        if (submission.RunAt is not null && Status == Status.Queued && Attempt == 0)
+            Status = Status.Scheduled;
+        Log.Submitted(submission, at);
+    }
+
+    /// <summary>Whether the record at this place made it known; it may have gone on since.</summary>
+    public bool IsFirstAt(TaskPlace place) => Place == place || (place.IsScheduled && Entry is { } entry && entry.Offset == place.Offset);
+
+    /// <summary>A record in <c>tasks</c> asks for an attempt. True: it is the first to ask for this one.</summary>
+    public bool Ask(QueuedRecord asked)
+    {
+        if (Place.IsScheduled)
+            Place = new TaskPlace(Lane, asked.Offset);
+        if (Record is { } known && asked.Attempt <= known.Attempt)
+        {
+            if (asked.Attempt == known.Attempt && asked.Offset != known.Offset)
+                Record = known with { CopiedAt = asked.At };
+            return false;
+        }
+        Record = asked;
+        return true;
+    }
+
+    /// <summary>Its record, to be written again, where all copies of it are older than that.</summary>
+    public TaskSubmission? CopyIfOlderThan(DateTimeOffset time) =>
+        IsInQueue && Record!.CopiedAt < time ? Submission! with { Attempt = Record.Attempt, SubmittedAt = SubmittedAt } : null;
 
     public StateEvent? RequestStop(ControlRecord stop)
     {
@@ -57,20 +117,20 @@ internal sealed class TrackedTask(string taskId)
     {
         _story = story;
         if (record.Attempt != Attempt)
-            (Attempt, Worker, _stage) = (record.Attempt, story.Attempts[^1].Worker is { Length: > 0 } worker ? worker : null, Stage.None);
+            Begin(record.Attempt, story.Attempts[^1].Worker is { Length: > 0 } worker ? worker : null);
         switch (record)
         {
             case AttemptStarting:
                 var before = story.Attempts is [.., { Reason: { } reason }, _] ? reason.Word() : null;
-                return Reach(Stage.Begun, Status.Starting, record, reason: before);
+                return Reach(Stage.Begun, Status.Starting, Change(record.At) with { Reason = before });
             case AttemptRunning:
-                return Reach(Stage.Running, Status.Running, record);
+                return Reach(Stage.Running, Status.Running, Change(record.At));
             case TaskStopping stopping:
-                return Reach(Stage.Stopping, Status.Stopping, record, requestedBy: stopping.RequestedBy);
+                return Reach(Stage.Stopping, Status.Stopping, Change(record.At) with { RequestedBy = stopping.RequestedBy });
             case AttemptAbandoned abandoned:
-                return Reach(Stage.GivenBack, Status.Queued, record, reason: abandoned.Reason.Word());
+                return Reach(Stage.GivenBack, Status.Queued, Change(record.At) with { Reason = abandoned.Reason.Word() });
             case OutputLines output:
-                var running = Reach(Stage.Running, Status.Running, record);   // said already, but where retention took the attempt's first records
+                var running = Reach(Stage.Running, Status.Running, Change(record.At));   // said already, but where retention took the attempt's first records
                 Log.Add(output.Attempt, output.Lines);
                 return running;
             default:
@@ -78,7 +138,28 @@ internal sealed class TrackedTask(string taskId)
         }
     }
 
+    /// <summary>Its attempt was lost with its worker.</summary>
+    public StateEvent? Lose(DateTimeOffset at) => Reach(Stage.GivenBack, Status.Queued, Change(at) with { Reason = EndReason.WorkerLost.Word() });
+
     public void Commit(TaskState end) => Committed ??= end;
+
+    /// <summary>The committed state says that it waits, and the lines are there. Null where it has gone on meanwhile.</summary>
+    public StateEvent? Wait(TaskState state)
+    {
+        if (Committed is not null || state.Attempt < (Waiting?.Attempt ?? 0))
+            return null;
+        Waiting = state;
+        if (state.Attempt < Attempt)
+            return null;
+        if (state.Attempt > Attempt)
+            Begin(state.Attempt, state.Attempts is [.., var last] ? last.Worker : null);
+        Log.AccountFor(state);
+        return Reach(Stage.Waiting, state.Status, Change(state.At) with { Reason = state.Reason?.Word(), DueAt = state.DueAt });
+    }
+
+    /// <summary>It is put back into its queue, if it was waiting for that.</summary>
+    public StateEvent? Requeue() =>
+        IsInQueue && Status is Status.Scheduled or Status.RetryWaiting or Status.Held ? Reach(Stage.Requeued, Status.Queued, Change(Record!.At)) : null;
 
     /// <summary>The committed end is there, and so are the lines.</summary>
     public EndEvent Finish()
@@ -90,14 +171,24 @@ internal sealed class TrackedTask(string taskId)
         return Log.End(Committed);
     }
 
-    private StateEvent? Reach(Stage stage, Status status, AttemptRecord record, string? reason = null, string? requestedBy = null)
+    private void Begin(int attempt, string? worker) => (Attempt, Worker, _stage) = (attempt, worker, Stage.None);
+
+    private StateEvent? Reach(Stage stage, Status status, StateChange change)
     {
         if (stage <= _stage)
             return null;
         _stage = stage;
         Status = Stop is null ? status : Status.Stopping;
-        return Log.StateChanged(record.Attempt, stage, Change(record.At) with { Reason = reason, RequestedBy = requestedBy });
+        return Log.StateChanged(Attempt, stage, change with { Status = Status });
     }
 
     private StateChange Change(DateTimeOffset? at) => new(Status) { Worker = Worker, At = at };
 }
+
+/// <summary>A record of <c>tasks</c>. There may be copies of it, which count as one.</summary>
+/// <param name="CopiedAt">When the latest copy was written.</param>
+internal sealed record QueuedRecord(int Attempt, long Offset, DateTimeOffset At, DateTimeOffset CopiedAt);
+
+/// <summary>Where a task's first record is: a replica that has read so far knows the task.</summary>
+/// <param name="IsScheduled">In <c>task-schedule</c> instead of <c>tasks</c>.</param>
+internal readonly record struct TaskPlace(int Lane, long Offset, bool IsScheduled = false);

@@ -33,7 +33,7 @@ internal readonly record struct Cursor(int Attempt, long Seq, Stage Stage, bool 
         if (text.Split(parts, '.') != 3
             || !TryParseNumber(text[parts[0]], int.MaxValue, out var attempt)
             || !TryParseNumber(text[parts[1]], long.MaxValue, out var seq)
-            || !TryParseNumber(text[parts[2]], (long)Stage.GivenBack, out var stage))
+            || !TryParseNumber(text[parts[2]], (long)Stage.Requeued, out var stage))
             return false;
         cursor = new Cursor((int)attempt, seq, (Stage)stage, stopSeen, endSeen);
         return true;
@@ -51,4 +51,10 @@ internal enum Stage
     Running,
     Stopping,
     GivenBack,
+
+    /// <summary>The committed state says that the task waits. It is told once every line of the attempt was read, so its place among them is the same everywhere.</summary>
+    Waiting,
+
+    /// <summary>It has waited, and is in its queue again.</summary>
+    Requeued,
 }

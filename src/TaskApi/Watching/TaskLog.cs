@@ -61,10 +61,12 @@ internal sealed class TaskLog
     public IEnumerable<StateEvent> States => _events.Take(_count).OfType<StateEvent>();
 
     /// <summary>Before this nobody can watch, so nobody has read the event that is replaced.</summary>
-    public void Submitted(string project, DateTimeOffset at)
+    public void Submitted(TaskSubmission task, DateTimeOffset at)
     {
-        Volatile.Write(ref _project, project);
-        _events[0] = new StateEvent(_taskId, _events[0].Cursor, new StateChange(Status.Queued) { At = at }, _projectOf);
+        Volatile.Write(ref _project, task.Project);
+        // Said by the submission itself, so that every replica tells it, also one that never saw the task's schedule entry.
+        var status = task.RunAt is null ? Status.Queued : Status.Scheduled;
+        _events[0] = new StateEvent(_taskId, _events[0].Cursor, new StateChange(status) { At = at, DueAt = task.RunAt }, _projectOf);
     }
 
     public StateEvent StateChanged(int attempt, Stage stage, StateChange change)
@@ -88,9 +90,15 @@ internal sealed class TaskLog
 
     public EndEvent End(TaskState state)
     {
+        AccountFor(state);
+        return Append(new EndEvent(_taskId, Latest with { EndSeen = true }, state));
+    }
+
+    /// <summary>These attempts are over: lines of theirs that did not come so far never will.</summary>
+    public void AccountFor(TaskState state)
+    {
         foreach (var attempt in state.Attempts)
             AccountFor(attempt.Attempt, attempt.Lines);
-        return Append(new EndEvent(_taskId, Latest with { EndSeen = true }, state));
     }
 
     /// <summary>Lines up to here exist. Those that never came are named as missing.</summary>

@@ -89,6 +89,8 @@ internal sealed class StateEvent(string taskId, Cursor cursor, StateChange chang
         writer.WriteOptional("worker"u8, change.Worker);
         writer.WriteOptional("requested_by"u8, change.RequestedBy);
         writer.WriteOptional("reason"u8, change.Reason);
+        if (change.DueAt is { } dueAt)
+            writer.WriteString("due_at"u8, dueAt.UtcDateTime);
         if (change.At is { } at)
             writer.WriteString("at"u8, at.UtcDateTime);
     }
@@ -101,6 +103,9 @@ internal sealed record StateChange(Status Status)
 
     /// <summary>Of a stop: what the caller gave. Of an attempt: why the one before it is over.</summary>
     public string? Reason { get; init; }
+
+    /// <summary>Of a task that waits for its time.</summary>
+    public DateTimeOffset? DueAt { get; init; }
 
     public DateTimeOffset? At { get; init; }
 }
@@ -162,6 +167,10 @@ internal static class Words
     public static string Word(this Status status) => JsonNamingPolicy.SnakeCaseLower.ConvertName(status.ToString());
 
     public static string Word(this EndReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
+
+    public static string Word(this FailureClass failureClass) => JsonNamingPolicy.SnakeCaseLower.ConvertName(failureClass.ToString());
+
+    public static string Word(this Priority priority) => JsonNamingPolicy.SnakeCaseLower.ConvertName(priority.ToString());
 
     public static AttemptSummary? Deciding(this TaskState end) => end.Attempts.LastOrDefault(attempt => attempt.Attempt == end.Attempt);
 

@@ -54,11 +54,14 @@ internal sealed class ApiUnderTest : IAsyncDisposable
         Eventually.TrueAsync("the API is ready", async () => (await Http.GetAsync(new Uri("readyz", UriKind.Relative))).StatusCode == HttpStatusCode.OK, Patience);
 
     /// <summary>Submits a task of the type <c>echo</c>.</summary>
-    public async Task<Submitted> SubmitAsync(string text = "hello", string? project = null)
+    public Task<Submitted> SubmitAsync(string text = "hello", string? project = null) =>
+        SubmitAsync(new { type = "echo", project = project ?? "default", @params = new { text } });
+
+    public async Task<Submitted> SubmitAsync(object body)
     {
-        var (status, body) = await PostAsync("tasks", new { type = "echo", project = project ?? "default", @params = new { text } });
+        var (status, answer) = await PostAsync("tasks", body);
         Assert.Equal(HttpStatusCode.Accepted, status);
-        return new Submitted(body);
+        return new Submitted(answer);
     }
 
     public async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(string path, object? body = null)
@@ -92,10 +95,15 @@ internal sealed class Submitted(JsonElement answer)
 {
     public string TaskId { get; } = answer.GetProperty("task_id").GetString()!;
     public int Lane { get; } = NumberIn(answer, "lane");
+
+    /// <summary>In <c>tasks</c>; -1 where the task was scheduled.</summary>
     public int Offset { get; } = NumberIn(answer, "offset");
+
+    /// <summary>When it is due, where it was scheduled.</summary>
+    public DateTimeOffset DueAt { get; } = answer.TryGetProperty("due_at", out var dueAt) ? dueAt.GetDateTimeOffset() : default;
 
     public string Link(string name) => answer.GetProperty("links").GetProperty(name).GetString()!;
 
     private static int NumberIn(JsonElement answer, string name) =>
-        int.Parse(System.Web.HttpUtility.ParseQueryString(answer.GetProperty("links").GetProperty("self").GetString()!.Split('?')[1])[name]!);
+        int.Parse(System.Web.HttpUtility.ParseQueryString(answer.GetProperty("links").GetProperty("self").GetString()!.Split('?')[1])[name] ?? "-1");
 }

@@ -15,7 +15,7 @@ public sealed class DocsTests(TestBroker broker) : ApiTest(broker)
         var operations = document.GetProperty("paths").EnumerateObject()
             .SelectMany(path => path.Value.EnumerateObject().Select(operation => (Name: $"{operation.Name} {path.Name}", operation.Value))).ToList();
         Assert.Equal(
-            ["get /healthz", "get /readyz", "get /task-types", "get /tasks", "get /tasks/{id}", "get /tasks/{id}/events", "get /tasks/{id}/output", "get /tasks/{id}/watch", "post /tasks", "post /tasks/{id}/stop"],
+            ["get /healthz", "get /queue", "get /readyz", "get /task-types", "get /tasks", "get /tasks/{id}", "get /tasks/{id}/events", "get /tasks/{id}/output", "get /tasks/{id}/watch", "get /workers", "post /tasks", "post /tasks/{id}/release", "post /tasks/{id}/stop"],
             operations.Select(operation => operation.Name).Order(StringComparer.Ordinal));
         Assert.All(operations, operation => Assert.NotEmpty(operation.Value.GetProperty("summary").GetString()!));
         var schemas = document.GetProperty("components").GetProperty("schemas");

@@ -34,6 +34,24 @@ public sealed class OutageTests
     }
 
     [Fact(Timeout = 120_000)]
+    public async Task What_was_due_while_Kafka_was_away_is_put_into_its_queue_afterwards()
+    {
+        await using var broker = await TestBroker.StartOwnEmbeddedAsync();
+        var prefix = await broker.NewPipelineAsync();
+        await using var api = await ApiUnderTest.StartAsync(broker, prefix, "--Api:KafkaTimeout=00:00:01");
+        var task = await api.SubmitAsync(new { type = "echo", delay = "1s", @params = new { text = "x" } });
+
+        await broker.SendAsync("down");
+        await Eventually.TrueAsync("it is due", () => DateTimeOffset.UtcNow > task.DueAt, Patience);
+        using var refused = await api.Http.PostAsJsonAsync("tasks", new { type = "echo", @params = new { text = "x" } }, TestContext.Current.CancellationToken);   // as long as a write may take
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+        Assert.Equal("scheduled", (await api.GetAsync($"tasks/{task.TaskId}")).Body.GetProperty("status").GetString());
+
+        await broker.SendAsync("up");
+        await api.UntilAsync(task.TaskId, "it is queued", state => state.GetProperty("status").GetString() == "queued");
+    }
+
+    [Fact(Timeout = 120_000)]
     public async Task An_API_that_starts_before_Kafka_says_what_it_waits_for_and_becomes_ready_by_itself()
     {
         await using var broker = await TestBroker.StartOwnEmbeddedAsync();

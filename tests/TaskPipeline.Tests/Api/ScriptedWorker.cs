@@ -50,6 +50,32 @@ internal sealed class ScriptedClaim(ScriptedWorker worker, int lane, long epoch,
     public Task StartManyAsync(Submitted task, int attempts) =>
         Task.WhenAll(Enumerable.Range(1, attempts).Select(attempt => WriteAsync(new AttemptStarting { TaskId = task.TaskId, Attempt = attempt, Epoch = epoch, Owner = owner, Worker = worker.Name, At = DateTimeOffset.UtcNow })));
 
+    /// <summary>What follows a failed attempt: its next one, in <c>task-schedule</c>, and the state that says what the task waits for.</summary>
+    public async Task LetWaitAsync(Submitted task, ScriptedAttempt attempt, Status status, DateTimeOffset? dueAt = null)
+    {
+        var last = attempt.Summary();
+        var next = new TaskSubmission { TaskId = task.TaskId, Type = "echo", Attempt = last.Attempt + 1 };
+        await ScheduleAsync(new ScheduledTask { TaskId = task.TaskId, DueAt = dueAt, Task = next });
+        await CommitAsync(new TaskState
+        {
+            TaskId = task.TaskId,
+            Status = status,
+            Reason = last.Reason,
+            Class = FailureClass.World,
+            DueAt = dueAt,
+            Attempt = last.Attempt,
+            Attempts = [last with { Class = FailureClass.World }],
+            Task = new TaskSubmission { TaskId = task.TaskId, Type = "echo" },
+            Lane = lane,
+            Offset = task.Offset,
+            LogEnd = attempt.LogEnd,
+            At = DateTimeOffset.UtcNow,
+        });
+    }
+
+    public Task<long> ScheduleAsync(ScheduledTask scheduled) =>
+        worker.WriteAsync(worker.Cluster.Topics.Schedule, lane, ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt), TaskJson.Encode(scheduled));
+
     public Task<long> CommitAsync(TaskState state) => worker.WriteAsync(worker.Cluster.Topics.State, lane, state.TaskId, TaskJson.Encode(state));
 }
 

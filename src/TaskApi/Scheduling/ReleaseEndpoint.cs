@@ -1,0 +1,32 @@
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Watching;
+
+namespace TaskPipeline.TaskApi.Scheduling;
+
+/// <summary>The answer to a release: the task is in its queue.</summary>
+public sealed record ReleaseAnswer(string TaskId, Status Status);
+
+/// <summary>Puts a task back that waits: a held one, which nothing else does, or one that would have to wait for its time.</summary>
+internal static class ReleaseEndpoint
+{
+    public static async Task<IResult> PostAsync(string id, HttpRequest request, TaskFinder finder, TaskTable table, Schedule schedule, TaskWriter writer)
+    {
+        var (found, problem) = await finder.FindAsync(id, request.Query, request.HttpContext.RequestAborted);
+        if (problem is not null)
+            return problem;
+        if (table.Read(found!, tracked => tracked.Place) is { IsScheduled: true } place)
+            await finder.WaitUntilReadAsync(place, request.HttpContext.RequestAborted);   // a task that was just submitted is known before its entry
+        var (status, entry) = table.Read(found!, tracked => (tracked.Status, tracked.Entry));
+        if (status is not (Status.Held or Status.Scheduled or Status.RetryWaiting))
+            return new Problem(StatusCodes.Status409Conflict, $"Task '{id}' is {status.Word()}; only a task that is held, scheduled or retry_waiting can be released");
+        if (entry is null)
+            return Problem.NotReady("this replica has not read the task's schedule entry yet");
+        if (await writer.SubmitAsync(entry.Task, entry.Lane) is not { } offset)
+            return new Problem(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the task in time; ask again, twice is harmless") { RetryAfter = TimeSpan.FromSeconds(5) };
+        schedule.Hurry(entry);   // for its tombstone
+        await finder.WaitUntilReadAsync(new TaskPlace(entry.Lane, offset), request.HttpContext.RequestAborted);   // so that who asks next sees it queued
+        return TypedResults.Accepted((string?)null, new ReleaseAnswer(id, Status.Queued));
+    }
+}

@@ -1,0 +1,62 @@
+using Microsoft.Extensions.Logging;
+using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Tailing;
+
+namespace TaskPipeline.TaskApi.Scheduling;
+
+/// <summary>
+/// Puts into <c>tasks</c> what is due in <c>task-schedule</c>, then writes the entry's tombstone. It may happen twice, when this process dies between the
+/// two or replicas do it at the same moment: workers know a record whose attempt is not the task's next.
+/// </summary>
+internal sealed partial class Scheduler(Schedule schedule, TaskTable table, TaskWriter writer, KafkaTails tails, TimeProvider clock, ILogger<Scheduler> logger) : BackgroundService
+{
+    private const int MostAtOnce = 256;
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);   // the clock may be set meanwhile
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await tails.CaughtUp.WaitAsync(stoppingToken);   // before, stops and ends may still be unread
+            while (true)
+                await FireDueAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+        }
+    }
+
+    private async Task FireDueAsync(CancellationToken stoppingToken)
+    {
+        var changed = schedule.Changed.Next;
+        var due = schedule.TakeDue(MostAtOnce, out var wait);
+        if (due.Count == 0)
+        {
+            // Rounded up: a timer that rings too early would make the loop spin.
+            var milliseconds = wait == Timeout.InfiniteTimeSpan ? LongestWait.TotalMilliseconds : Math.Min(Math.Ceiling(wait.TotalMilliseconds), LongestWait.TotalMilliseconds);
+            await changed.WaitAsync(TimeSpan.FromMilliseconds(milliseconds), stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            stoppingToken.ThrowIfCancellationRequested();
+            return;
+        }
+        // All are handed to the client in order before the first is waited for.
+        var written = await Task.WhenAll(due.Select(FireAsync)).WaitAsync(stoppingToken);
+        var failed = written.Count(isWritten => !isWritten);
+        if (failed == 0)
+            return;
+        LogNotTaken(logger, failed, RetryPause);
+        await Task.Delay(RetryPause, clock, stoppingToken);
+    }
+
+    private async Task<bool> FireAsync(ScheduleEntry entry)
+    {
+        var isFired = !table.IsWanted(entry) || await writer.SubmitAsync(entry.Task, entry.Lane) is not null;
+        if (isFired && await writer.ForgetScheduledAsync(entry.Key, entry.Lane))
+            return true;
+        schedule.PutBack(entry);
+        return false;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka did not take {Count} scheduled tasks that are due; they are tried again in {Pause}")]
+    private static partial void LogNotTaken(ILogger logger, int count, TimeSpan pause);
+}

@@ -1,0 +1,70 @@
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Tailing;
+
+namespace TaskPipeline.TaskApi.Workers;
+
+public sealed record WorkerList(IReadOnlyList<WorkerView> Workers);
+
+/// <param name="Version">Of the program.</param>
+/// <param name="HeartbeatAge">Seconds since the worker said that it is there.</param>
+/// <param name="Lost">It has not said so for longer than it should.</param>
+/// <param name="Away">It has left the group for the length of its task; its lanes are with others.</param>
+/// <param name="Lanes">Those that it owns.</param>
+/// <param name="Waiting">How many tasks wait in its lanes, as far as it has read them.</param>
+/// <param name="Task">What it runs; missing while it runs nothing.</param>
+public sealed record WorkerView(string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes, int Waiting, WorkerTaskView? Task = null);
+
+/// <param name="Elapsed">Seconds since the attempt began.</param>
+/// <param name="Pid">Of the agent; missing before it is spawned.</param>
+public sealed record WorkerTaskView(string TaskId, int Attempt, double Elapsed, int? Pid = null);
+
+public sealed record QueueView(IReadOnlyList<QueueLane> Lanes);
+
+/// <param name="Unfinished">How many tasks wait or run in the lane.</param>
+/// <param name="Paused">Its owner reads no further there until it has done some of what it has read.</param>
+/// <param name="OldestAge">Seconds since the oldest of them came into the lane.</param>
+/// <param name="Owner">The worker that runs its tasks, where that is known.</param>
+/// <param name="Head">The oldest of them.</param>
+public sealed record QueueLane(int Lane, int Unfinished, bool Paused, double? OldestAge = null, string? Owner = null, string? Head = null);
+
+internal static class WorkerEndpoints
+{
+    private static readonly TimeSpan LostAfter = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan LeftOutAfter = TimeSpan.FromMinutes(10);
+
+    public static WorkerList Workers(WorkerTable workers, TimeProvider clock)
+    {
+        var now = clock.GetUtcNow();
+        return new WorkerList([.. workers.Since(now - LeftOutAfter).Select(worker => new WorkerView(
+            worker.Worker,
+            worker.Host,
+            worker.Pid,
+            worker.Version,
+            worker.StartedAt,
+            Seconds(now - worker.At),
+            now - worker.At > LostAfter,
+            worker.Away,
+            worker.Lanes,
+            worker.Waiting,
+            worker.Task is { } task ? new WorkerTaskView(task.TaskId, task.Attempt, Seconds(now - task.StartedAt), task.Pid) : null))]);
+    }
+
+    public static QueueView Queue(TaskTable table, WorkerTable workers, TimeProvider clock)
+    {
+        var now = clock.GetUtcNow();
+        var paused = workers.Since(now - LostAfter).SelectMany(worker => worker.Paused.Select(lane => (worker.Worker, lane))).ToHashSet();
+        return new QueueView(table.Lanes((number, lane) =>
+        {
+            var head = lane.Unfinished.Values.FirstOrDefault();
+            return new QueueLane(number, lane.Unfinished.Count, paused.Contains((lane.Owner.Name, number)))
+            {
+                OldestAge = head is null ? null : Seconds(now - head.Record!.At),
+                Owner = lane.Owner.Name is { Length: > 0 } owner ? owner : null,
+                Head = head?.TaskId,
+            };
+        }));
+    }
+
+    // The clocks of two machines: what a worker has just said may be in the future.
+    private static double Seconds(TimeSpan span) => Math.Max(0, Math.Round(span.TotalSeconds, 1));
+}
