@@ -103,6 +103,15 @@ public sealed record TaskDetail
     public DateTimeOffset? EndedAt { get; init; }
     public required IReadOnlyList<AttemptView> Attempts { get; init; }
 
+    /// <summary>The ended task that this one repeats.</summary>
+    public string? ReplayOf { get; init; }
+
+    /// <summary>The dead letter in whose place this task goes on.</summary>
+    public string? RedriveOf { get; init; }
+
+    /// <summary>The tasks that repeat this one.</summary>
+    public IReadOnlyList<string>? Replays { get; init; }
+
     /// <summary>The request to stop, where there was one.</summary>
     public StopView? Stop { get; init; }
 
@@ -124,6 +133,9 @@ public sealed record TaskDetail
             Type = summary.Type,
             Command = summary.Command,
             Params = tracked.Submission!.Params,
+            ReplayOf = tracked.Submission.ReplayOf,
+            RedriveOf = tracked.Submission.RedriveOf,
+            Replays = tracked.Replays.Count > 0 ? tracked.Replays : null,
             Labels = summary.Labels,
             Status = summary.Status,
             Reason = summary.Reason,

@@ -39,6 +39,7 @@ internal sealed class SubmissionReader
             Params = parameters,
             Labels = labels,
             TypeHash = type.Hash,
+            BodyHash = BodyHash.Of(_body),
         };
         return (submission, taskId is not null, null);
     }

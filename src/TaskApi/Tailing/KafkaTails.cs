@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.DeadLetters;
 
 namespace TaskPipeline.TaskApi.Tailing;
 
@@ -10,11 +11,12 @@ namespace TaskPipeline.TaskApi.Tailing;
 /// Reads the topics into the <see cref="TaskTable"/>. Kafka may be away when the host starts: it is waited for, and requests are answered 503.
 /// A tail that died or stands still would let this replica tell old news for ever, so it ends the process.
 /// </summary>
-internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, TailingMetrics metrics, IHostApplicationLifetime host, ILogger<KafkaTails> logger)
+internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, DeadLetterTable letters, TailingMetrics metrics, IHostApplicationLifetime host, TimeProvider clock, ILogger<KafkaTails> logger)
     : BackgroundService
 {
     private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan EndedWithin = TimeSpan.FromSeconds(5);   // a task's `ended` lies in Kafka when its state is committed, and is read as fast as that
     private const long WakeWithin = 10;   // milliseconds; a stream that never pauses must not keep its watchers waiting for a pause
 
     private TopicTail? _story;
@@ -30,7 +32,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         _failure is not null ? _failure
         : !cluster.Connected.IsCompletedSuccessfully ? "Kafka has not answered yet"
         : _story is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.Tasks}, {cluster.Topics.Control} and {cluster.Topics.Progress} are still being read"
-        : _state is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.State} is still being read"
+        : _state is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.State} and {cluster.Topics.DeadLetters} are still being read"
         : null;
 
     /// <summary>Why this process is of no use any more; null: it is healthy.</summary>
@@ -42,7 +44,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         {
             await cluster.ConnectAsync(stoppingToken);
             _story = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Progress], TakeStory) { Idle = OnIdle };
-            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State], TakeState) { Idle = table.WakeWatchers };
+            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.DeadLetters], TakeCommitted) { Idle = OnCommittedIdle };
             await WatchAsync([_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken)], stoppingToken);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -125,6 +127,25 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
             table.StopRequested(control);
     }
 
+    private void TakeCommitted(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Topic == cluster.Topics.State)
+            TakeState(result);
+        else
+            TakeDeadLetter(result);
+    }
+
+    private void TakeDeadLetter(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        string? error = "it has no value";
+        if (result.Message.Value is { } value && TaskJson.TryDecodeDeadLetter(value, out var letter, out error))
+            letters.Add(letter!);
+        else if (result.Message.Value is { } action && TaskJson.TryDecodeDealtWith(action, out var dealtWith, out _))
+            letters.Add(dealtWith!);
+        else
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+    }
+
     private void TakeState(ConsumeResult<byte[]?, byte[]?> result)
     {
         if (result.Message.Key is { } key && key.AsSpan().StartsWith(LaneKey))
@@ -146,7 +167,21 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         // Where retention took a task's records, none tells that their place was passed; the tail's own position does.
         foreach (var lane in table.LanesWithEnding())
             table.ReadUpTo(lane, _story!.PositionOf(cluster.Topics.Tasks, lane), _story.PositionOf(cluster.Topics.Progress, lane));
+        FinishOverdue();
         Wake();
+    }
+
+    private void OnCommittedIdle()
+    {
+        FinishOverdue();
+        table.WakeWatchers();
+    }
+
+    /// <summary>Not before all is read that was there at the start: an <c>ended</c> that is still to come may lie far behind what ends now.</summary>
+    private void FinishOverdue()
+    {
+        if (_story is { CaughtUp.IsCompletedSuccessfully: true })
+            table.FinishFromBefore(clock.GetUtcNow() - EndedWithin);
     }
 
     private void Wake()

@@ -23,4 +23,7 @@ internal sealed class Lane
 
     /// <summary>Tasks whose end is committed, while lines that it counts are still to be read; by <see cref="Shared.Tasks.TaskState.LogEnd"/>.</summary>
     public PriorityQueue<TrackedTask, long> Ending { get; } = new();
+
+    /// <summary>Tasks whose end is committed and whose lines are read, while their <c>ended</c> is not: something that was emitted may lie in front of it.</summary>
+    public HashSet<TrackedTask> Closing { get; } = [];
 }

@@ -27,19 +27,23 @@ internal sealed class TaskFinder(TaskTable table, KafkaCluster cluster, KafkaTai
     }
 
     /// <summary>False: not within the time.</summary>
-    public async Task<bool> WaitUntilReadAsync(int lane, long offset, CancellationToken cancellationToken)
+    public Task<bool> WaitUntilReadAsync(int lane, long offset, CancellationToken cancellationToken) =>
+        WaitUntilAsync(() => table.HasRead(lane, offset), cancellationToken);
+
+    /// <summary>Waits for what the tails are to read; false: not within the time.</summary>
+    public async Task<bool> WaitUntilAsync(Func<bool> isRead, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(options.Value.KafkaTimeout);
         while (true)
         {
             var readOn = table.ReadOn.Next;
-            if (table.HasRead(lane, offset))
+            if (isRead())
                 return true;
             await readOn.WaitAsync(patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             cancellationToken.ThrowIfCancellationRequested();
             if (patience.IsCancellationRequested)
-                return table.HasRead(lane, offset);
+                return isRead();
         }
     }
 

@@ -53,10 +53,23 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
         {
             var lane = _lanes[laneNumber];
             var isLate = record is AttemptRecord { TaskId: var id } && _tasks.TryGetValue(id, out var known) && (known.IsOver(offset) || IsElsewhere(known, laneNumber));
-            if (!isLate && lane.Log.Apply(record, offset) is AttemptRecord counted)
+            switch (isLate ? null : lane.Log.Apply(record, offset))
             {
-                var tracked = Track(counted.TaskId);
-                Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId]));
+                case AttemptRecord counted:
+                    var tracked = Track(counted.TaskId);
+                    Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId]));
+                    break;
+                case TaskEmitted emitted:
+                    var named = Track(emitted.TaskId);
+                    named.Emit(emitted, offset);
+                    Tell(named, null);
+                    break;
+                case TaskEnded ended:
+                    var over = Track(ended.TaskId);
+                    over.ReadEnd();
+                    if (lane.Closing.Remove(over))
+                        Finish(over, lane);
+                    break;
             }
             ReadUpTo(lane, progress: offset + 1);
         }
@@ -81,6 +94,20 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
             var lane = _lanes[state.Lane];
             lane.Ending.Enqueue(tracked, state.LogEnd);
             ReadUpTo(lane);
+        }
+    }
+
+    /// <summary>Ends from before that time wait no longer for their <c>ended</c>: retention has taken it, or nobody wrote one.</summary>
+    public void FinishFromBefore(DateTimeOffset time)
+    {
+        lock (_gate)
+        {
+            foreach (var lane in _lanes.Where(lane => lane.Closing.Count > 0))
+                foreach (var tracked in lane.Closing.Where(tracked => tracked.Committed!.At < time).ToList())
+                {
+                    lane.Closing.Remove(tracked);
+                    Finish(tracked, lane);
+                }
         }
     }
 
@@ -119,6 +146,12 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
     {
         lock (_gate)
             return _lanes[lane].SubmissionsRead > offset;
+    }
+
+    public bool HasReadProgress(int lane, long offset)
+    {
+        lock (_gate)
+            return _lanes[lane].ProgressRead > offset;
     }
 
     /// <summary>Reads several fields of a task at one moment.</summary>
@@ -183,6 +216,8 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
         foreach (var state in tracked.Log.States)   // what was read before the submission could not be told yet
             Tell(tracked, state);
         _bySubmission.Add(tracked);
+        if (submission.ReplayOf is { } repeated)
+            Track(repeated).RepeatedBy(tracked.TaskId);
         if (!tracked.HasEnded)
             _lanes[lane].Unfinished[offset] = tracked;
     }
@@ -201,10 +236,18 @@ internal sealed class TaskTable(KafkaCluster cluster, StateFeed feed, TailingMet
                 Add(end.Task, end.Lane, end.Offset, end.Task.SubmittedAt ?? end.At);   // the topic `tasks` has it no more, the state still does
             }
             lane.Ending.Dequeue();
-            lane.Unfinished.Remove(tracked.Offset);
-            Tell(tracked, tracked.Finish());
-            lane.Log.Forget(tracked.TaskId);
+            if (tracked.IsEndRead)
+                Finish(tracked, lane);
+            else
+                lane.Closing.Add(tracked);
         }
+    }
+
+    private void Finish(TrackedTask tracked, Lane lane)
+    {
+        lane.Unfinished.Remove(tracked.Offset);
+        Tell(tracked, tracked.Finish());
+        lane.Log.Forget(tracked.TaskId);
     }
 
     private void Tell(TrackedTask tracked, WatchEvent? told)
