@@ -22,10 +22,8 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
     private TopicTail? _story;
     private TopicTail? _state;
     private string? _failure;
+    private volatile bool _isSettled;
     private long _lastWake;   // owned by the story's thread
-
-    /// <summary>Everything that stood in the topics at the start is in the table.</summary>
-    public bool IsCaughtUp => _story is { CaughtUp.IsCompletedSuccessfully: true } && _state is { CaughtUp.IsCompletedSuccessfully: true };
 
     /// <summary>What is still missing before requests can be answered; null: nothing.</summary>
     public string? NotReadyBecause =>
@@ -33,6 +31,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         : !cluster.Connected.IsCompletedSuccessfully ? "Kafka has not answered yet"
         : _story is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.Tasks}, {cluster.Topics.Control} and {cluster.Topics.Progress} are still being read"
         : _state is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.State} and {cluster.Topics.DeadLetters} are still being read"
+        : !_isSettled ? "what was read is being put together"
         : null;
 
     /// <summary>Why this process is of no use any more; null: it is healthy.</summary>
@@ -44,7 +43,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         {
             await cluster.ConnectAsync(stoppingToken);
             _story = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Progress], TakeStory) { Idle = OnIdle };
-            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.DeadLetters], TakeCommitted) { Idle = OnCommittedIdle };
+            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.DeadLetters], TakeCommitted) { Idle = table.WakeWatchers };
             await WatchAsync([_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken)], stoppingToken);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -80,6 +79,9 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         Environment.ExitCode = exitCode;
         host.StopApplication();
     }
+
+    /// <summary>Everything that stood in the topics at the start was read.</summary>
+    private bool HaveCaughtUp => _story is { CaughtUp.IsCompletedSuccessfully: true } && _state is { CaughtUp.IsCompletedSuccessfully: true };
 
     private void TakeStory(ConsumeResult<byte[]?, byte[]?> result)
     {
@@ -164,30 +166,29 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
 
     private void OnIdle()
     {
-        // Where retention took a task's records, none tells that their place was passed; the tail's own position does.
-        foreach (var lane in table.LanesWithEnding())
-            table.ReadUpTo(lane, _story!.PositionOf(cluster.Topics.Tasks, lane), _story.PositionOf(cluster.Topics.Progress, lane));
-        FinishOverdue();
+        if (HaveCaughtUp)
+            Settle();
         Wake();
-    }
-
-    private void OnCommittedIdle()
-    {
-        FinishOverdue();
-        table.WakeWatchers();
-    }
-
-    /// <summary>Not before all is read that was there at the start: an <c>ended</c> that is still to come may lie far behind what ends now.</summary>
-    private void FinishOverdue()
-    {
-        if (_story is { CaughtUp.IsCompletedSuccessfully: true })
-            table.FinishFromBefore(clock.GetUtcNow() - EndedWithin);
     }
 
     private void Wake()
     {
         _lastWake = Environment.TickCount64;
+        if (!_isSettled && HaveCaughtUp)
+            Settle();
         table.WakeWatchers();
+    }
+
+    /// <summary>
+    /// Where retention took a task's records, none tells that their place was passed; the tail's own position does. Only when it has nothing more at hand,
+    /// or has just come to where the topics ended at the start: else what is missed may be still to come.
+    /// </summary>
+    private void Settle()
+    {
+        foreach (var lane in table.LanesWithEnding())
+            table.ReadUpTo(lane, _story!.PositionOf(cluster.Topics.Tasks, lane), _story.PositionOf(cluster.Topics.Progress, lane));
+        table.FinishFromBefore(clock.GetUtcNow() - EndedWithin);
+        _isSettled = true;
     }
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "This process ends: {Reason}")]
