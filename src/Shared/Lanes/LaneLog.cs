@@ -41,8 +41,10 @@ public sealed class LaneLog
                 if (!_stories.TryGetValue(attempt.TaskId, out var story))
                     _stories[attempt.TaskId] = story = new TaskStory();
                 return story.Apply(attempt, offset, InForce);
+            case TaskEnded ended:
+                return IsInForce(ended) ? ended : null;   // a hint; the committed state decides
             default:
-                return record;   // `ended` is a hint; the committed state decides
+                return record;   // it needs no claim
         }
     }
 
@@ -82,11 +84,12 @@ public sealed class LaneLog
         return true;
     }
 
-    private bool IsHeard(AttemptRecord record) =>
+    private bool IsHeard(AttemptRecord record) => IsInForce(record) || _kept.Contains(new KeptAttempt(record.TaskId, record.Attempt));
+
+    private bool IsInForce(ClaimedRecord record) =>
         InForce is not { } claim
         || record.Epoch > claim.Epoch   // its barrier has outlived its retention
-        || (record.Epoch == claim.Epoch && record.Owner == claim.Owner)
-        || _kept.Contains(new KeptAttempt(record.TaskId, record.Attempt));
+        || (record.Epoch == claim.Epoch && record.Owner == claim.Owner);
 }
 
 /// <summary>One ownership of a lane. Epochs rise; where no transaction makes them unique, the random owner tells claims apart and the later barrier wins.</summary>

@@ -125,6 +125,17 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
                     lane.Owner = OwnerNamed(barrier.Worker);
                     TellOfLosses(lane.Log, barrier.At);
                     break;
+                case TaskEmitted emitted:
+                    var named = Track(emitted.TaskId);
+                    named.Emit(emitted, offset);
+                    Tell(named, null);
+                    break;
+                case TaskEnded ended:
+                    var over = Track(ended.TaskId);
+                    over.ReadEnd();
+                    if (lane.Closing.Remove(over))
+                        Finish(over, lane);
+                    break;
             }
             ReadUpTo(lane, progress: offset + 1);
         }
@@ -168,7 +179,22 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             LeaveQueue(tracked);
             if (!tracked.HasEnded)
                 _slots.Add(submission, -1);
+            _lanes[tracked.Lane].Closing.Remove(tracked);
             _lanes[tracked.Lane].Log.Forget(taskId);
+        }
+    }
+
+    /// <summary>Ends from before that time wait no longer for their <c>ended</c>: retention has taken it, or nobody wrote one.</summary>
+    public void FinishFromBefore(DateTimeOffset time)
+    {
+        lock (_gate)
+        {
+            foreach (var lane in _lanes.Where(lane => lane.Closing.Count > 0))
+                foreach (var tracked in lane.Closing.Where(tracked => tracked.Committed!.At < time).ToList())
+                {
+                    lane.Closing.Remove(tracked);
+                    Finish(tracked, lane);
+                }
         }
     }
 
@@ -207,6 +233,12 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
     {
         lock (_gate)
             return _lanes[lane].SubmissionsRead > offset;
+    }
+
+    public bool HasReadProgress(int lane, long offset)
+    {
+        lock (_gate)
+            return _lanes[lane].ProgressRead > offset;
     }
 
     /// <summary>Reads several fields of a task at one moment.</summary>
@@ -355,6 +387,8 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             Tell(tracked, state);
         _bySubmission.Add(tracked);
         _slots.Add(submission, 1);
+        if (submission.ReplayOf is { } repeated)
+            Track(repeated).RepeatedBy(tracked.TaskId);
     }
 
     private void Enqueue(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
@@ -415,8 +449,10 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             if (!_tasks.ContainsKey(tracked.TaskId))
                 continue;   // forgotten meanwhile
             LeaveQueue(tracked);
-            if (state.Status.IsEnd())
+            if (state.Status.IsEnd() && tracked.IsEndRead)
                 Finish(tracked, lane);
+            else if (state.Status.IsEnd())
+                lane.Closing.Add(tracked);
             else
             {
                 Tell(tracked, tracked.Wait(state));
