@@ -33,6 +33,9 @@ internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> opti
     public Task<long?> EmitAsync(TaskEmitted emitted, int lane) =>
         WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), emitted.TaskId, TaskJson.Encode(emitted));
 
+    public Task RetellAsync(AttemptsRetold retold, int lane) =>
+        WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), retold.TaskId, TaskJson.Encode(retold));
+
     public async Task<bool> DealWithAsync(DeadLetterDealtWith dealtWith) =>
         await WriteAsync(new TopicPartition(cluster.Topics.DeadLetters, 0), dealtWith.TaskId, TaskJson.Encode(dealtWith)) is not null;
 

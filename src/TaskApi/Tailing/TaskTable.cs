@@ -113,13 +113,18 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
         lock (_gate)
         {
             var lane = _lanes[laneNumber];
-            var isLate = record is AttemptRecord { TaskId: var id } && _tasks.TryGetValue(id, out var known) && (known.IsOver(offset) || IsElsewhere(known, laneNumber));
+            var taskId = (record as AttemptRecord)?.TaskId ?? (record as AttemptsRetold)?.TaskId;
+            var isLate = taskId is not null && _tasks.TryGetValue(taskId, out var known) && (known.IsOver(offset) || IsElsewhere(known, laneNumber));
             switch (isLate ? null : lane.Log.Apply(record, offset))
             {
                 case AttemptRecord counted:
                     var tracked = Track(counted.TaskId);
                     Follow(counted.TaskId, lane.Log.Stories[counted.TaskId]);
                     Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId]));
+                    break;
+                case AttemptsRetold retold:
+                    var recalled = Track(retold.TaskId);
+                    Tell(recalled, recalled.Apply(retold, lane.Log.Stories[retold.TaskId]));
                     break;
                 case LaneBarrier barrier:
                     lane.Owner = OwnerNamed(barrier.Worker);
@@ -275,10 +280,20 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
     }
 
     /// <summary>Tasks whose record in <c>tasks</c>, with all copies of it, is older than that.</summary>
-    public IReadOnlyList<TrackedTask> QueuedBefore(DateTimeOffset time)
+    public IReadOnlyList<TrackedTask> QueuedBefore(DateTimeOffset time, int lane)
     {
         lock (_gate)
-            return [.. _lanes.SelectMany(lane => lane.Unfinished.Values).Where(tracked => tracked.Record!.CopiedAt < time)];
+            return [.. _lanes[lane].Unfinished.Values.Where(tracked => tracked.Record!.CopiedAt < time)];
+    }
+
+    /// <summary>What is known of attempts from records of <c>task-progress</c> that are older than that, to be told again.</summary>
+    public IReadOnlyList<AttemptsRetold> KnownBefore(DateTimeOffset time, int lane)
+    {
+        lock (_gate)
+        {
+            var log = _lanes[lane].Log;
+            return [.. log.Stories.Where(story => story.Value.KnownSince < time && _tasks.GetValueOrDefault(story.Key) is { Committed: null }).Select(story => log.Retell(story.Key)).OfType<AttemptsRetold>()];
+        }
     }
 
     /// <summary>Reads something off every lane, in order.</summary>

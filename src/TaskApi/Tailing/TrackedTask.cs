@@ -150,7 +150,7 @@ internal sealed class TrackedTask(string taskId)
             case AttemptStarting:
                 var before = story.Attempts is [.., { Reason: { } reason }, _] ? reason.Word() : null;
                 return Reach(Stage.Begun, Status.Starting, Change(record.At) with { Reason = before });
-            case AttemptRunning:
+            case AttemptRunning or AttemptAlive:
                 return Reach(Stage.Running, Status.Running, Change(record.At));
             case TaskStopping stopping:
                 return Reach(Stage.Stopping, Status.Stopping, Change(record.At) with { RequestedBy = stopping.RequestedBy });
@@ -163,6 +163,18 @@ internal sealed class TrackedTask(string taskId)
             default:
                 return null;   // how the attempt ended is in its story; what that means for the task is for the committed state to say
         }
+    }
+
+    /// <summary>Takes what the records said that retention has taken.</summary>
+    public StateEvent? Apply(AttemptsRetold retold, TaskStory story)
+    {
+        _story = story;
+        if (story.Attempts is not [.., var last] || last.Attempt <= Attempt)
+            return null;
+        Begin(last.Attempt, last.Worker);
+        return last.Reason is null || story.Outcome is not null
+            ? Reach(Stage.Running, Status.Running, Change(last.StartedAt))
+            : Reach(Stage.GivenBack, Status.Queued, Change(retold.At) with { Reason = last.Reason?.Word() });
     }
 
     /// <summary>Its attempt was lost with its worker.</summary>

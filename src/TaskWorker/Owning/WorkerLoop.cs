@@ -31,6 +31,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private readonly ProgressLog _log;
     private readonly WorkerOptions _options;
     private readonly TimeSpan _session;
+    private readonly TimeSpan _barrierInterval;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly Inbox _inbox = new();
@@ -64,6 +65,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _fleet = fleet;
         _options = options.Value;
         _session = kafka.Value.SessionTimeout;
+        _barrierInterval = kafka.Value.ProgressRetention / 4;
         _clock = clock;
         _logger = loggers.CreateLogger<WorkerLoop>();
         _member = new GroupMember(cluster, Assigned, Revoked, Lost, loggers.CreateLogger<GroupMember>());
@@ -275,8 +277,9 @@ internal sealed partial class WorkerLoop : IDisposable
         foreach (var lane in _lanes.Values.Where(lane => lane.Kept.Count > 0))
         {
             var silent = lane.Kept.Where(kept => _clock.GetElapsedTime(kept.Value) > _session).Select(kept => kept.Key).ToList();
-            if (silent.Count == 0)
+            if (silent.Count == 0 && _clock.GetUtcNow() - lane.BarrierAt < _barrierInterval)
                 continue;
+            lane.BarrierAt = _clock.GetUtcNow();
             foreach (var kept in silent)
             {
                 LogSilent(_logger, kept.TaskId, kept.Attempt);
