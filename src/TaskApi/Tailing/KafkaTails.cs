@@ -15,7 +15,7 @@ namespace TaskPipeline.TaskApi.Tailing;
 /// A tail that died or stands still would let this replica tell old news for ever, so it ends the process.
 /// </summary>
 internal sealed partial class KafkaTails(
-    KafkaCluster cluster, TaskTable table, WorkerTable workers, DeadLetterTable letters, TailingMetrics metrics, IHostApplicationLifetime host, TimeProvider clock, ILogger<KafkaTails> logger)
+    KafkaCluster cluster, TaskTable table, WorkerTable workers, DeadLetterTable letters, TopicWatch topics, TailingMetrics metrics, IHostApplicationLifetime host, TimeProvider clock, ILogger<KafkaTails> logger)
     : BackgroundService
 {
     private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
@@ -55,7 +55,7 @@ internal sealed partial class KafkaTails(
             await cluster.ConnectAsync(stoppingToken);
             _story = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Progress, cluster.Topics.Workers], TakeStory) { Idle = OnIdle };
             _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule, cluster.Topics.DeadLetters], TakeCommitted) { Idle = table.WakeWatchers };
-            Task[] tails = [_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken)];
+            Task[] tails = [_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken), topics.RunAsync(stoppingToken)];
             var watching = WatchAsync(tails, stoppingToken);
             await Task.WhenAny(watching, Task.WhenAll(_story.CaughtUp, _state.CaughtUp));
             if (HaveCaughtUp)
@@ -76,7 +76,9 @@ internal sealed partial class KafkaTails(
         using var timer = new PeriodicTimer(WatchInterval);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            if (tails.FirstOrDefault(tail => tail.IsCompleted) is { } dead)
+            if (tails.FirstOrDefault(tail => tail.IsCompleted)?.Exception?.InnerException is TopicsGoneException gone)
+                Fail(gone.Message, null);
+            else if (tails.FirstOrDefault(tail => tail.IsCompleted) is { } dead)
                 Fail("a tail has died", dead.Exception?.InnerException);
             else if (Standing() is { } standing)
                 Fail($"the tail of {standing} stands still", null);

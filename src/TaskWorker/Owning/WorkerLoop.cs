@@ -569,8 +569,8 @@ internal sealed partial class WorkerLoop : IDisposable
 
     private void Drain()
     {
-        var limit = _clock.GetTimestamp();
-        while (_run is not null && _clock.GetElapsedTime(limit) < _options.DrainTimeout)
+        var began = _clock.GetTimestamp();
+        while (_run is not null && _clock.GetElapsedTime(began) < _options.DrainTimeout)
             Turn();
         _run?.Leave(EndReason.WorkerShutdown);
         while (_run is not null)
