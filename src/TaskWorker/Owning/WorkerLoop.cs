@@ -86,8 +86,7 @@ internal sealed partial class WorkerLoop : IDisposable
         LogReady(_logger, _options.Id);
         while (!stoppingToken.IsCancellationRequested)
         {
-            Turn();
-            StartNext();
+            Turn(StartNext);
             GiveWay();
         }
         Drain();
@@ -108,9 +107,10 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>One round: what others have brought, what the group says, and what follows from both.</summary>
-    private void Turn()
+    private void Turn(Action? startNext = null)
     {
         _inbox.Work(TurnTime);
+        startNext?.Invoke();   // first: somebody waits for it
         _member.Poll();
         ThrowIfBroken();
         ClaimLanes();

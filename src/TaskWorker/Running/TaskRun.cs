@@ -148,9 +148,10 @@ internal sealed partial class TaskRun : IDisposable
     {
         try
         {
-            var project = await _tools.Projects.GetAsync(Queued.Submission.Project, _called.Token);
-            using var workspace = new Workspace(_tools.Options.DataDirectory, Queued.TaskId, Attempt);
             var type = Queued.Type!;
+            var asking = _tools.Projects.GetAsync(Queued.Submission.Project, _called.Token);
+            using var workspace = new Workspace(_tools.Options.DataDirectory, Queued.TaskId, Attempt);   // while the config is on its way
+            var project = await asking;
             var arguments = type.BuildArguments(Queued.Submission.Params, project.Paths ?? new Dictionary<string, string>(), workspace.Folder);
             var environment = new AgentEnvironment(Queued.Submission, type, project, Attempt, workspace, _tools.Executables.Path);
             if (_tools.Executables.Find(type.Executable) is not { } executable)
