@@ -111,9 +111,9 @@ internal sealed class PipelineBench : Benchmark
         var (floor50, floor99, subject50, subject99) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
         for (var round = 1; round <= rounds; round++)
         {
-            var path = await pipeline.SubmitAsync(new { type = "lines", @params = new { interval = (int)LineInterval.TotalMilliseconds, count } });
+            var task = await pipeline.SubmitAsync(new { type = "lines", @params = new { interval = (int)LineInterval.TotalMilliseconds, count } });
             var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var watching = LineWatcher.WatchAsync(pipeline.Http.BaseAddress!, path, began.SetResult, run.Stop);
+            var watching = LineWatcher.WatchAsync(pipeline.Http.BaseAddress!, task.Watch, began.SetResult, run.Stop);
             await await Task.WhenAny(began.Task, watching);
             var pair = RawPair.RunAsync(raw, LineInterval, count, run.Stop);
             var (lines, records) = ((await watching).Skip(unmeasured).ToList(), (await pair).Skip(unmeasured).ToList());

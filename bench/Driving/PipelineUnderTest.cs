@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
+using TaskPipeline.Bench.Floors;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
@@ -18,6 +19,8 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     private static readonly string Catalogue = $$"""
         types:
           noop: { executable: 'true' }
+          line: { executable: echo, arguments: [a line] }
+          sleep: { executable: sleep, params: { seconds: { positional: true, type: number, required: true } } }
           lines: { executable: '{{BuildOutput.ProgramOf("Bench")}}', arguments: [{{LineAgent.Name}}], params: { interval: { positional: true, type: integer, required: true }, count: { positional: true, type: integer, required: true } } }
         """;
 
@@ -73,25 +76,10 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     }
 
     /// <summary>Starts workers until there are so many, and comes back when every lane is claimed and each of them has its share.</summary>
-    public async Task StartWorkersAsync(int total)
-    {
-        while (_workers.Count < total)
-        {
-            var id = $"worker-{_workers.Count + 1}";
-            var settings = Settings("Worker__Id", id);
-            settings["Worker__ProjectConfigUrl"] = _projects.Url;
-            settings["Worker__DataDirectory"] = Subfolder("data");
-            settings["Worker__DrainTimeout"] = "00:00:01";
-            _workers.Add(ProgramProcess.Start("TaskWorker", id, Subfolder("config"), Subfolder("logs"), settings));
-        }
-        await UntilAsync($"{total} workers have not shared out the lanes", () =>
-        {
-            ThrowIfBroken();
-            var owners = State.Owners;
-            var shares = owners.Values.CountBy(worker => worker).ToList();
-            return Task.FromResult(owners.Count == Lanes && shares.Count == total && shares.Max(share => share.Value) - shares.Min(share => share.Value) <= 1);
-        });
-    }
+    public Task StartWorkersAsync(int total) => StartAsync(total, "TaskWorker");
+
+    /// <summary>The same for <see cref="LoopFloor"/>, in the place of workers.</summary>
+    public Task StartLoopsAsync(int total) => StartAsync(total, "Bench", LoopFloor.Name);
 
     /// <summary>Submits so many tasks that do nothing, round the lanes, straight into Kafka.</summary>
     public async Task QueueNoopsAsync(int count)
@@ -107,14 +95,15 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         }));
     }
 
-    /// <summary>Submits a task through the API, and answers the path of its watch socket.</summary>
-    public async Task<string> SubmitAsync(object task)
+    /// <summary>Submits a task through the API.</summary>
+    public async Task<Submitted> SubmitAsync(object task)
     {
         using var answer = await Http.PostAsync("/tasks", new StringContent(JsonSerializer.Serialize(task), Encoding.UTF8, "application/json"), _stop);
         var body = await answer.Content.ReadAsStringAsync(_stop);
         if (answer.StatusCode != HttpStatusCode.Accepted)
             throw new BenchException($"POST /tasks answers {(int)answer.StatusCode}: {body}");
-        return JsonElement.Parse(body).GetProperty("links").GetProperty("watch").GetString()!;
+        var answered = JsonElement.Parse(body);
+        return new Submitted(answered.GetProperty("task_id").GetString()!, answered.GetProperty("links").GetProperty("watch").GetString()!);
     }
 
     public void ThrowIfBroken()
@@ -132,6 +121,28 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         await _projects.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
     }
+
+    private async Task StartAsync(int total, string program, params IReadOnlyList<string> arguments)
+    {
+        while (_workers.Count < total)
+        {
+            var id = $"worker-{_workers.Count + 1}";
+            var settings = Settings("Worker__Id", id);
+            settings["Worker__ProjectConfigUrl"] = _projects.Url;
+            settings["Worker__DataDirectory"] = Subfolder("data");
+            settings["Worker__DrainTimeout"] = "00:00:01";
+            _workers.Add(ProgramProcess.Start(program, id, Subfolder("config"), Subfolder("logs"), settings, arguments));
+        }
+        await SharedOutAsync();
+    }
+
+    private Task SharedOutAsync() => UntilAsync($"{_workers.Count} workers have not shared out the lanes", () =>
+    {
+        ThrowIfBroken();
+        var owners = State.Owners;
+        var shares = owners.Values.CountBy(worker => worker).ToList();
+        return Task.FromResult(owners.Count == Cluster.Topics.Lanes && shares.Count == _workers.Count && shares.Max(share => share.Value) - shares.Min(share => share.Value) <= 1);
+    });
 
     /// <summary>The programs watch the folder they run in, with all below it, and that of the catalogue: what is written all the time lies elsewhere.</summary>
     private string Subfolder(string name) => Directory.CreateDirectory(Path.Combine(_folder, name)).FullName;
@@ -155,3 +166,6 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         }
     }
 }
+
+/// <param name="Watch">The path of its watch socket.</param>
+internal sealed record Submitted(string TaskId, string Watch);

@@ -28,11 +28,11 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
-    public static ProgramProcess Start(string project, string name, string workingDirectory, string logs, IEnumerable<KeyValuePair<string, string?>> settings)
+    public static ProgramProcess Start(string project, string name, string workingDirectory, string logs, IEnumerable<KeyValuePair<string, string?>> settings, params IEnumerable<string> arguments)
     {
         var log = Path.Combine(logs, name + ".log");
         return new ProgramProcess(name, log, ChildProcess.StartFile(
-            "/bin/sh", name, ["-c", "exec \"$0\" >\"$1\" 2>&1", BuildOutput.ProgramOf(project), log],
+            "/bin/sh", name, ["-c", "log=$1; shift; exec \"$0\" \"$@\" >>\"$log\" 2>&1", BuildOutput.ProgramOf(project), log, .. arguments],
             [.. settings, KeyValuePair.Create("Parent__HoldsInput", (string?)"true")], workingDirectory));
     }
 
