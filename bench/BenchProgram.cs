@@ -13,7 +13,7 @@ internal static class BenchProgram
     private const int BadUsage = 2;
     private const int Interrupted = 130;
 
-    private static readonly Benchmark[] Benches = [new PipelineBench(), new ThroughputBench(), new StartBench(), new ChaosBench()];
+    private static readonly Benchmark[] Benches = [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new ChaosBench()];
 
     public static async Task<int> RunAsync(string[] args)
     {

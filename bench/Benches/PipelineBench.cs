@@ -161,7 +161,7 @@ internal sealed class PipelineBench : Benchmark
         async Task<double> RunAsync(int count)
         {
             var before = pipeline.State.Count;
-            await pipeline.QueueNoopsAsync(count);
+            await pipeline.QueueAsync("noop", count);
             return await pipeline.State.RateAsync(before, count, run.Stop);
         }
     }
@@ -175,7 +175,7 @@ internal sealed class PipelineBench : Benchmark
         pipeline.ThrowIfBroken();
         return
         [
-            Figure.Of("api.rss_mib", "MiB", [pipeline.Api.ResidentMiB]),
+            Figure.Of("api.rss_mib", "MiB", [pipeline.Apis[0].ResidentMiB]),
             Figure.Of("worker.rss_mib", "MiB", [pipeline.Workers[0].ResidentMiB]),
         ];
     }

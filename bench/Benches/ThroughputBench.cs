@@ -53,7 +53,7 @@ internal sealed class ThroughputBench : Benchmark
     private static async Task<double> RateAsync(PipelineUnderTest pipeline, int count, CancellationToken stop)
     {
         var before = pipeline.State.Count;
-        await pipeline.QueueNoopsAsync(count);
+        await pipeline.QueueAsync("noop", count);
         var ends = await pipeline.State.NextAsync(before, count, stop);
         return count / (ends[^1].ReadAt - ends.Min(end => end.State.Attempts[0].StartedAt)).TotalSeconds;
     }
