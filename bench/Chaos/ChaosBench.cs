@@ -6,8 +6,9 @@ namespace TaskPipeline.Bench.Chaos;
 /// <summary>A load of mixed tasks on a pipeline under attack, and the proof that none was lost, ended twice or run again for nothing.</summary>
 internal sealed class ChaosBench : Benchmark
 {
-    private const int MostShown = 20;
-    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(120);
+    private const int MostShownOfAKind = 5;
+    private const int MostRecords = 20;
+    private static readonly TimeSpan Standstill = TimeSpan.FromSeconds(60);   // without an end of a task: what has not ended by then is lost
     private static readonly TimeSpan LastProcesses = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan LastRecords = TimeSpan.FromSeconds(60);
 
@@ -20,7 +21,7 @@ internal sealed class ChaosBench : Benchmark
         new("--tasks", "N", "1000", "tasks of the load"),
         new("--workers", "N", "4", "workers"),
         new("--brokers", "1|3", "1", "brokers of a Kafka that is started for the run"),
-        new("--seconds", "S", "120", "for which load and enemy are at work; everything must settle within 120 s more"),
+        new("--seconds", "S", "120", "for which load and enemy are at work; after that, tasks must go on ending until all have"),
         new("--seed", "X", "", "of load and enemy; default: drawn, and printed"),
         new("--bootstrap", "HOST:PORT", "", "another word for --kafka"),
     ];
@@ -83,10 +84,9 @@ internal sealed class ChaosBench : Benchmark
         try
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(run.Stop);
-            limit.CancelAfter(length + Settling);
             run.Say($"{plan.Tasks.Count} tasks, and {plan.Attacks.Count} attacks, in {length.TotalSeconds} s");
             var attacks = new Enemy(pipeline, broker, run).AttackAsync(plan.Attacks, run.Stop);
-            await Task.WhenAll(UntilSettledAsync(pipeline, load, log, plan.Tasks, limit.Token), attacks);
+            await Task.WhenAll(UntilSettledAsync(pipeline, load, log, plan.Tasks, length, limit), attacks);
             run.Stop.ThrowIfCancellationRequested();
             run.Say($"{load.Accepted.Count} tasks were accepted, {load.Accepted.Count(log.HasEnded)} of them have ended");
             await Task.WhenAny(load.WatchedAsync(), Task.Delay(LastProcesses, run.Stop));
@@ -104,18 +104,25 @@ internal sealed class ChaosBench : Benchmark
         return new Evidence { Accepted = load.Accepted, Records = log.Records, Marks = agents.ReadMarks(), Watched = watched, Left = left, Types = ChaosAgents.Rules };
     }
 
-    /// <summary>Comes back when every task has been accepted and has ended, or when it is too late for that.</summary>
-    private static async Task UntilSettledAsync(ChaosPipeline pipeline, ChaosLoad load, TopicLog log, IReadOnlyList<PlannedTask> tasks, CancellationToken limit)
+    /// <summary>Comes back when every task has been accepted and has ended, or when none ends any more.</summary>
+    private static async Task UntilSettledAsync(ChaosPipeline pipeline, ChaosLoad load, TopicLog log, IReadOnlyList<PlannedTask> tasks, TimeSpan length, CancellationTokenSource limit)
     {
+        limit.CancelAfter(length + Standstill);
+        var ended = 0;
         try
         {
-            var submitting = load.RunAsync(tasks, limit);
-            while (!submitting.IsCompleted || !load.Accepted.All(log.HasEnded))
+            var submitting = load.RunAsync(tasks, limit.Token);
+            while (!submitting.IsCompleted || ended < load.Accepted.Count)
             {
                 if (submitting.IsFaulted)
                     break;
                 pipeline.ThrowIfBroken();
-                await Task.Delay(TimeSpan.FromMilliseconds(250), limit);
+                await Task.Delay(TimeSpan.FromMilliseconds(250), limit.Token);
+                if (load.Accepted.Count(log.HasEnded) is var now && now == ended)
+                    continue;
+                ended = now;
+                if (submitting.IsCompleted)
+                    limit.CancelAfter(Standstill);
             }
             await submitting;
         }
@@ -130,17 +137,18 @@ internal sealed class ChaosBench : Benchmark
     {
         File.WriteAllLines(Path.Combine(folder, "records.log"), evidence.Records.Select(record => record.ToString()));
         var records = evidence.Records.ToLookup(record => record.Json?.Text("task_id") ?? record.Key);
-        foreach (var task in findings.GroupBy(finding => finding.TaskId).Take(MostShown))
+        var shown = findings.GroupBy(finding => finding.Violation).SelectMany(kind => kind.DistinctBy(finding => finding.TaskId).Take(MostShownOfAKind)).Select(finding => finding.TaskId).ToHashSet();
+        foreach (var task in findings.Where(finding => shown.Contains(finding.TaskId)).GroupBy(finding => finding.TaskId))
         {
             foreach (var finding in task)
                 run.Say($"{finding.Violation}: {(task.Key.Length > 0 ? task.Key + ": " : "")}{finding.What}");
             if (task.Key.Length > 0)
-                foreach (var record in records[task.Key].Where(record => record.Json?.Text("kind") != "lines").TakeLast(MostShown))
+                foreach (var record in records[task.Key].Where(record => record.Json?.Text("kind") != "lines").TakeLast(MostRecords))
                     run.Say($"    {record}");
         }
         var tasks = findings.Select(finding => finding.TaskId).Distinct().ToList();
-        if (tasks.Count > MostShown)
-            run.Say($"and {tasks.Count - MostShown} tasks more: {string.Join(", ", tasks.Skip(MostShown))}");
+        if (tasks.Count > shown.Count)
+            run.Say($"and {tasks.Count - shown.Count} tasks more: {string.Join(", ", tasks.Except(shown))}");
         run.Say($"seed {seed} failed; records, logs and marks are kept in {folder}");
     }
 

@@ -2,10 +2,13 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Hosting;
+using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Docs;
+using TaskPipeline.TaskApi.Emitting;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
 using TaskPipeline.TaskApi.Protection;
+using TaskPipeline.TaskApi.Repeating;
 using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Submitting;
@@ -53,13 +56,13 @@ internal static partial class ApiHost
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
         builder.Services.ConfigureHttpJsonOptions(json => ApiJson.Apply(json.SerializerOptions));
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddScheduling().AddWatching().AddDocs();
+        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
 
         var app = builder.Build();
         app.UseProblems();
         app.UseProtection();
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = HelloEvent.Heartbeat, KeepAliveTimeout = HelloEvent.Heartbeat });
-        app.MapTasks().MapWorkers().MapHealth().MapDocs().MapPlainUi();
+        app.MapTasks().MapDeadLetters().MapWorkers().MapHealth().MapDocs().MapPlainUi();
         app.Lifetime.ApplicationStarted.Register(() => LogListening(app.Logger, app.Urls));
         return app;
     }

@@ -1,8 +1,11 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using TaskPipeline.TaskApi.DeadLetters;
+using TaskPipeline.TaskApi.Emitting;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Repeating;
 using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Submitting;
@@ -17,6 +20,15 @@ namespace TaskPipeline.TaskApi;
 [JsonSerializable(typeof(StopTask))]
 [JsonSerializable(typeof(StopAnswer))]
 [JsonSerializable(typeof(ReleaseAnswer))]
+[JsonSerializable(typeof(RepeatTask))]
+[JsonSerializable(typeof(EmitEvent))]
+[JsonSerializable(typeof(EmitAnswer))]
+[JsonSerializable(typeof(DeadLetterPage))]
+[JsonSerializable(typeof(DeadLetterDetail))]
+[JsonSerializable(typeof(DiscardAnswer))]
+[JsonSerializable(typeof(RedriveTasks))]
+[JsonSerializable(typeof(RedriveAnswer))]
+[JsonSerializable(typeof(RedriveProgress))]
 [JsonSerializable(typeof(TaskPage))]
 [JsonSerializable(typeof(TaskDetail))]
 [JsonSerializable(typeof(TaskTypeList))]

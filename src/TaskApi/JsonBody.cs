@@ -9,6 +9,9 @@ internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
 
     private static readonly string[] NotKnown = ["is not known"];
 
+    /// <summary>For requests whose body may be left out.</summary>
+    public static bool IsMissing(HttpRequest request) => request.ContentLength is null or 0 && request.Headers.TransferEncoding.Count == 0;
+
     /// <summary>Only JSON is read, also because a web page can send forms and plain text to strangers without asking, but not JSON.</summary>
     public static async Task<JsonBody> ReadAsync(HttpRequest request, params IReadOnlyList<string> fields)
     {

@@ -1,7 +1,10 @@
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
+using TaskPipeline.TaskApi.DeadLetters;
+using TaskPipeline.TaskApi.Emitting;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Repeating;
 using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Submitting;
@@ -18,7 +21,8 @@ internal static class TaskRoutes
     {
         var tasks = app.MapGroup("/tasks").WithTags("Tasks").AddEndpointFilter(OnlyWhenReady);
         tasks.MapPost("/", SubmitEndpoint.PostAsync).WithSummary("Submit a task")
-            .WithDescription("Answers as soon as Kafka has the task, now or for later (delay, run_at). With a task_id of your own the call can be repeated safely: the same id with the same body is the same task.")
+            .WithDescription("Answers as soon as Kafka has the task, now or for later (delay, run_at). With an Idempotency-Key, or with a task_id of your own, the call can be repeated safely: the same one with the same body is the same task.")
+            .AddOpenApiOperationTransformer(KeyHeader)
             .Accepts<SubmitTask>("application/json")
             .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>()
             .Problems(400, 409, 413, 415, 503);
@@ -32,11 +36,22 @@ internal static class TaskRoutes
             .Produces<OutputPage>().Produces<string>(StatusCodes.Status200OK, "text/plain").Problems(400, 404, 503);
         tasks.MapPost("/{id}/stop", StopEndpoint.PostAsync).WithSummary("Stop a task")
             .WithDescription("Answers as soon as Kafka has the request. Asking twice is harmless; 409 says how the task has already ended.")
+            .AddOpenApiOperationTransformer(KeyHeader)
             .Accepts<StopTask>(isOptional: true, "application/json")
             .Produces<StopAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 415, 503);
         tasks.MapPost("/{id}/release", ReleaseEndpoint.PostAsync).WithSummary("Let a waiting task go on at once")
             .WithDescription("For a held task, which waits for a person; a scheduled or retry_waiting one goes on before its time. Asking twice is harmless.")
             .Produces<ReleaseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
+        tasks.MapPost("/{id}/replay", ReplayEndpoint.PostAsync).WithSummary("Run an ended task again, as a new one")
+            .WithDescription("With the same params or others. The new task has replay_of, the old one lists it under replays; nothing else of it changes.")
+            .AddOpenApiOperationTransformer(KeyHeader)
+            .Accepts<RepeatTask>(isOptional: true, "application/json")
+            .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>().Problems(400, 404, 409, 415, 503);
+        tasks.MapPost("/{id}/emit", EmitEndpoint.PostAsync).WithSummary("Put an event of your own into a task's timeline")
+            .WithDescription("Watchers are told of it among the lines, each exactly once. 202 means that it is there for good; 409, that the task had ended before.")
+            .AddOpenApiOperationTransformer(KeyHeader)
+            .Accepts<EmitEvent>("application/json")
+            .Produces<EmitAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 413, 415, 503);
         tasks.MapGet("/{id}/events", WatchEndpoints.EventsAsync).WithSummary("Watch a task as server-sent events")
             .WithDescription("History first, then live, closed after the end event. A Last-Event-ID goes before from, and from before tail. 204: the end was seen.")
             .AddOpenApiOperationTransformer(WatchQuery)
@@ -62,6 +77,33 @@ internal static class TaskRoutes
         return app;
     }
 
+    public static WebApplication MapDeadLetters(this WebApplication app)
+    {
+        var letters = app.MapGroup("/dead-letters").WithTags("Dead letters").AddEndpointFilter(OnlyWhenReady);
+        letters.MapGet("/", DeadLetterEndpoints.List).WithSummary("List dead letters, newest first")
+            .WithDescription("Those that nobody has dealt with; dealt=true lists the others, dealt=all both. Filters by project, type, class and reason; give a page's next as after for the page behind it.")
+            .Produces<DeadLetterPage>().Problems(400, 503);
+        letters.MapGet("/{id}", DeadLetterEndpoints.Get).WithSummary("Everything known of a dead letter")
+            .Produces<DeadLetterDetail>().Problems(404, 503);
+        letters.MapPost("/{id}/redrive", DeadLetterEndpoints.RedriveAsync).WithSummary("Let a new task go on in the place of a dead one")
+            .WithDescription("With the same params or others. 200: its latest redrive has not ended yet, and is this one. The new task has redrive_of; the dead one never changes.")
+            .AddOpenApiOperationTransformer(KeyHeader)
+            .Accepts<RepeatTask>(isOptional: true, "application/json")
+            .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>().Problems(400, 404, 409, 415, 503);
+        letters.MapPost("/redrive", DeadLetterEndpoints.RedriveManyAsync).WithSummary("Redrive many, at a bounded rate")
+            .WithDescription("Takes those that nobody has dealt with and goes on in the background. Sent again after a crash it takes what is still left.")
+            .AddOpenApiOperationTransformer(KeyHeader)
+            .Accepts<RedriveTasks>(isOptional: true, "application/json")
+            .Produces<RedriveAnswer>(StatusCodes.Status202Accepted).Problems(400, 409, 415, 503);
+        letters.MapGet("/redrives/{id}", DeadLetterEndpoints.Progress).WithSummary("How far a redrive of many has come")
+            .WithDescription("Known to the replica that was asked for it, until it ends.")
+            .Produces<RedriveProgress>().Problems(404, 503);
+        letters.MapPost("/{id}/discard", DeadLetterEndpoints.DiscardAsync).WithSummary("Put a dead letter aside")
+            .WithDescription("Asking twice is harmless. It is listed with dealt=true from then on, and can still be redriven.")
+            .Produces<DiscardAnswer>(StatusCodes.Status202Accepted).Problems(404, 409, 503);
+        return app;
+    }
+
     public static WebApplication MapHealth(this WebApplication app)
     {
         app.MapGet("/healthz", HealthEndpoints.Health).WithTags("Health").WithSummary("Whether this process is of use").Produces<HealthAnswer>().Problems(503);
@@ -71,6 +113,18 @@ internal static class TaskRoutes
 
     private static async ValueTask<object?> OnlyWhenReady(EndpointFilterInvocationContext context, EndpointFilterDelegate next) =>
         context.HttpContext.RequestServices.GetRequiredService<KafkaTails>().NotReadyBecause is { } reason ? Problem.NotReady(reason) : await next(context);
+
+    private static Task KeyHeader(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    {
+        (operation.Parameters ??= []).Add(new OpenApiParameter
+        {
+            Name = IdempotencyKey.Header,
+            In = ParameterLocation.Header,
+            Description = "1 to 200 printable characters. The same call with the same key again does nothing more, and gets the same answer.",
+            Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+        });
+        return Task.CompletedTask;
+    }
 
     /// <summary>The query of a watch is read by hand, for a socket that is refused with a close code.</summary>
     private static Task WatchQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)

@@ -52,6 +52,8 @@ internal static class WorkerHost
         services.AddSingleton(TimeProvider.System);
         services.AddAnnotatedOptions<WorkerOptions>(WorkerOptions.Section);
         services.AddKafkaCluster();
+        services.AddOptions<WorkerOptions>().Validate<IOptions<KafkaOptions>>(
+            (worker, kafka) => worker.Keep >= kafka.Value.TaskRetention, "Worker:Keep must be at least Kafka:TaskRetention: a task that has ended and is read again would run again");
         services.AddTaskCatalogue();
         services.AddHttpClient<ProjectConfigClient>((provider, http) =>
             http.BaseAddress = new Uri(provider.GetRequiredService<IOptions<WorkerOptions>>().Value.ProjectConfigUrl.TrimEnd('/') + "/"));

@@ -36,7 +36,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     /// </summary>
     public async Task ConnectAsync(CancellationToken cancellationToken)
     {
-        using var admin = new AdminClientBuilder(Config(new AdminClientConfig())).SetLogHandler(Log).SetErrorHandler((_, _) => { }).Build();
+        using var admin = Admin();
         while (true)
         {
             try
@@ -48,7 +48,8 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
                     await CreateMissingAsync(admin, cancellationToken);
                 CheckPartitions(admin);
                 if (!IsEmbedded)
-                    await WarnOfDriftAsync(admin, cancellationToken);
+                    foreach (var drift in await DriftAsync(admin, cancellationToken))
+                        LogDrift(logger, drift);
                 LogConnected(logger, _options.BootstrapServers, ClusterId, IsEmbedded ? "embedded, in memory" : "Kafka");
                 _connected.TrySetResult();
                 return;
@@ -66,8 +67,27 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         }
     }
 
+    public IAdminClient Admin() => new AdminClientBuilder(Config(new AdminClientConfig())).SetLogHandler(Log).SetErrorHandler((_, _) => { }).Build();
+
+    /// <summary>Which settings of the topics are others than they are meant to be.</summary>
+    /// <exception cref="KafkaException">Kafka did not answer.</exception>
+    public async Task<IReadOnlyList<string>> DriftAsync(IAdminClient admin, CancellationToken cancellationToken)
+    {
+        var resources = Topics.All.Select(topic => new ConfigResource { Name = topic.Name, Type = ResourceType.Topic });
+        var described = await admin.DescribeConfigsAsync(resources, new DescribeConfigsOptions { RequestTimeout = AdminTimeout }).WaitAsync(cancellationToken);
+        return
+        [
+            .. from topic in Topics.All
+               join result in described on topic.Name equals result.ConfigResource.Name
+               from wanted in topic.Config
+               where result.Entries.TryGetValue(wanted.Key, out var actual) && actual.Value != wanted.Value
+               select $"topic {topic.Name} has {wanted.Key}={result.Entries[wanted.Key].Value}, where {wanted.Value} is meant",
+        ];
+    }
+
     /// <summary>For a process that reads a whole topic by itself, without a group.</summary>
-    public IConsumer<byte[]?, byte[]?> TailConsumer(IsolationLevel isolation) => Build(new ConsumerConfig
+    /// <param name="isUrgent">Somebody waits for the end of what is there, which is told by an answer without records: such a one then comes at once.</param>
+    public IConsumer<byte[]?, byte[]?> TailConsumer(IsolationLevel isolation, bool isUrgent = false) => Build(new ConsumerConfig
     {
         GroupId = Topics.TailGroup,
         IsolationLevel = isolation,
@@ -75,7 +95,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         AutoOffsetReset = AutoOffsetReset.Earliest,
         EnablePartitionEof = true,
         FetchMinBytes = 1,
-        FetchWaitMaxMs = IsEmbedded ? 10 : 500,   // the mock cluster sleeps it out even when data comes
+        FetchWaitMaxMs = IsEmbedded || isUrgent ? 10 : 500,   // the mock cluster sleeps it out even when data comes
         QueuedMaxMessagesKbytes = 16 * 1024,
         FetchQueueBackoffMs = 1,                  // the default of 1 s stalls a replay each time the queue is full
     }).Build();
@@ -177,16 +197,6 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         }
     }
 
-    private async Task WarnOfDriftAsync(IAdminClient admin, CancellationToken cancellationToken)
-    {
-        var resources = Topics.All.Select(topic => new ConfigResource { Name = topic.Name, Type = ResourceType.Topic });
-        var described = await admin.DescribeConfigsAsync(resources, new DescribeConfigsOptions { RequestTimeout = AdminTimeout }).WaitAsync(cancellationToken);
-        foreach (var (topic, actual) in Topics.All.Join(described, topic => topic.Name, result => result.ConfigResource.Name, (topic, result) => (topic, result.Entries)))
-            foreach (var (key, wanted) in topic.Config)
-                if (actual.TryGetValue(key, out var entry) && entry.Value != wanted)
-                    LogDrift(logger, topic.Name, key, entry.Value, wanted);
-    }
-
     private ConsumerBuilder<byte[]?, byte[]?> Build(ConsumerConfig config) =>
         new ConsumerBuilder<byte[]?, byte[]?>(Config(config)).SetLogHandler((_, message) => Log(message)).SetErrorHandler((_, error) => OnError(error));
 
@@ -226,8 +236,8 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     [LoggerMessage(Level = LogLevel.Information, Message = "Created topics {Topics}")]
     private static partial void LogCreated(ILogger logger, string topics);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Topic {Topic} has {Key}={Actual}, where {Wanted} is meant")]
-    private static partial void LogDrift(ILogger logger, string topic, string key, string actual, string wanted);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The {Drift}")]
+    private static partial void LogDrift(ILogger logger, string drift);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "librdkafka {Facility}: {Text}")]
     private static partial void LogClient(ILogger logger, string facility, string text);

@@ -8,6 +8,6 @@ public static class KafkaServices
     public static IServiceCollection AddKafkaCluster(this IServiceCollection services)
     {
         services.AddAnnotatedOptions<KafkaOptions>(KafkaOptions.Section);
-        return services.AddSingleton<KafkaCluster>();
+        return services.AddSingleton<KafkaCluster>().AddSingleton<TopicWatch>();
     }
 }

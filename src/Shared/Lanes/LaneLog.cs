@@ -38,21 +38,24 @@ public sealed class LaneLog
             case AttemptRecord attempt:
                 if (!IsHeard(attempt))
                     return null;
-                if (!_stories.TryGetValue(attempt.TaskId, out var story))
-                    _stories[attempt.TaskId] = story = new TaskStory();
-                return story.Apply(attempt, offset, InForce);
+                return StoryOf(attempt.TaskId).Apply(attempt, offset, InForce);
+            case AttemptsRetold retold when IsInForce(retold):
+                StoryOf(retold.TaskId).Apply(retold, offset, InForce);
+                return retold;
+            case AttemptsRetold:
+                return null;
+            case TaskEnded ended:
+                return IsInForce(ended) ? ended : null;   // a hint; the committed state decides
             default:
-                return record;   // `ended` is a hint; the committed state decides
+                return record;   // it needs no claim
         }
     }
 
     /// <summary>A committed state of a task that waits: it tells of all attempts so far, and their records are not needed any more.</summary>
-    public void Settle(TaskState waiting)
-    {
-        if (!_stories.TryGetValue(waiting.TaskId, out var story))
-            _stories[waiting.TaskId] = story = new TaskStory();
-        story.Settle(waiting);
-    }
+    public void Settle(TaskState waiting) => StoryOf(waiting.TaskId).Settle(waiting);
+
+    /// <summary>What is to be written, with the time it is written at, so that the story of a task outlives the records it was read from; null where the committed state knows all.</summary>
+    public AttemptsRetold? Retell(string taskId) => _stories.GetValueOrDefault(taskId)?.Retell(taskId, InForce, EndOfLog);
 
     /// <summary>The task has ended: its story is not needed any more.</summary>
     public void Forget(string taskId) => _stories.Remove(taskId);
@@ -66,6 +69,13 @@ public sealed class LaneLog
     {
         var earliest = _stories.Values.Where(story => story.From is not null).MinBy(story => story.From);
         return earliest is null ? (EndOfLog, InForce) : (earliest.From!.Value, earliest.InForce);
+    }
+
+    private TaskStory StoryOf(string taskId)
+    {
+        if (!_stories.TryGetValue(taskId, out var story))
+            _stories[taskId] = story = new TaskStory();
+        return story;
     }
 
     private bool Raise(LaneBarrier barrier)
@@ -82,11 +92,12 @@ public sealed class LaneLog
         return true;
     }
 
-    private bool IsHeard(AttemptRecord record) =>
+    private bool IsHeard(AttemptRecord record) => IsInForce(record) || _kept.Contains(new KeptAttempt(record.TaskId, record.Attempt));
+
+    private bool IsInForce(ClaimedRecord record) =>
         InForce is not { } claim
         || record.Epoch > claim.Epoch   // its barrier has outlived its retention
-        || (record.Epoch == claim.Epoch && record.Owner == claim.Owner)
-        || _kept.Contains(new KeptAttempt(record.TaskId, record.Attempt));
+        || (record.Epoch == claim.Epoch && record.Owner == claim.Owner);
 }
 
 /// <summary>One ownership of a lane. Epochs rise; where no transaction makes them unique, the random owner tells claims apart and the later barrier wins.</summary>

@@ -14,6 +14,9 @@ public sealed class TaskStory
     /// <summary>The claim in force at <see cref="From"/>.</summary>
     public Claim? InForce { get; private set; }
 
+    /// <summary>When the oldest record was written without which this would not be known; null where the committed state knows all.</summary>
+    public DateTimeOffset? KnownSince { get; private set; }
+
     public IReadOnlyList<AttemptSummary> Attempts => _attempts;
 
     /// <summary>The last attempt that the committed state knows; 0: it knows none.</summary>
@@ -46,9 +49,44 @@ public sealed class TaskStory
             return null;
         LogEnd = offset;
         if (From is null)
-            (From, InForce) = (offset, inForce);
+            (From, InForce, KnownSince) = (offset, inForce, record.At);
         return counted;
     }
+
+    /// <summary>
+    /// Records that it does not know of may have been heard here without the barrier that made them void, which retention has taken first: so it overrides
+    /// what was heard before it was written, and adds to what came later.
+    /// </summary>
+    internal void Apply(AttemptsRetold retold, long offset, Claim? inForce)
+    {
+        if (retold.Attempts is not [.., var last] || last.Attempt <= Settled || (From is null && LogEnd >= retold.ReadUpTo))
+            return;
+        if (From is null)
+            (From, InForce) = (offset, inForce);
+        KnownSince = retold.At;
+        if (LogEnd >= retold.ReadUpTo)
+        {
+            Merge(_attempts, retold.Attempts);
+            return;
+        }
+        if (_attempts.Count == 0 || _attempts[^1].Attempt != last.Attempt)
+            _lastSeq = 0;
+        Merge(retold.Attempts, _attempts);
+        (Outcome, IsHanded, LogEnd) = (retold.Outcome, retold.Handed, Math.Max(LogEnd, retold.LogEnd));
+    }
+
+    internal AttemptsRetold? Retell(string taskId, Claim? inForce, long readUpTo) =>
+        From is null || _attempts is not [.., var last] ? null : new AttemptsRetold
+        {
+            TaskId = taskId,
+            Epoch = inForce?.Epoch ?? last.Epoch,
+            Owner = inForce?.Owner ?? last.Owner,
+            Attempts = [.. _attempts.Where(attempt => attempt.Attempt > Settled)],
+            Outcome = Outcome,
+            Handed = IsHanded,
+            LogEnd = LogEnd,
+            ReadUpTo = readUpTo,
+        };
 
     /// <summary>The committed state knows all attempts up to its last: what the log says of them is old.</summary>
     internal void Settle(TaskState waiting)
@@ -58,12 +96,20 @@ public sealed class TaskStory
         _attempts.Clear();
         _attempts.AddRange(waiting.Attempts);
         (Settled, LogEnd) = (waiting.Attempts[^1].Attempt, waiting.LogEnd);
-        (From, InForce, Outcome, IsHanded, _lastSeq) = (null, null, null, false, 0);
+        (From, InForce, KnownSince, Outcome, IsHanded, _lastSeq) = (null, null, null, null, false, 0);
     }
 
     internal void Lose(DateTimeOffset at) => Close(_attempts[^1] with { Reason = EndReason.WorkerLost, EndedAt = at, Lines = _lastSeq });
 
     internal bool BeganUnder(Claim claim) => _attempts[^1].Epoch == claim.Epoch && _attempts[^1].Owner == claim.Owner;
+
+    /// <summary>All of the one, and of the other what the one has not before its last.</summary>
+    private void Merge(IReadOnlyList<AttemptSummary> one, IReadOnlyList<AttemptSummary> other)
+    {
+        List<AttemptSummary> merged = [.. one.Concat(other.Where(attempt => attempt.Attempt < one[^1].Attempt)).DistinctBy(attempt => attempt.Attempt).OrderBy(attempt => attempt.Attempt)];
+        _attempts.RemoveAll(attempt => attempt.Attempt > Settled);
+        _attempts.AddRange(merged.Where(attempt => attempt.Attempt > Settled));
+    }
 
     private AttemptRecord? Accept(AttemptRecord record, long offset)
     {

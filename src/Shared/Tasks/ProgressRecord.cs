@@ -17,6 +17,7 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonDerivedType(typeof(AttemptAbandoned), "abandoned")]
 [JsonDerivedType(typeof(AttemptHanded), "handed")]
 [JsonDerivedType(typeof(AttemptAlive), "alive")]
+[JsonDerivedType(typeof(AttemptsRetold), "retold")]
 [JsonDerivedType(typeof(TaskEmitted), "emitted")]
 [JsonDerivedType(typeof(TaskEnded), "ended")]
 public abstract record ProgressRecord
@@ -151,6 +152,30 @@ public sealed record AttemptAlive : AttemptRecord
 public sealed record AttemptAbandoned : AttemptRecord
 {
     public required EndReason Reason { get; init; }
+}
+
+/// <summary>
+/// What is known of a task that has not ended, written by the API before retention takes the records that say so. A reader that knows less learns
+/// it from here; for all others it changes nothing.
+/// </summary>
+public sealed record AttemptsRetold : ClaimedRecord
+{
+    public required string TaskId { get; init; }
+
+    /// <summary>Those that the committed state does not know.</summary>
+    public required IReadOnlyList<AttemptSummary> Attempts { get; init; }
+
+    /// <summary>Of the last one, where it has one.</summary>
+    public AttemptExited? Outcome { get; init; }
+
+    /// <summary>Whether the last one is open and was handed over.</summary>
+    public bool Handed { get; init; }
+
+    /// <summary>Offset of the last record of the task that counted.</summary>
+    public required long LogEnd { get; init; }
+
+    /// <summary>Offset behind the last record of the lane that is accounted for here.</summary>
+    public required long ReadUpTo { get; init; }
 }
 
 /// <summary>Terminal. Written together with the task's state; it counts only once that is committed.</summary>

@@ -43,6 +43,9 @@ public sealed record TaskSubmission
 
     /// <summary>Hash of the catalogue entry that the task was accepted with.</summary>
     public string? TypeHash { get; init; }
+
+    /// <summary>Hash of what the caller sent: who sends it again is told apart from who sends something else, also where times in it were relative.</summary>
+    public string? BodyHash { get; init; }
 }
 
 /// <summary>
@@ -87,6 +90,10 @@ public sealed record ControlRecord
 
     public string? RequestedBy { get; init; }
     public string? Reason { get; init; }
+
+    /// <summary>The caller's own name for this request: the same one again writes no second record.</summary>
+    public string? IdempotencyKey { get; init; }
+
     public DateTimeOffset? At { get; init; }
 
     public static string StopKey(string taskId) => $"{taskId}/{Stop}";

@@ -1,3 +1,4 @@
+using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Health;
@@ -6,7 +7,8 @@ namespace TaskPipeline.TaskApi.Health;
 public sealed record HealthAnswer(string Status, long SkippedRecords);
 
 /// <param name="Status"><c>ready</c>; until then the answer is 503 and says what is missing.</param>
-public sealed record ReadyAnswer(string Status);
+/// <param name="Warnings">What a person should know: Kafka does not answer, or topics have other settings than they are meant to have.</param>
+public sealed record ReadyAnswer(string Status, IReadOnlyList<string>? Warnings = null);
 
 internal static class HealthEndpoints
 {
@@ -15,6 +17,6 @@ internal static class HealthEndpoints
             ? new Problem(StatusCodes.Status503ServiceUnavailable, failure) { RetryAfter = TimeSpan.FromSeconds(5) }
             : TypedResults.Ok(new HealthAnswer("healthy", metrics.SkippedRecords));
 
-    public static IResult Ready(KafkaTails tails) =>
-        tails.NotReadyBecause is { } reason ? Problem.NotReady(reason) : TypedResults.Ok(new ReadyAnswer("ready"));
+    public static IResult Ready(KafkaTails tails, TopicWatch topics) =>
+        (tails.Failure ?? tails.NotReadyBecause) is { } reason ? Problem.NotReady(reason) : TypedResults.Ok(new ReadyAnswer("ready", topics.Warnings is { Count: > 0 } warnings ? warnings : null));
 }

@@ -15,7 +15,10 @@ namespace TaskPipeline.TaskApi.Listing;
 public sealed record OutputPage(string TaskId, IReadOnlyList<NumberedLine> Lines, string Next, bool More, bool Ended, string? Previous = null);
 
 /// <summary>One line of output; <paramref name="Seq"/> counts from 1 in each attempt.</summary>
-public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null);
+public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null)
+{
+    internal Cursor Place { get; init; }
+}
 
 internal static class OutputEndpoint
 {
@@ -64,7 +67,7 @@ internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAt
     private readonly int _count = log.Count;
 
     public IEnumerable<NumberedLine> From(Cursor seen, int limit) =>
-        Enumerable.Range(0, _count).Skip(log.FirstBeyond(seen, _count)).SelectMany(LinesAt).Where(line => IsBeyond(line, seen)).Take(limit);
+        Enumerable.Range(0, _count).Skip(FirstBeyond(seen)).SelectMany(LinesAt).Where(line => IsBeyond(line, seen)).Take(limit);
 
     public OutputPage PageAfter(string taskId, Cursor seen, int limit)
     {
@@ -77,7 +80,7 @@ internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAt
 
     public OutputPage PageBefore(string taskId, Cursor end, int limit)
     {
-        var last = Math.Min(log.FirstBeyond(end, _count) + 1, _count);
+        var last = Math.Min(FirstBeyond(end) + 1, _count);
         List<NumberedLine> lines = [.. Enumerable.Range(0, last).Reverse().SelectMany(index => LinesAt(index).Reverse()).Where(line => !IsBeyond(line, end)).Take(limit)];
         lines.Reverse();
         return Page(taskId, lines, end, From(end, 1).Any());
@@ -85,21 +88,22 @@ internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAt
 
     private OutputPage Page(string taskId, List<NumberedLine> lines, Cursor fallback, bool more)
     {
-        var next = lines.Count > 0 ? Place(lines[^1], 0) : fallback;
-        var previous = lines.Count > 0 && HasLinesBefore(lines[0]) ? Place(lines[0], -1).ToString() : null;
+        var next = lines.Count > 0 ? lines[^1].Place : fallback;
+        var previous = lines.Count > 0 && HasLinesBefore(lines[0]) ? (lines[0].Place with { Seq = lines[0].Seq - 1 }).ToString() : null;
         return new OutputPage(taskId, lines, next.ToString(), more, log[_count - 1] is EndEvent, previous);
     }
 
     private bool HasLinesBefore(NumberedLine line) =>
         Enumerable.Range(0, _count).SelectMany(LinesAt).First() is var first && (first.Attempt, first.Seq) != (line.Attempt, line.Seq);
 
-    private static Cursor Place(NumberedLine line, int step) => new(line.Attempt, line.Seq + step, Stage.Running);
+    // Emitted events are no output: a cursor that has seen none of them must not begin at the first of them.
+    private int FirstBeyond(Cursor seen) => log.FirstBeyond(seen with { Events = long.MaxValue }, _count);
 
     private static bool IsBeyond(NumberedLine line, Cursor seen) => line.Attempt > seen.Attempt || (line.Attempt == seen.Attempt && line.Seq > seen.Seq);
 
     private IEnumerable<NumberedLine> LinesAt(int index) =>
         log[index] is LinesEvent lines && (onlyAttempt == 0 || lines.Cursor.Attempt == onlyAttempt) && lines.Of(filter) is { } wanted
-            ? wanted.Lines.Select(line => new NumberedLine(lines.Cursor.Attempt, line.Seq, line.Stream, line.Text, line.At, line.Part, line.Last))
+            ? wanted.Lines.Select(line => new NumberedLine(lines.Cursor.Attempt, line.Seq, line.Stream, line.Text, line.At, line.Part, line.Last) { Place = lines.Cursor with { Seq = line.Seq } })
             : [];
 }
 

@@ -52,7 +52,7 @@ public sealed record TaskSummary
     /// <summary>The ended task that this one repeats.</summary>
     public string? ReplayOf { get; init; }
 
-    /// <summary>The dead letter that this task was put back from.</summary>
+    /// <summary>The dead letter in whose place this task goes on.</summary>
     public string? RedriveOf { get; init; }
 
     /// <summary>Only under the table's lock.</summary>
@@ -151,13 +151,16 @@ public sealed record TaskDetail
     /// <summary>By then it ends, however many attempts are left.</summary>
     public DateTimeOffset? Deadline { get; init; }
 
+    public required IReadOnlyList<AttemptView> Attempts { get; init; }
+
     /// <summary>The ended task that this one repeats.</summary>
     public string? ReplayOf { get; init; }
 
-    /// <summary>The dead letter that this task was put back from.</summary>
+    /// <summary>The dead letter in whose place this task goes on.</summary>
     public string? RedriveOf { get; init; }
 
-    public required IReadOnlyList<AttemptView> Attempts { get; init; }
+    /// <summary>The tasks that repeat this one.</summary>
+    public IReadOnlyList<string>? Replays { get; init; }
 
     /// <summary>The request to stop, where there was one.</summary>
     public StopView? Stop { get; init; }
@@ -180,6 +183,7 @@ public sealed record TaskDetail
             Type = summary.Type,
             Command = summary.Command,
             Params = tracked.Submission!.Params,
+            Replays = tracked.Replays.Count > 0 ? tracked.Replays : null,
             Labels = summary.Labels,
             Status = summary.Status,
             Reason = summary.Reason,

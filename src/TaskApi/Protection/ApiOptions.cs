@@ -16,7 +16,7 @@ public sealed class ApiOptions
     /// <summary>Origins of web pages that may use this API, besides its own, as <c>https://host:port</c>.</summary>
     public IList<string> AllowedOrigins { get; } = [];
 
-    /// <summary>How long a submission or a stop may wait for Kafka before the answer is 503.</summary>
+    /// <summary>How long a request that writes may wait for Kafka before the answer is 503.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00", ErrorMessage = "Api:KafkaTimeout must be 100 ms to 1 min")]
     public TimeSpan KafkaTimeout { get; set; } = TimeSpan.FromSeconds(5);
 

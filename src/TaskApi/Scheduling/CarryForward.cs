@@ -6,25 +6,29 @@ using TaskPipeline.TaskApi.Tailing;
 namespace TaskPipeline.TaskApi.Scheduling;
 
 /// <summary>
-/// Retention would take the record of a task that waits or runs for too long: it is put into <c>tasks</c> again before. For whoever knows the first one
-/// the copy is a double.
+/// Retention would take what an unended task depends on: the record that asks for it is put into <c>tasks</c> again before, and what is known of its
+/// attempts is told again in <c>task-progress</c>. For whoever knows it already, either is a double.
 /// </summary>
-internal sealed class CarryForward(TaskTable table, TaskWriter writer, KafkaTails tails, ReplicaTurns turns, TimeProvider clock, IOptions<KafkaOptions> options) : BackgroundService
+internal sealed class CarryForward(TaskTable table, TaskWriter writer, KafkaTails tails, ReplicaTurns turns, KafkaCluster cluster, TimeProvider clock, IOptions<KafkaOptions> options) : BackgroundService
 {
     private const double AtShareOfRetention = 0.8;
     private static readonly TimeSpan LongestInterval = TimeSpan.FromMinutes(1);
 
-    private readonly TimeSpan _retention = options.Value.TaskRetention;
+    private readonly TimeSpan _interval = new[] { options.Value.TaskRetention / 50, options.Value.ProgressRetention / 50, LongestInterval }.Min();
+
+    private DateTimeOffset OldestRecord => clock.GetUtcNow() - (options.Value.TaskRetention * AtShareOfRetention);
+    private DateTimeOffset OldestStory => clock.GetUtcNow() - (options.Value.ProgressRetention * AtShareOfRetention);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         try
         {
             await tails.CaughtUp.WaitAsync(stoppingToken);
-            using var timer = new PeriodicTimer(_retention / 50 < LongestInterval ? _retention / 50 : LongestInterval, clock);
+            using var timer = new PeriodicTimer(_interval, clock);
             do
-                foreach (var lane in table.QueuedBefore(clock.GetUtcNow() - (_retention * AtShareOfRetention)).GroupBy(tracked => tracked.Lane).ToList())
-                    await CarryAsync(lane.Key, lane, stoppingToken);
+                for (var lane = 0; lane < cluster.Topics.Lanes; lane++)
+                    if (table.QueuedBefore(OldestRecord, lane).Count > 0 || table.KnownBefore(OldestStory, lane).Count > 0)
+                        await CarryAsync(lane, stoppingToken);
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -32,13 +36,14 @@ internal sealed class CarryForward(TaskTable table, TaskWriter writer, KafkaTail
         }
     }
 
-    private async Task CarryAsync(int lane, IEnumerable<TrackedTask> old, CancellationToken stoppingToken)
+    /// <summary>What Kafka does not take is tried again in the next round.</summary>
+    private async Task CarryAsync(int lane, CancellationToken stoppingToken)
     {
-        await Task.Delay(turns.DelayFor(lane), clock, stoppingToken);
-        var before = clock.GetUtcNow() - (_retention * AtShareOfRetention);
-        foreach (var tracked in old)
-            // A copy that Kafka does not take is tried again in the next round.
-            if (table.Read(tracked, task => task.CopyIfOlderThan(before)) is { } copy)
+        await Task.Delay(turns.DelayFor(lane), clock, stoppingToken);   // by then another replica has often done it
+        foreach (var tracked in table.QueuedBefore(OldestRecord, lane))
+            if (table.Read(tracked, task => task.CopyIfOlderThan(OldestRecord)) is { } copy)
                 await writer.SubmitAsync(copy, lane);
+        foreach (var retold in table.KnownBefore(OldestStory, lane))
+            await writer.RetellAsync(retold with { At = clock.GetUtcNow() }, lane);
     }
 }

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Submitting;
 using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Stopping;
@@ -21,17 +22,20 @@ internal static class StopEndpoint
 
     public static async Task<IResult> PostAsync(string id, HttpRequest request, TaskFinder finder, StopRequests stops)
     {
+        var (key, unfit) = IdempotencyKey.Of(request);
+        if (unfit is not null)
+            return unfit;
         var (body, wrong) = await ReadAsync(request);
         if (wrong is not null)
             return wrong;
         var (found, problem) = await finder.FindAsync(id, request.Query, request.HttpContext.RequestAborted);
-        problem ??= await stops.SendAsync(found!, "http", body!.Reason, body.Force);
+        problem ??= await stops.SendAsync(found!, "http", body!.Reason, body.Force, key);
         return problem ?? (IResult)TypedResults.Accepted((string?)null, new StopAnswer(id, Status.Stopping));
     }
 
     private static async Task<(StopTask?, Problem?)> ReadAsync(HttpRequest request)
     {
-        if (request.ContentLength is null or 0 && request.Headers.TransferEncoding.Count == 0)
+        if (JsonBody.IsMissing(request))
             return (new StopTask(), null);
         var body = await JsonBody.ReadAsync(request, "reason", "force");
         if (body.Problem is not null)

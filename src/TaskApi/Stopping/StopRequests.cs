@@ -13,10 +13,12 @@ public sealed record StopAnswer(string TaskId, Status Status);
 internal sealed partial class StopRequests(TaskTable table, TaskWriter writer, TimeProvider clock, ILogger<StopRequests> logger)
 {
     /// <summary>Null: Kafka has the request.</summary>
-    public async Task<Problem?> SendAsync(TrackedTask tracked, string requestedBy, string? reason = null, bool force = false)
+    public async Task<Problem?> SendAsync(TrackedTask tracked, string requestedBy, string? reason = null, bool force = false, string? idempotencyKey = null)
     {
         if (table.Read(tracked, task => task.Committed) is { } end)
             return new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' has already ended: {end.Status.Word()}");
+        if (idempotencyKey is not null && table.Read(tracked, task => task.StopOf(idempotencyKey)) is { } known)
+            return (known.Force, known.Reason) == (force, reason) ? null : IdempotencyKey.UsedOtherwise(idempotencyKey);
         var stop = new ControlRecord
         {
             TaskId = tracked.TaskId,
@@ -25,6 +27,7 @@ internal sealed partial class StopRequests(TaskTable table, TaskWriter writer, T
             Force = force,
             RequestedBy = requestedBy,
             Reason = reason,
+            IdempotencyKey = idempotencyKey,
             At = clock.GetUtcNow(),
         };
         if (!await writer.StopAsync(stop))

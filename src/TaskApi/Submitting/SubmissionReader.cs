@@ -58,6 +58,7 @@ internal sealed class SubmissionReader
             Priority = priority ?? type.Priority,
             Concurrency = concurrency,
             TypeHash = type.Hash,
+            BodyHash = BodyHash.Of(_body),
         }, _now);
         return (submission, taskId is not null, null);
     }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Catalogue;
@@ -18,10 +17,18 @@ internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaClust
 
     private async Task<IResult> SubmitAsync(HttpRequest request)
     {
+        var (key, unfit) = IdempotencyKey.Of(request);
+        if (unfit is not null)
+            return unfit;
         var (submission, hasOwnId, problem) = await SubmissionReader.ReadAsync(request, catalogue.Current, clock.GetUtcNow());
         if (problem is not null)
             return problem;
-        return hasOwnId ? await SubmitOnceAsync(submission!, request.HttpContext.RequestAborted) : await SubmitNewAsync(submission!);
+        if (key is null)
+            return hasOwnId ? await SubmitOnceAsync(submission!, AnotherContent(submission!.TaskId), request.HttpContext.RequestAborted) : await SubmitNewAsync(submission!);
+        if (hasOwnId)
+            return Problem.Invalid(new Dictionary<string, string[]> { ["task_id"] = [$"must be left out where there is an {IdempotencyKey.Header}: either one alone makes the call repeatable"] });
+        submission = submission! with { TaskId = DerivedId.Of(submission.Project, "submit", key) };
+        return await SubmitOnceAsync(submission, IdempotencyKey.UsedOtherwise(key), request.HttpContext.RequestAborted);
     }
 
     private async Task<IResult> SubmitNewAsync(TaskSubmission submission)
@@ -41,13 +48,14 @@ internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaClust
     }
 
     /// <summary>
-    /// A caller's own id fixes the lane, so that the same id sent to two replicas at once comes to lie in one lane, and the first one there is the task.
-    /// Which one that is, this replica knows when it has read its own record back.
+    /// A caller's own id, or one that is derived, fixes the lane, so that the same id sent to two replicas at once comes to lie in one lane, and the first
+    /// one there is the task. Which one that is, this replica knows when it has read its own record back.
     /// </summary>
-    private async Task<IResult> SubmitOnceAsync(TaskSubmission submission, CancellationToken cancellationToken)
+    /// <param name="otherwise">The answer where the task of this id was made of another body.</param>
+    public async Task<IResult> SubmitOnceAsync(TaskSubmission submission, Problem otherwise, CancellationToken cancellationToken)
     {
         if (table.Find(submission.TaskId) is { } known)
-            return AnswerFor(known, submission);
+            return AnswerFor(known);
         var (task, lane) = PlaceById(submission);
         if (await WriteAsync(task, lane) is not { } place)
             return NotTaken();
@@ -58,8 +66,14 @@ internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaClust
             return Taken(task, place);
         if (place.IsScheduled)
             await writer.ScheduleAsync(EntryOf(first.Submission!), first.Lane);   // compaction keeps the last entry of a key, and the first is the task
-        return AnswerFor(first, submission);
+        return AnswerFor(first);
+
+        IResult AnswerFor(TrackedTask other) => other.Submission!.BodyHash == submission.BodyHash ? Existing(other) : otherwise;
     }
+
+    /// <summary>The answer to who asks for a task that is there already.</summary>
+    public IResult Existing(TrackedTask known) =>
+        TypedResults.Ok(table.Read(known, task => new SubmitAnswer(task.TaskId, task.Status, TaskLinks.Of(task.TaskId, task.Place), task.DueAt)));
 
     private (TaskSubmission, int Lane) PlaceById(TaskSubmission submission)
     {
@@ -79,13 +93,6 @@ internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaClust
 
     private static ScheduledTask EntryOf(TaskSubmission task) => new() { TaskId = task.TaskId, DueAt = task.RunAt, Task = task };
 
-    private IResult AnswerFor(TrackedTask known, TaskSubmission submission)
-    {
-        if (!IsSame(known.Submission!, submission))
-            return new Problem(StatusCodes.Status409Conflict, $"Task '{submission.TaskId}' exists with another content; choose another task_id or send the same body");
-        return TypedResults.Ok(table.Read(known, task => new SubmitAnswer(known.TaskId, task.Status, TaskLinks.Of(known.TaskId, task.Place), task.DueAt)));
-    }
-
     private Accepted<SubmitAnswer> Taken(TaskSubmission task, TaskPlace place)
     {
         var status = place.IsScheduled ? Status.Scheduled : Status.Queued;
@@ -95,17 +102,10 @@ internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaClust
     }
 
     private static Problem NotTaken() =>
-        new(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the task in time; it may still arrive. Send it with a task_id of your own and you can repeat it safely") { RetryAfter = TimeSpan.FromSeconds(5) };
+        new(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the task in time; it may still arrive. With an Idempotency-Key, or a task_id of your own, it can be sent again safely") { RetryAfter = TimeSpan.FromSeconds(5) };
 
-    /// <summary>Times are not compared: a delay that is sent again would end at another one.</summary>
-    private static bool IsSame(TaskSubmission left, TaskSubmission right) =>
-        (left.Project, left.Type, left.Command, left.Priority) == (right.Project, right.Type, right.Command, right.Priority)
-        && (left.Concurrency?.Key, left.Concurrency?.Limit) == (right.Concurrency?.Key, right.Concurrency?.Limit)
-        && SameEntries(left.Params, right.Params, JsonElement.DeepEquals)
-        && SameEntries(left.Labels ?? [], right.Labels ?? [], string.Equals);
-
-    private static bool SameEntries<T>(Dictionary<string, T> left, Dictionary<string, T> right, Func<T, T, bool> equal) =>
-        left.Count == right.Count && left.All(entry => right.TryGetValue(entry.Key, out var other) && equal(entry.Value, other));
+    private static Problem AnotherContent(string taskId) =>
+        new(StatusCodes.Status409Conflict, $"Task '{taskId}' exists with another content; choose another task_id or send the same body");
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} {Status} in lane {Lane} at {Offset}")]
     private static partial void LogAccepted(ILogger logger, string taskId, Status status, int lane, long offset);

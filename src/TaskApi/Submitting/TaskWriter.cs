@@ -7,7 +7,7 @@ using TaskPipeline.TaskApi.Protection;
 
 namespace TaskPipeline.TaskApi.Submitting;
 
-/// <summary>Writes submissions, schedule entries and stops. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.</summary>
+/// <summary>Writes what callers ask for. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.</summary>
 internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> options) : BackgroundService
 {
     private readonly TimeSpan _timeout = options.Value.KafkaTimeout;
@@ -28,6 +28,16 @@ internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> opti
 
     public async Task<bool> StopAsync(ControlRecord stop) =>
         await WriteAsync(new TopicPartition(cluster.Topics.Control, 0), ControlRecord.StopKey(stop.TaskId), TaskJson.Encode(stop)) is not null;
+
+    /// <summary>Null where Kafka did not take it.</summary>
+    public Task<long?> EmitAsync(TaskEmitted emitted, int lane) =>
+        WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), emitted.TaskId, TaskJson.Encode(emitted));
+
+    public Task RetellAsync(AttemptsRetold retold, int lane) =>
+        WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), retold.TaskId, TaskJson.Encode(retold));
+
+    public async Task<bool> DealWithAsync(DeadLetterDealtWith dealtWith) =>
+        await WriteAsync(new TopicPartition(cluster.Topics.DeadLetters, 0), dealtWith.TaskId, TaskJson.Encode(dealtWith)) is not null;
 
     /// <summary>A producer needs up to half a second for its first record; the first caller should not.</summary>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

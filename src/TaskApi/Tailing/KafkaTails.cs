@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Workers;
 
@@ -13,17 +14,20 @@ namespace TaskPipeline.TaskApi.Tailing;
 /// Reads the topics into the <see cref="TaskTable"/>. Kafka may be away when the host starts: it is waited for, and requests are answered 503.
 /// A tail that died or stands still would let this replica tell old news for ever, so it ends the process.
 /// </summary>
-internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, WorkerTable workers, TailingMetrics metrics, IHostApplicationLifetime host, ILogger<KafkaTails> logger)
+internal sealed partial class KafkaTails(
+    KafkaCluster cluster, TaskTable table, WorkerTable workers, DeadLetterTable letters, TopicWatch topics, TailingMetrics metrics, IHostApplicationLifetime host, TimeProvider clock, ILogger<KafkaTails> logger)
     : BackgroundService
 {
     private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan EndedWithin = TimeSpan.FromSeconds(5);   // a task's `ended` lies in Kafka when its state is committed, and is read as fast as that
     private const long WakeWithin = 10;   // milliseconds; a stream that never pauses must not keep its watchers waiting for a pause
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TopicTail? _story;
     private TopicTail? _state;
     private string? _failure;
+    private volatile bool _isSettled;
     private long _lastWake;   // owned by the story's thread
 
     /// <summary>Completes once everything that stood in the topics at the start is in the tables; never, if it cannot be read.</summary>
@@ -34,7 +38,8 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         _failure is not null ? _failure
         : !cluster.Connected.IsCompletedSuccessfully ? "Kafka has not answered yet"
         : _story is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.Tasks}, {cluster.Topics.Control}, {cluster.Topics.Progress} and {cluster.Topics.Workers} are still being read"
-        : _state is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.State} and {cluster.Topics.Schedule} are still being read"
+        : _state is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.State}, {cluster.Topics.Schedule} and {cluster.Topics.DeadLetters} are still being read"
+        : !_isSettled ? "what was read is being put together"
         : null;
 
     /// <summary>Why this process is of no use any more; null: it is healthy.</summary>
@@ -49,11 +54,11 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         {
             await cluster.ConnectAsync(stoppingToken);
             _story = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Progress, cluster.Topics.Workers], TakeStory) { Idle = OnIdle };
-            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule], TakeCommitted) { Idle = table.WakeWatchers };
-            Task[] tails = [_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken)];
+            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule, cluster.Topics.DeadLetters], TakeCommitted) { Idle = table.WakeWatchers };
+            Task[] tails = [_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken), topics.RunAsync(stoppingToken)];
             var watching = WatchAsync(tails, stoppingToken);
             await Task.WhenAny(watching, Task.WhenAll(_story.CaughtUp, _state.CaughtUp));
-            if (NotReadyBecause is null)
+            if (HaveCaughtUp)
                 _caughtUp.TrySetResult();
             await watching;
         }
@@ -71,7 +76,9 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         using var timer = new PeriodicTimer(WatchInterval);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            if (tails.FirstOrDefault(tail => tail.IsCompleted) is { } dead)
+            if (tails.FirstOrDefault(tail => tail.IsCompleted)?.Exception?.InnerException is TopicsGoneException gone)
+                Fail(gone.Message, null);
+            else if (tails.FirstOrDefault(tail => tail.IsCompleted) is { } dead)
                 Fail("a tail has died", dead.Exception?.InnerException);
             else if (Standing() is { } standing)
                 Fail($"the tail of {standing} stands still", null);
@@ -81,7 +88,7 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
     }
 
     private string? Standing() =>
-        _story?.SinceLastPoll > StandsStill ? "task-progress" : _state?.SinceLastPoll > StandsStill ? "task-state and task-schedule" : null;
+        _story?.SinceLastPoll > StandsStill ? "task-progress" : _state?.SinceLastPoll > StandsStill ? "task-state, task-schedule and tasks-dlq" : null;
 
     private void Fail(string reason, Exception? exception, int exitCode = ExitCodes.Died)
     {
@@ -90,6 +97,9 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
         Environment.ExitCode = exitCode;
         host.StopApplication();
     }
+
+    /// <summary>Everything that stood in the topics at the start was read.</summary>
+    private bool HaveCaughtUp => _story is { CaughtUp.IsCompletedSuccessfully: true } && _state is { CaughtUp.IsCompletedSuccessfully: true };
 
     private void TakeStory(ConsumeResult<byte[]?, byte[]?> result)
     {
@@ -151,10 +161,12 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
 
     private void TakeCommitted(ConsumeResult<byte[]?, byte[]?> result)
     {
-        if (result.Topic == cluster.Topics.Schedule)
+        if (result.Topic == cluster.Topics.State)
+            TakeState(result);
+        else if (result.Topic == cluster.Topics.Schedule)
             TakeSchedule(result);
         else
-            TakeState(result);
+            TakeDeadLetter(result);
     }
 
     private void TakeSchedule(ConsumeResult<byte[]?, byte[]?> result)
@@ -167,6 +179,17 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
             metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "its key does not fit its task");
         else
             table.Scheduled(new ScheduleEntry(scheduled, result.Partition.Value, result.Offset.Value), result.Message.Timestamp.UtcDateTime);
+    }
+
+    private void TakeDeadLetter(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        string? error = "it has no value";
+        if (result.Message.Value is { } value && TaskJson.TryDecodeDeadLetter(value, out var letter, out error))
+            letters.Add(letter!);
+        else if (result.Message.Value is { } action && TaskJson.TryDecodeDealtWith(action, out var dealtWith, out _))
+            letters.Add(dealtWith!);
+        else
+            metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
     }
 
     private void TakeState(ConsumeResult<byte[]?, byte[]?> result)
@@ -193,16 +216,29 @@ internal sealed partial class KafkaTails(KafkaCluster cluster, TaskTable table, 
 
     private void OnIdle()
     {
-        // Where retention took a task's records, none tells that their place was passed; the tail's own position does.
-        foreach (var lane in table.LanesWithCommitted())
-            table.ReadUpTo(lane, _story!.PositionOf(cluster.Topics.Tasks, lane), _story.PositionOf(cluster.Topics.Progress, lane));
+        if (HaveCaughtUp)
+            Settle();
         Wake();
     }
 
     private void Wake()
     {
         _lastWake = Environment.TickCount64;
+        if (!_isSettled && HaveCaughtUp)
+            Settle();
         table.WakeWatchers();
+    }
+
+    /// <summary>
+    /// Where retention took a task's records, none tells that their place was passed; the tail's own position does. Only when it has nothing more at hand,
+    /// or has just come to where the topics ended at the start: else what is missed may be still to come.
+    /// </summary>
+    private void Settle()
+    {
+        foreach (var lane in table.LanesWithCommitted())
+            table.ReadUpTo(lane, _story!.PositionOf(cluster.Topics.Tasks, lane), _story.PositionOf(cluster.Topics.Progress, lane));
+        table.FinishFromBefore(clock.GetUtcNow() - EndedWithin);
+        _isSettled = true;
     }
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "This process ends: {Reason}")]

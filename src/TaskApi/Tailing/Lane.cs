@@ -27,6 +27,9 @@ internal sealed class Lane(LaneOwner nobody)
 
     /// <summary>Committed states, while lines that they count are still to be read; by <see cref="TaskState.LogEnd"/>.</summary>
     public PriorityQueue<(TrackedTask Tracked, TaskState State), long> Committed { get; } = new();
+
+    /// <summary>Tasks whose end is committed and whose lines are read, while their <c>ended</c> is not: something that was emitted may lie in front of it.</summary>
+    public HashSet<TrackedTask> Closing { get; } = [];
 }
 
 /// <summary>A worker, as the lanes' logs tell of it. Guarded by the lock of <see cref="TaskTable"/>.</summary>

@@ -28,19 +28,22 @@ internal sealed class TaskFinder(TaskTable table, KafkaCluster cluster, KafkaTai
     }
 
     /// <summary>False: not within the time.</summary>
-    public async Task<bool> WaitUntilReadAsync(TaskPlace place, CancellationToken cancellationToken)
+    public Task<bool> WaitUntilReadAsync(TaskPlace place, CancellationToken cancellationToken) => WaitUntilAsync(() => HasRead(place), cancellationToken);
+
+    /// <summary>Waits for what the tails are to read; false: not within the time.</summary>
+    public async Task<bool> WaitUntilAsync(Func<bool> isRead, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(options.Value.KafkaTimeout);
         while (true)
         {
             var readOn = table.ReadOn.Next;
-            if (HasRead(place))
+            if (isRead())
                 return true;
             await readOn.WaitAsync(patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             cancellationToken.ThrowIfCancellationRequested();
             if (patience.IsCancellationRequested)
-                return HasRead(place);
+                return isRead();
         }
     }
 

@@ -113,7 +113,8 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
         lock (_gate)
         {
             var lane = _lanes[laneNumber];
-            var isLate = record is AttemptRecord { TaskId: var id } && _tasks.TryGetValue(id, out var known) && (known.IsOver(offset) || IsElsewhere(known, laneNumber));
+            var taskId = (record as AttemptRecord)?.TaskId ?? (record as AttemptsRetold)?.TaskId;
+            var isLate = taskId is not null && _tasks.TryGetValue(taskId, out var known) && (known.IsOver(offset) || IsElsewhere(known, laneNumber));
             switch (isLate ? null : lane.Log.Apply(record, offset))
             {
                 case AttemptRecord counted:
@@ -121,9 +122,24 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
                     Follow(counted.TaskId, lane.Log.Stories[counted.TaskId]);
                     Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId]));
                     break;
+                case AttemptsRetold retold:
+                    var recalled = Track(retold.TaskId);
+                    Tell(recalled, recalled.Apply(retold, lane.Log.Stories[retold.TaskId]));
+                    break;
                 case LaneBarrier barrier:
                     lane.Owner = OwnerNamed(barrier.Worker);
                     TellOfLosses(lane.Log, barrier.At);
+                    break;
+                case TaskEmitted emitted:
+                    var named = Track(emitted.TaskId);
+                    named.Emit(emitted, offset);
+                    Tell(named, null);
+                    break;
+                case TaskEnded ended:
+                    var over = Track(ended.TaskId);
+                    over.ReadEnd();
+                    if (lane.Closing.Remove(over))
+                        Finish(over, lane);
                     break;
             }
             ReadUpTo(lane, progress: offset + 1);
@@ -168,7 +184,22 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             LeaveQueue(tracked);
             if (!tracked.HasEnded)
                 _slots.Add(submission, -1);
+            _lanes[tracked.Lane].Closing.Remove(tracked);
             _lanes[tracked.Lane].Log.Forget(taskId);
+        }
+    }
+
+    /// <summary>Ends from before that time wait no longer for their <c>ended</c>: retention has taken it, or nobody wrote one.</summary>
+    public void FinishFromBefore(DateTimeOffset time)
+    {
+        lock (_gate)
+        {
+            foreach (var lane in _lanes.Where(lane => lane.Closing.Count > 0))
+                foreach (var tracked in lane.Closing.Where(tracked => tracked.Committed!.At < time).ToList())
+                {
+                    lane.Closing.Remove(tracked);
+                    Finish(tracked, lane);
+                }
         }
     }
 
@@ -209,6 +240,12 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             return _lanes[lane].SubmissionsRead > offset;
     }
 
+    public bool HasReadProgress(int lane, long offset)
+    {
+        lock (_gate)
+            return _lanes[lane].ProgressRead > offset;
+    }
+
     /// <summary>Reads several fields of a task at one moment.</summary>
     public T Read<T>(TrackedTask tracked, Func<TrackedTask, T> read)
     {
@@ -243,10 +280,20 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
     }
 
     /// <summary>Tasks whose record in <c>tasks</c>, with all copies of it, is older than that.</summary>
-    public IReadOnlyList<TrackedTask> QueuedBefore(DateTimeOffset time)
+    public IReadOnlyList<TrackedTask> QueuedBefore(DateTimeOffset time, int lane)
     {
         lock (_gate)
-            return [.. _lanes.SelectMany(lane => lane.Unfinished.Values).Where(tracked => tracked.Record!.CopiedAt < time)];
+            return [.. _lanes[lane].Unfinished.Values.Where(tracked => tracked.Record!.CopiedAt < time)];
+    }
+
+    /// <summary>What is known of attempts from records of <c>task-progress</c> that are older than that, to be told again.</summary>
+    public IReadOnlyList<AttemptsRetold> KnownBefore(DateTimeOffset time, int lane)
+    {
+        lock (_gate)
+        {
+            var log = _lanes[lane].Log;
+            return [.. log.Stories.Where(story => story.Value.KnownSince < time && _tasks.GetValueOrDefault(story.Key) is { Committed: null }).Select(story => log.Retell(story.Key)).OfType<AttemptsRetold>()];
+        }
     }
 
     /// <summary>Reads something off every lane, in order.</summary>
@@ -355,6 +402,8 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             Tell(tracked, state);
         _bySubmission.Add(tracked);
         _slots.Add(submission, 1);
+        if (submission.ReplayOf is { } repeated)
+            Track(repeated).RepeatedBy(tracked.TaskId);
     }
 
     private void Enqueue(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
@@ -415,8 +464,10 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             if (!_tasks.ContainsKey(tracked.TaskId))
                 continue;   // forgotten meanwhile
             LeaveQueue(tracked);
-            if (state.Status.IsEnd())
+            if (state.Status.IsEnd() && tracked.IsEndRead)
                 Finish(tracked, lane);
+            else if (state.Status.IsEnd())
+                lane.Closing.Add(tracked);
             else
             {
                 Tell(tracked, tracked.Wait(state));

@@ -13,6 +13,8 @@ internal sealed class TrackedTask(string taskId)
 {
     private Stage _stage;
     private TaskStory? _story;
+    private Dictionary<string, TaskEmitted>? _emitted;
+    private List<ControlRecord>? _namedStops;
 
     public string TaskId { get; } = taskId;
     public TaskLog Log { get; } = new(taskId);
@@ -39,10 +41,16 @@ internal sealed class TrackedTask(string taskId)
     /// <summary>What it was told to wait for after its latest attempts, as committed.</summary>
     public TaskState? Waiting { get; private set; }
 
+    /// <summary>Tasks that repeat this one.</summary>
+    public IReadOnlyList<string> Replays { get; private set; } = [];
+
     /// <summary>How it ended, as committed. Watchers are told once every line that it counts was read.</summary>
     public TaskState? Committed { get; private set; }
 
     public bool HasEnded => Status.IsEnd();
+
+    /// <summary>Whether its <c>ended</c> was read: what is emitted behind it comes too late, on every replica.</summary>
+    public bool IsEndRead { get; private set; }
 
     /// <summary>Whether its record in <c>tasks</c> waits for a worker or is run by one.</summary>
     public bool IsInQueue => !HasEnded && Record is { } record && record.Attempt > (Waiting?.Attempt ?? 0);
@@ -100,8 +108,17 @@ internal sealed class TrackedTask(string taskId)
     public TaskSubmission? CopyIfOlderThan(DateTimeOffset time) =>
         IsInQueue && Record!.CopiedAt < time ? Submission! with { Attempt = Record.Attempt, SubmittedAt = SubmittedAt } : null;
 
+    public void RepeatedBy(string taskId) => Replays = [.. Replays, taskId];
+
+    public TaskEmitted? EmittedAs(string eventId) => _emitted?.GetValueOrDefault(eventId);
+
+    /// <summary>The request to stop that its caller named so.</summary>
+    public ControlRecord? StopOf(string idempotencyKey) => _namedStops?.Find(stop => stop.IdempotencyKey == idempotencyKey);
+
     public StateEvent? RequestStop(ControlRecord stop)
     {
+        if (stop.IdempotencyKey is { } key && StopOf(key) is null)
+            (_namedStops ??= []).Add(stop);
         if (HasEnded || Stop is not null)
             return null;
         Stop = stop;
@@ -112,10 +129,20 @@ internal sealed class TrackedTask(string taskId)
     /// <summary>Whether records at this place of the lane's log cannot belong to the task any more.</summary>
     public bool IsOver(long offset) => Committed is { } end && offset > end.LogEnd;
 
+    /// <summary>An event counts once, and only in front of the task's <c>ended</c>.</summary>
+    public void Emit(TaskEmitted emitted, long offset)
+    {
+        if (!HasEnded && !IsEndRead && (_emitted ??= []).TryAdd(emitted.EventId, emitted))
+            Log.Emitted(emitted, offset);
+    }
+
+    public void ReadEnd() => IsEndRead = true;
+
     /// <summary>Takes a record that counts, and answers what watchers of states are told.</summary>
     public StateEvent? Apply(AttemptRecord record, TaskStory story)
     {
         _story = story;
+        IsEndRead = false;   // it was of a transaction that was aborted
         if (record.Attempt != Attempt)
             Begin(record.Attempt, story.Attempts[^1].Worker is { Length: > 0 } worker ? worker : null);
         switch (record)
@@ -123,7 +150,7 @@ internal sealed class TrackedTask(string taskId)
             case AttemptStarting:
                 var before = story.Attempts is [.., { Reason: { } reason }, _] ? reason.Word() : null;
                 return Reach(Stage.Begun, Status.Starting, Change(record.At) with { Reason = before });
-            case AttemptRunning:
+            case AttemptRunning or AttemptAlive:
                 return Reach(Stage.Running, Status.Running, Change(record.At));
             case TaskStopping stopping:
                 return Reach(Stage.Stopping, Status.Stopping, Change(record.At) with { RequestedBy = stopping.RequestedBy });
@@ -136,6 +163,18 @@ internal sealed class TrackedTask(string taskId)
             default:
                 return null;   // how the attempt ended is in its story; what that means for the task is for the committed state to say
         }
+    }
+
+    /// <summary>Takes what the records said that retention has taken.</summary>
+    public StateEvent? Apply(AttemptsRetold retold, TaskStory story)
+    {
+        _story = story;
+        if (story.Attempts is not [.., var last] || last.Attempt <= Attempt)
+            return null;
+        Begin(last.Attempt, last.Worker);
+        return last.Reason is null || story.Outcome is not null
+            ? Reach(Stage.Running, Status.Running, Change(last.StartedAt))
+            : Reach(Stage.GivenBack, Status.Queued, Change(retold.At) with { Reason = last.Reason?.Word() });
     }
 
     /// <summary>Its attempt was lost with its worker.</summary>

@@ -7,18 +7,19 @@ namespace TaskPipeline.TaskApi.Watching;
 /// the same on every replica, after a restart and in every transport. To clients it is opaque text.
 /// </summary>
 /// <param name="Seq">The last line of the attempt that was seen.</param>
+/// <param name="Events">Offset behind the last emitted event that was seen; 0: none was. They lie in the partition of the lines, so every replica reads them at the same offset.</param>
 /// <param name="StopSeen">The request to stop comes from another topic, so its place among the lines may differ between replicas. That it was seen is kept apart.</param>
-internal readonly record struct Cursor(int Attempt, long Seq, Stage Stage, bool StopSeen = false, bool EndSeen = false)
+internal readonly record struct Cursor(int Attempt, long Seq, Stage Stage, bool StopSeen = false, bool EndSeen = false, long Events = 0)
 {
     public static readonly Cursor Start;
 
-    /// <summary>Whether what lies here is news for somebody who has seen all up to <paramref name="seen"/>.</summary>
+    /// <summary>Whether a line or a state that lies here is news for somebody who has seen all up to <paramref name="seen"/>.</summary>
     public bool IsBeyond(Cursor seen) =>
         EndSeen
             ? !seen.EndSeen
             : Attempt > seen.Attempt || (Attempt == seen.Attempt && (Seq > seen.Seq || Stage > seen.Stage));
 
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Attempt}.{Seq}.{(int)Stage}{(StopSeen ? "s" : "")}{(EndSeen ? "e" : "")}");
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Attempt}.{Seq}.{(int)Stage}{(Events > 0 ? "." : "")}{Events:#}{(StopSeen ? "s" : "")}{(EndSeen ? "e" : "")}");
 
     public static bool TryParse(ReadOnlySpan<char> text, out Cursor cursor)
     {
@@ -29,13 +30,16 @@ internal readonly record struct Cursor(int Attempt, long Seq, Stage Stage, bool 
         var stopSeen = text.EndsWith("s");
         if (stopSeen)
             text = text[..^1];
-        Span<Range> parts = stackalloc Range[4];
-        if (text.Split(parts, '.') != 3
+        Span<Range> parts = stackalloc Range[5];
+        var events = 0L;
+        var count = text.Split(parts, '.');
+        if (count is not (3 or 4)
             || !TryParseNumber(text[parts[0]], int.MaxValue, out var attempt)
             || !TryParseNumber(text[parts[1]], long.MaxValue, out var seq)
-            || !TryParseNumber(text[parts[2]], (long)Stage.Requeued, out var stage))
+            || !TryParseNumber(text[parts[2]], (long)Stage.Requeued, out var stage)
+            || (count == 4 && !TryParseNumber(text[parts[3]], long.MaxValue, out events)))
             return false;
-        cursor = new Cursor((int)attempt, seq, (Stage)stage, stopSeen, endSeen);
+        cursor = new Cursor((int)attempt, seq, (Stage)stage, stopSeen, endSeen, events);
         return true;
     }
 

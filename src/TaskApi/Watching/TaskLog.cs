@@ -49,7 +49,7 @@ internal sealed class TaskLog
         while (low < high)
         {
             var middle = (low + high) / 2;
-            if (this[middle].Cursor.IsBeyond(seen))
+            if (this[middle].Cursor is var cursor && (cursor.IsBeyond(seen) || cursor.Events > seen.Events))
                 high = middle;
             else
                 low = middle + 1;
@@ -87,6 +87,8 @@ internal sealed class TaskLog
         Append(new LinesEvent(_taskId, At(attempt, lines[^1].Seq), lines));
         _accounted[attempt] = lines[^1].Seq;
     }
+
+    public void Emitted(TaskEmitted record, long offset) => Append(new EmittedEvent(_taskId, Latest with { Events = offset + 1 }, record));
 
     public EndEvent End(TaskState state)
     {

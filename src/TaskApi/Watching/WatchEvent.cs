@@ -127,6 +127,22 @@ internal sealed class GapEvent(string taskId, Cursor cursor, int attempt, long f
     }
 }
 
+/// <summary>An event of the user's own, where it lies among the lines.</summary>
+internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emitted) : WatchEvent(taskId, "event", cursor)
+{
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+        writer.WriteString("event_id"u8, emitted.EventId);
+        writer.WriteString("name"u8, emitted.Name);
+        if (emitted.Data is { } data)
+        {
+            writer.WritePropertyName("data"u8);
+            data.WriteTo(writer);
+        }
+        writer.WriteString("at"u8, emitted.At.UtcDateTime);
+    }
+}
+
 /// <summary>The last event of every stream. It counts the lines of the attempt that decided, so that a watcher can prove that it has them all.</summary>
 internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : WatchEvent(taskId, "end", cursor)
 {

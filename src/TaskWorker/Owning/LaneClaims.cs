@@ -21,8 +21,8 @@ internal sealed partial class LaneClaims(
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
 
     private readonly Topics _topics = cluster.Topics;
-    private readonly Lazy<IConsumer<byte[]?, byte[]?>> _stateReader = new(() => cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted));
-    private readonly Lazy<IConsumer<byte[]?, byte[]?>> _logReader = new(() => cluster.TailConsumer(IsolationLevel.ReadUncommitted));
+    private readonly Lazy<IConsumer<byte[]?, byte[]?>> _stateReader = new(() => cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted, isUrgent: true));
+    private readonly Lazy<IConsumer<byte[]?, byte[]?>> _logReader = new(() => cluster.TailConsumer(IsolationLevel.ReadUncommitted, isUrgent: true));
 
     /// <summary>Takes as long as Kafka takes, away from the worker's loop. One at a time.</summary>
     /// <param name="metadata">Taken while the partitions were assigned.</param>
@@ -47,9 +47,10 @@ internal sealed partial class LaneClaims(
         CrashPoint.Reach(CrashPoint.Claimed);
 
         var logs = claimed.ToDictionary(claim => claim.Key, claim => Begin(claim.Value, found[claim.Key]));
+        // Whoever handed an attempt over had done so before the lane could be ours. Asked for before anything is fetched: a question waits behind a fetch, which may take half a second.
+        var ends = claimed.Keys.ToDictionary(lane => lane, lane => _logReader.Value.QueryWatermarkOffsets(new TopicPartition(_topics.Progress, lane), CallTimeout).High - 1);
         var reading = Read(_logReader.Value, claimed.Values.Select(state => new TopicPartitionOffset(_topics.Progress, state.Lane, state.From)));
-        // Whoever handed an attempt over had done so before the lane could be ours.
-        ReadLogs(reading, logs, claimed.Keys.ToDictionary(lane => lane, lane => _logReader.Value.QueryWatermarkOffsets(new TopicPartition(_topics.Progress, lane), CallTimeout).High - 1));
+        ReadLogs(reading, logs, ends);
         var barriers = await Task.WhenAll(claimed.Values.Select(async state =>
         {
             var barrier = new LaneBarrier

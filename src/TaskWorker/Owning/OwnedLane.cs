@@ -16,12 +16,15 @@ internal sealed class OwnedLane
 
     public OwnedLane(int partition, Claim claim, LaneLog log, Dictionary<string, DateTimeOffset> ended, long next, DateTimeOffset claimedAt)
     {
-        (Partition, Claim, Log, _ended, _readUpTo, ClaimedAt) = (partition, claim, log, ended, next, claimedAt);
+        (Partition, Claim, Log, _ended, _readUpTo, ClaimedAt, BarrierAt) = (partition, claim, log, ended, next, claimedAt, claimedAt);
     }
 
     public int Partition { get; }
     public Claim Claim { get; }
     public DateTimeOffset ClaimedAt { get; }
+    /// <summary>When the latest barrier was written.</summary>
+    public DateTimeOffset BarrierAt { get; set; }
+
     public LaneLog Log { get; }
 
     /// <summary>Once false it stays false.</summary>

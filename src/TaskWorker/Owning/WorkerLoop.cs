@@ -31,6 +31,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private readonly ProgressLog _log;
     private readonly WorkerOptions _options;
     private readonly TimeSpan _session;
+    private readonly TimeSpan _barrierInterval;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly Inbox _inbox = new();
@@ -64,6 +65,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _fleet = fleet;
         _options = options.Value;
         _session = kafka.Value.SessionTimeout;
+        _barrierInterval = kafka.Value.ProgressRetention / 4;
         _clock = clock;
         _logger = loggers.CreateLogger<WorkerLoop>();
         _member = new GroupMember(cluster, Assigned, Revoked, Lost, loggers.CreateLogger<GroupMember>());
@@ -84,8 +86,7 @@ internal sealed partial class WorkerLoop : IDisposable
         LogReady(_logger, _options.Id);
         while (!stoppingToken.IsCancellationRequested)
         {
-            Turn();
-            StartNext();
+            Turn(StartNext);
             GiveWay();
         }
         Drain();
@@ -106,9 +107,10 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>One round: what others have brought, what the group says, and what follows from both.</summary>
-    private void Turn()
+    private void Turn(Action? startNext = null)
     {
         _inbox.Work(TurnTime);
+        startNext?.Invoke();   // first: somebody waits for it
         _member.Poll();
         ThrowIfBroken();
         ClaimLanes();
@@ -275,8 +277,9 @@ internal sealed partial class WorkerLoop : IDisposable
         foreach (var lane in _lanes.Values.Where(lane => lane.Kept.Count > 0))
         {
             var silent = lane.Kept.Where(kept => _clock.GetElapsedTime(kept.Value) > _session).Select(kept => kept.Key).ToList();
-            if (silent.Count == 0)
+            if (silent.Count == 0 && _clock.GetUtcNow() - lane.BarrierAt < _barrierInterval)
                 continue;
+            lane.BarrierAt = _clock.GetUtcNow();
             foreach (var kept in silent)
             {
                 LogSilent(_logger, kept.TaskId, kept.Attempt);
@@ -566,8 +569,8 @@ internal sealed partial class WorkerLoop : IDisposable
 
     private void Drain()
     {
-        var limit = _clock.GetTimestamp();
-        while (_run is not null && _clock.GetElapsedTime(limit) < _options.DrainTimeout)
+        var began = _clock.GetTimestamp();
+        while (_run is not null && _clock.GetElapsedTime(began) < _options.DrainTimeout)
             Turn();
         _run?.Leave(EndReason.WorkerShutdown);
         while (_run is not null)

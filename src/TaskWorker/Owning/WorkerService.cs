@@ -10,7 +10,7 @@ namespace TaskPipeline.TaskWorker.Owning;
 
 /// <summary>The life of the worker: Kafka is there, every STOP is known, tasks are taken. When a part of it dies, so does the process.</summary>
 internal sealed partial class WorkerService(
-    KafkaCluster cluster, StopSignals stops, Fleet fleet, IServiceProvider services, IHostApplicationLifetime lifetime, ILogger<WorkerService> logger) : BackgroundService
+    KafkaCluster cluster, TopicWatch topics, StopSignals stops, Fleet fleet, IServiceProvider services, IHostApplicationLifetime lifetime, ILogger<WorkerService> logger) : BackgroundService
 {
     [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop: whatever it was, the process ends with it")]
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -18,7 +18,7 @@ internal sealed partial class WorkerService(
         try
         {
             await cluster.ConnectAsync(stoppingToken);
-            Task[] tails = [stops.Tail.RunAsync(stoppingToken), fleet.Tail.RunAsync(stoppingToken)];
+            Task[] tails = [stops.Tail.RunAsync(stoppingToken), fleet.Tail.RunAsync(stoppingToken), topics.RunAsync(stoppingToken)];
             await stops.Tail.CaughtUp.WaitAsync(stoppingToken);
             using var loop = ActivatorUtilities.CreateInstance<WorkerLoop>(services);
             await Task.Factory.StartNew(() => loop.Run(tails, stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -31,6 +31,11 @@ internal sealed partial class WorkerService(
         {
             LogUnusable(logger, exception.Message);
             End(ExitCodes.BadConfiguration);
+        }
+        catch (TopicsGoneException exception)
+        {
+            LogUnusable(logger, exception.Message);
+            End(ExitCodes.Died);
         }
         catch (Exception exception)
         {

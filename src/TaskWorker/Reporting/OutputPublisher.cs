@@ -8,13 +8,12 @@ namespace TaskPipeline.TaskWorker.Reporting;
 
 /// <summary>
 /// Turns an attempt's two outputs into numbered lines in batches. The two readers hand over what they have; one loop numbers, hashes and
-/// publishes, so the order of lines is the order in which they were read. Memory is bounded: when Kafka lags far behind, the readers wait.
+/// publishes, so the order of lines is the order in which they were read. The agent never waits for Kafka: what that does not take yet is spooled.
 /// </summary>
 internal sealed class OutputPublisher : IDisposable
 {
     private const int BatchBytes = 64 * 1024;
     private const int BatchLines = 2000;
-    private const int QueuedLines = 4096;
     private const int RecordsInFlight = 64;
     private const int MostEventCharacters = 8 * 1024;
     private const int ReadBytes = 32 * 1024;
@@ -26,18 +25,19 @@ internal sealed class OutputPublisher : IDisposable
     private readonly TimeProvider _clock;
     private readonly (long Lines, long Bytes) _limit;
     private readonly Action _limitReached;
-    private readonly Channel<(OutputStream Stream, string Text, int? Part, bool? Last, DateTimeOffset At)> _queue =
-        Channel.CreateBounded<(OutputStream, string, int?, bool?, DateTimeOffset)>(new BoundedChannelOptions(QueuedLines) { SingleReader = true });
-    private readonly SemaphoreSlim _inFlight = new(RecordsInFlight);
+    private readonly OutputSpool _spool;
+    private readonly Channel<bool> _inFlight = Channel.CreateBounded<bool>(RecordsInFlight);   // one entry per record that Kafka does not have yet
     private readonly OutputHash _hash = new();
     private readonly StringTail _errorTail = new(maxLines: 20, maxCharacters: 2000);
     private readonly Task _publishing;
-    private long _lines;
+    private long _taken;   // lines within the limit
     private long _bytes;
+    private long _lines;   // published ones
     private string? _lastObject;   // the last line of stdout that looks like a JSON object
 
-    public OutputPublisher(AttemptLog log, OutputText text, (long Lines, long Bytes) limit, Action limitReached, TimeProvider clock)
+    public OutputPublisher(AttemptLog log, OutputText text, string spoolFolder, (long Lines, long Bytes) limit, Action limitReached, TimeProvider clock)
     {
+        _spool = new OutputSpool(spoolFolder);
         _log = log;
         _text = text;
         _limit = limit;
@@ -49,8 +49,14 @@ internal sealed class OutputPublisher : IDisposable
     /// <summary>Reads an output to its end. A line that stays unfinished is handed on after a moment, so that a prompt is seen.</summary>
     public async Task ReadAsync(OutputStream name, Stream stream, CancellationToken giveUp)
     {
-        var lines = new List<(string Text, int? Part, bool? Last)>();
-        var splitter = new LineSplitter(part => lines.Add((_text.Of(part.Bytes), part.Part, part.Last)));
+        var lines = new List<SpooledLine>();
+        var now = _clock.GetUtcNow();
+        var splitter = new LineSplitter(part =>
+        {
+            var line = new SpooledLine(name, _text.Of(part.Bytes), part.Part, part.Last, now);
+            if (IsWithinLimit(line))
+                lines.Add(line);
+        });
         var buffer = new byte[ReadBytes];
         try
         {
@@ -59,14 +65,16 @@ internal sealed class OutputPublisher : IDisposable
                 var reading = stream.ReadAsync(buffer, CancellationToken.None).AsTask();
                 if (splitter.HasPartial && !await IsDoneIn(reading, PartialWait, giveUp))
                 {
+                    now = _clock.GetUtcNow();
                     splitter.FlushPartial();
-                    await QueueAsync();
+                    await SpoolAsync();
                 }
                 var length = await reading.WaitAsync(giveUp);
                 if (length == 0)
                     break;
+                now = _clock.GetUtcNow();
                 splitter.Feed(buffer.AsSpan(0, length));
-                await QueueAsync();
+                await SpoolAsync();
             }
         }
         catch (OperationCanceledException) when (giveUp.IsCancellationRequested)
@@ -78,13 +86,11 @@ internal sealed class OutputPublisher : IDisposable
             // The pipe broke: as good as its end.
         }
         splitter.Complete();
-        await QueueAsync();
+        await SpoolAsync();
 
-        async ValueTask QueueAsync()
+        async ValueTask SpoolAsync()
         {
-            var now = _clock.GetUtcNow();
-            foreach (var (text, part, last) in lines)
-                await _queue.Writer.WriteAsync((name, text, part, last, now), CancellationToken.None);
+            await _spool.AddAsync(lines);
             lines.Clear();
         }
     }
@@ -92,7 +98,7 @@ internal sealed class OutputPublisher : IDisposable
     /// <summary>Both outputs are read: publishes the rest. What follows in the log comes behind every line.</summary>
     public async Task<OutputSummary> CompleteAsync()
     {
-        _queue.Writer.TryComplete();
+        _spool.Complete();
         await _publishing;
         return new OutputSummary(_lines, _hash.ToString(), _errorTail.ToString(), Event());
     }
@@ -100,45 +106,45 @@ internal sealed class OutputPublisher : IDisposable
     public void Dispose()
     {
         _hash.Dispose();
-        _inFlight.Dispose();
+        _spool.Dispose();
     }
 
     private async Task PublishAsync()
     {
         var batch = new List<OutputLine>();
-        while (await _queue.Reader.WaitToReadAsync())
+        while (await _spool.WaitAsync())
         {
             // What is there goes out at once after a quiet moment; under load a batch fills while the one before is on its way.
             var size = Fill(batch);
-            if (size < BatchBytes && batch.Count < BatchLines && _inFlight.CurrentCount < RecordsInFlight)
+            if (size < BatchBytes && batch.Count < BatchLines && _inFlight.Reader.Count > 0)
             {
                 await Task.Delay(BatchWait, _clock);
                 Fill(batch, size);
             }
             if (batch.Count == 0)
                 continue;
-            await _inFlight.WaitAsync();
-            _log.Lines([.. batch], () => _inFlight.Release());
+            await _inFlight.Writer.WriteAsync(true);
+            _log.Lines([.. batch], () => _inFlight.Reader.TryRead(out _));
             batch.Clear();
         }
-        // The records in flight hold the semaphore: it must not be disposed before they have come back.
-        for (var i = 0; i < RecordsInFlight; i++)
-            await _inFlight.WaitAsync();
+    }
+
+    /// <summary>What the agent prints beyond its limit, until it has ended, is read and dropped.</summary>
+    private bool IsWithinLimit(SpooledLine line)
+    {
+        var length = Encoding.UTF8.GetByteCount(line.Text) + 1;
+        if (Interlocked.Add(ref _bytes, length) - length < _limit.Bytes && Interlocked.Increment(ref _taken) <= _limit.Lines)
+            return true;
+        _limitReached();
+        return false;
     }
 
     private int Fill(List<OutputLine> batch, int size = 0)
     {
-        while (size < BatchBytes && batch.Count < BatchLines && _queue.Reader.TryRead(out var read))
+        while (size < BatchBytes && batch.Count < BatchLines && _spool.TryTake(out var read))
         {
-            if (_lines >= _limit.Lines || _bytes >= _limit.Bytes)
-            {
-                _limitReached();   // what the agent prints until it has ended is read and dropped
-                continue;
-            }
             var line = new OutputLine(++_lines, read.Stream, read.Text, read.At, read.Part, read.Last);
-            var length = Encoding.UTF8.GetByteCount(line.Text) + 1;
-            _bytes += length;
-            size += length;
+            size += Encoding.UTF8.GetByteCount(line.Text) + 1;
             _hash.Add(line);
             if (line.Stream == OutputStream.Stderr)
                 _errorTail.Add(line.Text);

@@ -44,29 +44,24 @@ internal static class RunMarker
         var found = new List<int>();
         if (!OperatingSystem.IsLinux())
             return found;
+        var buffer = new byte[16 * 1024];
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
-            if (int.TryParse(Path.GetFileName(folder), out var pid) && MarkerOf(folder) is { } value && isMeant(value) && !IsZombie(folder))
+            if (int.TryParse(folder.AsSpan("/proc/".Length), out var pid) && MarkerIn(folder, ref buffer) is { } value && isMeant(value) && !IsZombie(folder))
                 found.Add(pid);
         return found;
     }
 
-    private static string? MarkerOf(string folder)
+    /// <summary>Null: it bears none, has ended meanwhile, or is another user's and so not ours.</summary>
+    private static string? MarkerIn(string folder, ref byte[] buffer)
     {
-        try
+        var length = Posix.ReadFile(folder + "/environ", ref buffer);
+        for (ReadOnlySpan<byte> environment = buffer.AsSpan(0, Math.Max(0, length)); !environment.IsEmpty;)
         {
-            ReadOnlySpan<byte> environment = File.ReadAllBytes(folder + "/environ");
-            while (!environment.IsEmpty)
-            {
-                var end = environment.IndexOf((byte)0);
-                var entry = end < 0 ? environment : environment[..end];
-                if (entry.StartsWith(Prefix))
-                    return Encoding.UTF8.GetString(entry[Prefix.Length..]);
-                environment = end < 0 ? [] : environment[(end + 1)..];
-            }
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            // It has ended meanwhile, or is another user's and so not ours.
+            var end = environment.IndexOf((byte)0);
+            var entry = end < 0 ? environment : environment[..end];
+            if (entry.StartsWith(Prefix))
+                return Encoding.UTF8.GetString(entry[Prefix.Length..]);
+            environment = end < 0 ? [] : environment[(end + 1)..];
         }
         return null;
     }

@@ -148,9 +148,10 @@ internal sealed partial class TaskRun : IDisposable
     {
         try
         {
-            var project = await _tools.Projects.GetAsync(Queued.Submission.Project, _called.Token);
-            using var workspace = new Workspace(_tools.Options.DataDirectory, Queued.TaskId, Attempt);
             var type = Queued.Type!;
+            var asking = _tools.Projects.GetAsync(Queued.Submission.Project, _called.Token);
+            using var workspace = new Workspace(_tools.Options.DataDirectory, Queued.TaskId, Attempt);   // while the config is on its way
+            var project = await asking;
             var arguments = type.BuildArguments(Queued.Submission.Params, project.Paths ?? new Dictionary<string, string>(), workspace.Folder);
             var environment = new AgentEnvironment(Queued.Submission, type, project, Attempt, workspace, _tools.Executables.Path);
             if (_tools.Executables.Find(type.Executable) is not { } executable)
@@ -186,7 +187,7 @@ internal sealed partial class TaskRun : IDisposable
         var marker = environment.Variables[RunMarker.Variable];
         var agent = new AgentRun(command, marker, AgentLimit.Of(type.TimeLimit, Queued.Submission.Deadline, _tools.Clock.GetUtcNow()), type.Grace, _tools.Clock);
         using var output = new OutputPublisher(
-            _log, new OutputText(environment.Secrets), (type.OutputLines, type.OutputBytes), () => agent.End(EndReason.OutputLimit, force: false), _tools.Clock);
+            _log, new OutputText(environment.Secrets), Path.Combine(_tools.Options.DataDirectory, "spool"), (type.OutputLines, type.OutputBytes), () => agent.End(EndReason.OutputLimit, force: false), _tools.Clock);
         using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
         Supervise(agent, lease);
         AgentExit? exit = null;

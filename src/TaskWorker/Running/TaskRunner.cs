@@ -26,7 +26,7 @@ internal sealed class TaskRunner(
     public TimeSpan Session { get; } = kafka.Value.SessionTimeout;
 
     /// <summary>Often enough that a part of it is never older than the retention of <c>task-progress</c>.</summary>
-    public TimeSpan AliveInterval { get; } = TimeSpan.FromHours(1);
+    public TimeSpan AliveInterval { get; } = kafka.Value.ProgressRetention / 100;
 
     public TimeProvider Clock { get; } = clock;
     public ILogger Logger { get; } = logger;

@@ -64,9 +64,12 @@ internal sealed class ApiUnderTest : IAsyncDisposable
         return new Submitted(answer);
     }
 
-    public async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(string path, object? body = null)
+    public async Task<(HttpStatusCode Status, JsonElement Body)> PostAsync(string path, object? body = null, string? key = null)
     {
-        using var answer = body is null ? await Http.PostAsync(path, null) : await Http.PostAsJsonAsync(path, body);
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = body is null ? null : JsonContent.Create(body) };
+        if (key is not null)
+            request.Headers.Add("Idempotency-Key", key);
+        using var answer = await Http.SendAsync(request);
         return (answer.StatusCode, await answer.Content.ReadFromJsonAsync<JsonElement>());
     }
 

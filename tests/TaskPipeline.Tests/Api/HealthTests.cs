@@ -4,6 +4,7 @@ using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Kafka;
+using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Tailing;
 using TaskPipeline.TaskApi.Watching;
@@ -25,7 +26,8 @@ public sealed class HealthTests(TestBroker broker)
         // A table with fewer lanes than the topics have: the first record beyond it is a bug, as far as the tail can tell.
         var narrow = new KafkaCluster(Options.Create(new KafkaOptions { BootstrapServers = broker.BootstrapServers, TopicPrefix = prefix, Partitions = 1 }), NullLogger<KafkaCluster>.Instance);
         var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
-        using var tails = new KafkaTails(cluster, new TaskTable(narrow, new Schedule(new ReplicaTurns(), TimeProvider.System), new StateFeed(), metrics), new WorkerTable(), metrics, lifetime, NullLogger<KafkaTails>.Instance);
+        using var tails = new KafkaTails(
+            cluster, new TaskTable(narrow, new Schedule(new ReplicaTurns(), TimeProvider.System), new StateFeed(), metrics), new WorkerTable(), new DeadLetterTable(), new TopicWatch(cluster, TimeProvider.System, NullLogger<TopicWatch>.Instance), metrics, lifetime, TimeProvider.System, NullLogger<KafkaTails>.Instance);
         var exitCode = Environment.ExitCode;
         try
         {

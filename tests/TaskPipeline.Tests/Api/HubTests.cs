@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
@@ -51,6 +52,26 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
         await client.NextAsync("complete");
 
         Assert.Equal(["two"], client.All("event").Where(told => WatchClient.TypeOf(told) == "lines").SelectMany(told => told.GetProperty("lines").EnumerateArray()).Select(line => line.GetProperty("text").GetString()));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Emitted_events_are_told_on_the_hub_too_and_once_to_who_comes_back()
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        foreach (var name in new[] { "first", "second" })
+            Assert.Equal(HttpStatusCode.Accepted, (await Api.PostAsync($"tasks/{task.TaskId}/emit", new { name })).Status);
+        await attempt.FinishAsync();
+        await using var client = await ConnectAsync();
+        await client.TellAsync($"watch {task.TaskId}");
+        await client.NextAsync("complete");
+        var told = client.All("event").Where(told => WatchClient.TypeOf(told) == "event").ToList();
+        Assert.Equal(["first", "second"], told.Select(emitted => emitted.GetProperty("name").GetString()));
+
+        await using var returning = await ConnectAsync();
+        await returning.TellAsync($$"""watch-from {{task.TaskId}} {"from":"{{told[0].GetProperty("cursor").GetString()}}"}""");
+        await returning.NextAsync("complete");
+        Assert.Equal(["second"], returning.All("event").Where(told => WatchClient.TypeOf(told) == "event").Select(emitted => emitted.GetProperty("name").GetString()));
     }
 
     [Fact(Timeout = 60_000)]

@@ -15,6 +15,8 @@ public sealed class LogTests
     [InlineData("1.1042.2")]
     [InlineData("3.9223372036854775807.3s")]
     [InlineData("2.7.4se")]
+    [InlineData("0.0.1.57")]
+    [InlineData("2.7.4.9223372036854775807se")]
     public void A_cursor_is_the_same_after_a_journey(string text)
     {
         Assert.True(Cursor.TryParse(text, out var cursor));
@@ -26,7 +28,9 @@ public sealed class LogTests
     [InlineData("1")]
     [InlineData("1.2")]
     [InlineData("1.2.9")]
-    [InlineData("1.2.3.4")]
+    [InlineData("1.2.3.")]
+    [InlineData("1.2.3.x")]
+    [InlineData("1.2.3.4.5")]
     [InlineData("-1.2.2")]
     [InlineData("1.+2.2")]
     [InlineData("1. 2.2")]
@@ -70,6 +74,19 @@ public sealed class LogTests
     }
 
     [Fact]
+    public void Emitted_events_are_told_once_to_whoever_comes_at_any_place_of_a_log()
+    {
+        var random = new Random(11);
+        for (var round = 0; round < 50; round++)
+        {
+            var log = RandomLog(random);
+            var all = Enumerable.Range(0, log.Count).Select(place => log[place]).ToList();
+            for (var place = 0; place < log.Count; place++)
+                Assert.Equal(all.Skip(place + 1).OfType<EmittedEvent>(), ReadAll(log, log[place].Cursor).OfType<EmittedEvent>());
+        }
+    }
+
+    [Fact]
     public void The_state_feed_says_how_many_events_a_late_reader_has_missed()
     {
         var feed = new StateFeed();
@@ -98,10 +115,13 @@ public sealed class LogTests
             log.StateChanged(attempt, Stage.Begun, new StateChange(Status.Starting));
             log.StateChanged(attempt, Stage.Running, new StateChange(Status.Running));
             var seq = 0L;
+            var offset = attempt * 100L;
             for (var batch = random.Next(0, 6); batch > 0; batch--)
             {
                 OutputLine[] lines = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => new OutputLine(++seq, OutputStream.Stdout, $"{attempt}/{seq}", default))];
                 log.Add(attempt, lines);
+                if (random.Next(3) == 0)
+                    log.Emitted(new TaskEmitted { TaskId = "task", EventId = $"e{offset}", Name = "step" }, ++offset);
                 if (log.StopIndex < 0 && random.Next(6) == 0)
                     log.StopRequested(new StateChange(Status.Stopping));
             }
@@ -109,15 +129,14 @@ public sealed class LogTests
         return log;
     }
 
-    private static List<(int Attempt, long Seq)> Read(TaskLog log, Cursor from)
+    private static List<(int Attempt, long Seq)> Read(TaskLog log, Cursor from) =>
+        [.. ReadAll(log, from).Where(told => told is LinesEvent or MergedLines).SelectMany(told => told.PlainText).Select(line => (line.Cursor.Attempt, line.Cursor.Seq))];
+
+    private static IEnumerable<WatchEvent> ReadAll(TaskLog log, Cursor from)
     {
-        var plan = new WatchPlan(from, FromNow: false, Tail: null, default, AsText: true);
-        var watcher = new Watcher("task", log, Status.Running, plan);
-        List<(int, long)> lines = [];
+        var watcher = new Watcher("task", log, Status.Running, new WatchPlan(from, FromNow: false, Tail: null, default, AsText: true));
         while (watcher.Next() is { } next)
-            if (next is LinesEvent or MergedLines)
-                lines.AddRange(next.PlainText.Select(line => (line.Cursor.Attempt, line.Cursor.Seq)));
-        return lines;
+            yield return next;
     }
 
     private static bool IsBehind((int Attempt, long Seq) line, Cursor place) => line.Attempt > place.Attempt || (line.Attempt == place.Attempt && line.Seq > place.Seq);

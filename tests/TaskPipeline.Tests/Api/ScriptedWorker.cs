@@ -76,6 +76,15 @@ internal sealed class ScriptedClaim(ScriptedWorker worker, int lane, long epoch,
     public Task<long> ScheduleAsync(ScheduledTask scheduled) =>
         worker.WriteAsync(worker.Cluster.Topics.Schedule, lane, ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt), TaskJson.Encode(scheduled));
 
+    /// <summary>The terminal record, and the state that makes it true.</summary>
+    public async Task EndAsync(TaskState state)
+    {
+        await WriteAsync(new TaskEnded { TaskId = state.TaskId, Attempt = state.Attempt, Epoch = epoch, Owner = owner, Status = state.Status, Update = state.Status.EndText(), At = state.At });
+        await CommitAsync(state);
+    }
+
+    public Task<long> BuryAsync(DeadLetter letter) => worker.WriteAsync(worker.Cluster.Topics.DeadLetters, 0, letter.TaskId ?? "", TaskJson.Encode(letter));
+
     public Task<long> CommitAsync(TaskState state) => worker.WriteAsync(worker.Cluster.Topics.State, lane, state.TaskId, TaskJson.Encode(state));
 }
 
@@ -136,14 +145,7 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
     }
 
     /// <summary>The terminal record, and the state that makes it true.</summary>
-    public async Task EndAsync(params IReadOnlyList<AttemptSummary> earlier)
-    {
-        var status = StatusRules.EndOf(_exited!.Reason, _exited.ExitCode);
-        await claim.WriteAsync(new TaskEnded { TaskId = task.TaskId, Attempt = attempt, Epoch = claim.Epoch, Owner = claim.Owner, Status = status, Update = status.EndText(), At = DateTimeOffset.UtcNow });
-        await CommitAsync(earlier);
-    }
-
-    public Task CommitAsync(params IReadOnlyList<AttemptSummary> earlier) => claim.CommitAsync(new TaskState
+    public Task EndAsync(params IReadOnlyList<AttemptSummary> earlier) => claim.EndAsync(new TaskState
     {
         TaskId = task.TaskId,
         Status = StatusRules.EndOf(_exited!.Reason, _exited.ExitCode),
@@ -162,6 +164,26 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
     {
         await ExitAsync(exitCode);
         await EndAsync();
+    }
+
+    /// <summary>It fails for good, and its task becomes a dead letter.</summary>
+    public async Task DieAsync(TaskSubmission submission, string error = "no such table")
+    {
+        await FinishAsync(exitCode: 3);
+        await claim.BuryAsync(new DeadLetter
+        {
+            TaskId = task.TaskId,
+            Error = error,
+            Task = submission with { TaskId = task.TaskId },
+            Reason = EndReason.ExitCode,
+            Class = FailureClass.Ours,
+            ExitCode = 3,
+            OutputTail = error,
+            Lane = task.Lane,
+            Offset = task.Offset,
+            Attempts = [Summary()],
+            At = DateTimeOffset.UtcNow,
+        });
     }
 
     public AttemptSummary Summary() => new()

@@ -55,7 +55,7 @@ public sealed class StopTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal(HttpStatusCode.Accepted, (await Api.PostAsync($"tasks/{task.TaskId}/stop")).Status);
         Assert.Equal(HttpStatusCode.Accepted, (await Api.PostAsync($"tasks/{task.TaskId}/stop")).Status);
         var claim = await Worker.ClaimAsync(task.Lane);
-        await claim.CommitAsync(new TaskState
+        await claim.EndAsync(new TaskState
         {
             TaskId = task.TaskId,
             Status = Status.Stopped,

@@ -60,6 +60,7 @@ public sealed class ProtocolPageTests(TestBroker broker)
         await Eventually.TrueAsync("the API knows the task", async () => (await api.GetAsync($"tasks/{id}")).Status == HttpStatusCode.OK, TestPipeline.Patience);
         await using var viewer = await WatchClient.ConnectAsync(api, $"/tasks/{id}/watch");
         await viewer.UntilAsync("lines");
+        Assert.Equal(HttpStatusCode.Accepted, (await api.PostAsync($"tasks/{id}/emit", JsonNode.Parse(Examples("POST /tasks/{id}/emit").Single()))).Status);
         await viewer.SendAsync("STOP");
         await viewer.ToTheEndAsync();
         foreach (var example in Examples("event").Select(text => JsonDocument.Parse(text).RootElement).Where(example => WatchClient.TypeOf(example) is not "gap" && !example.TryGetProperty("due_at", out _)))
@@ -78,7 +79,8 @@ public sealed class ProtocolPageTests(TestBroker broker)
         "task-schedule" => TaskJson.TryDecodeScheduled(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         "task-workers" => TaskJson.TryDecodeHeartbeat(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         "task-control" => TaskJson.TryDecodeControl(value, out var record, out _) ? TaskJson.Encode(record!) : [],
-        _ => TaskJson.Encode(JsonSerializer.Deserialize(value, TaskJson.Wire.DeadLetter)!),
+        _ when TaskJson.TryDecodeDealtWith(value, out var record, out _) => TaskJson.Encode(record!),
+        _ => TaskJson.TryDecodeDeadLetter(value, out var record, out _) ? TaskJson.Encode(record!) : [],
     };
 
     private static List<string> Examples(string name)

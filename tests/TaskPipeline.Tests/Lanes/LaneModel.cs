@@ -4,7 +4,7 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.Tests.Lanes;
 
 /// <summary>
-/// The lane protocol against owners, zombies, crashes, frozen members, hand-overs, retries, stops and pending transactions, at random. Kafka is modelled as
+/// The lane protocol against owners, zombies, crashes, frozen members, hand-overs, retries, stops, retention and pending transactions, at random. Kafka is modelled as
 /// far as the protocol leans on it: the group's generation is checked when offsets are added to a transaction and not when it commits; a pending transaction
 /// makes the committed offset wait; one whose producer died is aborted some time later; `task-progress` is read uncommitted, the tables committed.
 /// Every member is an iterator that may be left at any step, for ever (a crash) or for long (frozen), while the log's rules are the real ones.
@@ -14,6 +14,7 @@ internal sealed class LaneModel
     private const int LaneCount = 2;
     private const int TasksPerLane = 3;
     private const int MostAttempts = 3;
+    private const int MostLag = 3;   // records that a replica may not have read yet; retention takes none that is as young
 
     private readonly Random _random;
     private readonly LaneModelRules _rules;
@@ -34,6 +35,9 @@ internal sealed class LaneModel
     }
 
     public int Spawns => _lanes.Sum(lane => lane.Spawns.Count);
+
+    /// <summary>The steps and the logs, for whoever looks for the reason of a failure.</summary>
+    public string Tell() => string.Join('\n', _lanes.SelectMany((lane, number) => lane.Steps.Select(step => $"{number}: {step}").Concat(lane.Progress.Select((record, offset) => $"{number}[{offset}] {Text(record)}"))));
 
     /// <summary>What went wrong; empty: nothing.</summary>
     public IReadOnlyList<string> Run()
@@ -61,6 +65,10 @@ internal sealed class LaneModel
                 lane.Open.Remove(abandoned);
         else if (dice < 0.12 && Pick(_lanes.Where(lane => lane.Schedule.Count > 0)) is { } scheduled)
             Fire(scheduled);
+        else if (dice is >= 0.1205 and < 0.13)
+            Retell(_lanes[_random.Next(LaneCount)]);
+        else if (dice is >= 0.13 and < 0.14)
+            Expire(_lanes[_random.Next(LaneCount)]);
         else if (isRough && dice is >= 0.12 and < 0.1205)
             _stopped.Add($"t{_random.Next(LaneCount)}{_random.Next(TasksPerLane)}");
         else if (Pick(_steps) is { } chosen && !chosen.MoveNext())
@@ -99,6 +107,46 @@ internal sealed class LaneModel
         if (_random.Next(3) == 0)
             lane.Tasks.Add(entry.Value);
         lane.Schedule.Remove(entry);
+    }
+
+    /// <summary>An API replica, which may have read less than there is, tells again what it knows.</summary>
+    private void Retell(Lane lane)
+    {
+        var log = new LaneLog();
+        var end = lane.Progress.Count - _random.Next(MostLag + 1);
+        for (var offset = _random.Next(2) == 0 ? 0 : lane.Start; offset < end; offset++)
+            log.Apply(lane.Progress[offset], offset);
+        if (Pick(log.Stories.Keys.Where(task => !lane.Ends.Exists(over => over.Task == task))) is { } known && log.Retell(known) is { } retold)
+            lane.Progress.Add(retold);
+    }
+
+    /// <summary>
+    /// Retention takes the oldest records. What an unended task depends on was told again long before, and so was a barrier that keeps an attempt; so whatever
+    /// these rest upon is still there. A zombie writes for moments, so a barrier stays while it could still write, and what it makes void goes with it.
+    /// </summary>
+    private void Expire(Lane lane)
+    {
+        var log = new LaneLog();
+        var retold = new Dictionary<string, long>();
+        var (latest, voids) = (0L, (long)lane.Progress.Count);
+        for (var offset = 0; offset < lane.Progress.Count; offset++)
+            switch (log.Apply(lane.Progress[offset], offset))
+            {
+                case AttemptsRetold counted when offset < lane.Progress.Count - MostLag:
+                    retold[counted.TaskId] = counted.ReadUpTo;
+                    break;
+                case LaneBarrier:
+                    latest = offset;
+                    break;
+                case null when offset >= lane.Start && lane.Progress[offset] is AttemptRecord:
+                    voids = Math.Min(voids, latest);
+                    break;
+            }
+        var needed = Math.Min(latest, voids);
+        foreach (var (task, story) in log.Stories.Where(story => _rules.Retells && !lane.Ends.Exists(over => over.Task == story.Key)))
+            needed = Math.Min(needed, Math.Max(retold.GetValueOrDefault(task), story.From ?? needed));
+        lane.Start = Math.Max(lane.Start, _random.Next((int)needed + 1));
+        lane.Note($"retention takes all before {lane.Start}");
     }
 
     private IEnumerable<int> Live(Member member)
@@ -173,7 +221,7 @@ internal sealed class LaneModel
         var log = new LaneLog(before?.FromOwner is { } owner ? new Claim(before.FromEpoch, owner) : null);
         foreach (var state in waiting)
             log.Settle(state);
-        var read = (int)(before?.From ?? 0);
+        var read = Math.Max(lane.Start, (int)(before?.From ?? 0));
         for (; read < lane.Progress.Count; read++)
             log.Apply(lane.Progress[read], read);
         yield return 0;
@@ -187,6 +235,7 @@ internal sealed class LaneModel
             log.Apply(lane.Progress[read], read);
         foreach (var taskId in ended)
             log.Forget(taskId);
+        lane.Note($"{member.Name} claims, epoch {claim.Epoch}, from {before?.From ?? 0} ({before?.FromEpoch ?? 0}): {string.Join(", ", log.Stories.Select(story => $"{story.Key} {Text(story.Value.Attempts)}"))}");
         if (lane.Owner == member && member.Generation == generation)
             member.Owned[lane] = new Owned(claim, log, ended, (int)claimed.Next, end) { Kept = [.. barrier.Keeps] };
     }
@@ -267,6 +316,7 @@ internal sealed class LaneModel
         yield return 0;
         if (member.IsDead)
             yield break;
+        run.Lane.Note($"{member.Name} spawns {run.Task}/{run.Attempt}, epoch {run.Claim.Epoch}");
         run.Lane.Spawns.Add((run.Task, run.Attempt, run.Lane.Progress.Count));
         for (var length = _random.Next(6); length > 0 && !run.IsLeft; length--)
             yield return 0;
@@ -378,6 +428,16 @@ internal sealed class LaneModel
         }
     }
 
+    private static string Text(ProgressRecord record) => record switch
+    {
+        LaneBarrier barrier => $"{barrier.Epoch} barrier {barrier.Worker}, keeps {string.Join(' ', barrier.Keeps.Select(kept => $"{kept.TaskId}/{kept.Attempt}"))}",
+        AttemptsRetold retold => $"{retold.Epoch} retold {retold.TaskId}: {Text(retold.Attempts)}, read up to {retold.ReadUpTo}",
+        AttemptRecord attempt => $"{attempt.Epoch} {attempt.GetType().Name} {attempt.TaskId}/{attempt.Attempt}",
+        _ => record.GetType().Name,
+    };
+
+    private static string Text(IEnumerable<AttemptSummary> attempts) => string.Join(' ', attempts.Select(attempt => $"{attempt.Attempt}:{attempt.Reason?.ToString() ?? "open"}"));
+
     private T? Pick<T>(IEnumerable<T> from)
     {
         List<T> all = [.. from];
@@ -388,6 +448,13 @@ internal sealed class LaneModel
     {
         public List<(string Task, int Attempt)> Tasks { get; } = [];
         public List<ProgressRecord> Progress { get; } = [];
+
+        public List<string> Steps { get; } = [];
+
+        /// <summary>The first of them that retention has not taken.</summary>
+        public int Start { get; set; }
+
+        public void Note(FormattableString step) => Steps.Add(FormattableString.Invariant($"at {Progress.Count}: {step}"));
         public Dictionary<string, TaskState> Table { get; } = [];
         public List<(string Task, int Attempt)?> Schedule { get; } = [];
         public LaneState? State { get; set; }
@@ -440,4 +507,4 @@ internal sealed class LaneModel
 }
 
 /// <summary>The parts of the protocol that the model can leave out, to show that it notices.</summary>
-internal sealed record LaneModelRules(bool CommittedFirst = true, bool KeepsStory = true, bool Keeps = true);
+internal sealed record LaneModelRules(bool CommittedFirst = true, bool KeepsStory = true, bool Keeps = true, bool Retells = true);

@@ -14,7 +14,7 @@ public sealed class LaneModelTests
         {
             var model = new LaneModel(seed);
             var problems = model.Run();
-            Assert.True(problems.Count == 0, $"seed {seed}: {string.Join("; ", problems)}");
+            Assert.True(problems.Count == 0, $"seed {seed}: {string.Join("; ", problems)}\n{(problems.Count == 0 ? "" : model.Tell())}");
             spawns += model.Spawns;
         }
         Assert.True(spawns > Seeds * 6, $"only {spawns} agents were started");
@@ -22,11 +22,12 @@ public sealed class LaneModelTests
 
     /// <summary>A model that finds nothing wrong with a wrong protocol shows nothing.</summary>
     [Theory]
-    [InlineData(false, true)]
-    [InlineData(true, false)]
-    public void What_is_left_out_of_the_protocol_is_noticed(bool committedFirst, bool keepsStory)
+    [InlineData(nameof(LaneModelRules.CommittedFirst))]
+    [InlineData(nameof(LaneModelRules.KeepsStory))]
+    [InlineData(nameof(LaneModelRules.Retells))]
+    public void What_is_left_out_of_the_protocol_is_noticed(string part)
     {
-        var rules = new LaneModelRules(committedFirst, keepsStory);
+        var rules = new LaneModelRules(part != nameof(LaneModelRules.CommittedFirst), part != nameof(LaneModelRules.KeepsStory), Retells: part != nameof(LaneModelRules.Retells));
         Assert.Contains(Enumerable.Range(0, Seeds), seed => new LaneModel(seed, rules).Run().Count > 0);
     }
 }

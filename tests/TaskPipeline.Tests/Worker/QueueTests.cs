@@ -96,7 +96,7 @@ public sealed class QueueTests(TestBroker broker)
     [Fact(Timeout = Timeout)]
     public async Task The_state_of_an_ended_task_is_kept_as_long_as_configured()
     {
-        await using var pipeline = await TestPipeline.StartAsync(broker, lanes: 1, catalogue: Catalogue, settings: new KeyValuePair<string, string?>("Worker:Keep", "00:00:02"));
+        await using var pipeline = await TestPipeline.StartAsync(broker, lanes: 1, catalogue: Catalogue, settings: [new("Worker:Keep", "00:00:02"), new("Kafka:TaskRetention", "00:00:02")]);
         var id = await pipeline.SubmitAsync("say", new { text = "soon forgotten" });
         await pipeline.EndOfAsync(id);
         await pipeline.UntilAsync("its state is a tombstone", () => pipeline.IsForgotten(id));

@@ -11,6 +11,7 @@ public sealed class StartTests
     [InlineData("Worker__ProjectConfigUrl", "", "Worker:ProjectConfigUrl is missing")]
     [InlineData("Worker__Id", "two words", "Worker:Id may hold")]
     [InlineData("Worker__DrainTimeout", "-00:00:01", "Worker:DrainTimeout must be")]
+    [InlineData("Worker__Keep", "1.00:00:00", "Worker:Keep must be at least Kafka:TaskRetention")]
     [InlineData("Worker__DataDirectory", "/proc/nowhere", "Worker:DataDirectory cannot be written to")]
     [InlineData("Catalogue__File", "/nowhere/task-types.yaml", "/nowhere/task-types.yaml")]
     public async Task A_value_that_cannot_be_used_is_named_in_one_line(string variable, string value, string expected)

@@ -35,10 +35,11 @@ internal sealed class TestPipeline : IAsyncDisposable
         """;
 
     private readonly CancellationTokenSource _ended = new();
-    private readonly Dictionary<int, LaneLog> _lanes = [];                    // under the lock, as are the four below
+    private readonly Dictionary<int, LaneLog> _lanes = [];                    // under the lock, as are the five below
     private readonly Dictionary<string, List<ProgressRecord>> _progress = [];
     private readonly Dictionary<string, List<TaskState>> _states = [];
     private readonly Dictionary<string, ScheduledTask> _scheduled = [];
+    private readonly Dictionary<ProgressRecord, TopicPartitionOffset> _places = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<string> _forgotten = [];
     private readonly Lock _lock = new();
     private readonly int _lanesCount;
@@ -58,6 +59,7 @@ internal sealed class TestPipeline : IAsyncDisposable
     public ConfigApi Config { get; }
     public List<ChildProcess> Workers { get; } = [];
     public string Folder { get; } = Directory.CreateTempSubdirectory("taskpipeline-test-").FullName;
+    public KafkaCluster Cluster => _cluster;
     public Topics Topics => _cluster.Topics;
     public string Prefix => _prefix;
     public string CatalogueFile => Path.Combine(Folder, "task-types.yaml");
@@ -107,6 +109,15 @@ internal sealed class TestPipeline : IAsyncDisposable
 
     public async Task ProduceAsync(TopicPartition partition, string key, string value) =>
         await _producer.ProduceAsync(partition, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(key), Value = Encoding.UTF8.GetBytes(value) });
+
+    /// <summary>What retention does some day: nothing of <c>task-progress</c> is kept that was there before this record.</summary>
+    public async Task ForgetProgressBeforeAsync(ProgressRecord record)
+    {
+        TopicPartitionOffset? where = null;
+        await UntilAsync("the record was read", () => _places.TryGetValue(record, out where));
+        using var admin = _cluster.Admin();
+        await admin.DeleteRecordsAsync([where!]);
+    }
 
     /// <summary>The task's committed end, once it is there and the log is read as far as it says.</summary>
     public async Task<TaskState> EndOfAsync(string taskId)
@@ -225,8 +236,11 @@ internal sealed class TestPipeline : IAsyncDisposable
         {
             if (!_lanes.TryGetValue(result.Partition.Value, out var lane))
                 _lanes[result.Partition.Value] = lane = new LaneLog();
-            if (lane.Apply(record!, result.Offset.Value) is { } counted && ((counted as AttemptRecord)?.TaskId ?? (counted as TaskEnded)?.TaskId) is { } taskId)
+            if (lane.Apply(record!, result.Offset.Value) is { } counted && ((counted as AttemptRecord)?.TaskId ?? (counted as AttemptsRetold)?.TaskId ?? (counted as TaskEnded)?.TaskId) is { } taskId)
+            {
+                _places[counted] = result.TopicPartitionOffset;
                 Add(_progress, taskId, counted);
+            }
         }
         Tell();
     }

@@ -1,0 +1,109 @@
+using Confluent.Kafka;
+using Confluent.Kafka.Admin;
+using Microsoft.Extensions.Logging;
+
+namespace TaskPipeline.Shared.Kafka;
+
+/// <summary>
+/// Looks now and then whether Kafka answers, whether its topics are still the ones that this process has read, and whether their settings are right.
+/// What a process remembers of topics that were deleted, or came back empty, is wrong: it must not outlive them.
+/// </summary>
+public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock, ILogger<TopicWatch> logger)
+{
+    private const int DriftEvery = 12;   // rounds
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly Dictionary<string, string> _ids = [];
+    private DateTimeOffset? _silentSince;
+    private IReadOnlyList<string> _drift = [];
+
+    /// <summary>What a person should know, in sentences; the process goes on all the same.</summary>
+    public IReadOnlyList<string> Warnings =>
+        _silentSince is { } since ? [$"Kafka has not answered since {since:O}: nothing new is taken or seen until it does", .. _drift] : _drift;
+
+    /// <summary>Runs until cancelled.</summary>
+    /// <exception cref="TopicsGoneException">A topic was deleted, or is another one than before.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var admin = cluster.Admin();
+        using var timer = new PeriodicTimer(Interval, clock);
+        var gone = "";
+        for (var round = 0; ; round++)
+        {
+            try
+            {
+                // A broker that has just started may not know its topics yet: only what is gone twice is gone.
+                var before = gone;
+                gone = await GoneAsync(admin, cancellationToken);
+                if (gone.Length > 0 && gone == before)
+                    throw new TopicsGoneException(gone);
+                if (round % DriftEvery == 0 && !cluster.IsEmbedded)
+                    _drift = await cluster.DriftAsync(admin, cancellationToken);
+                Answered();
+            }
+            catch (KafkaException exception)
+            {
+                Silent(exception.Error.Reason);
+            }
+            await timer.WaitForNextTickAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Which topics are not what they were; empty: all are.</summary>
+    private async Task<string> GoneAsync(IAdminClient admin, CancellationToken cancellationToken)
+    {
+        if (cluster.IsEmbedded)
+        {
+            await admin.DescribeClusterAsync(new DescribeClusterOptions { RequestTimeout = RequestTimeout }).WaitAsync(cancellationToken);
+            return "";   // it gives topics no ids
+        }
+        var names = TopicCollection.OfTopicNames(cluster.Topics.All.Select(topic => topic.Name));
+        var gone = new List<string>();
+        foreach (var topic in await DescribeAsync(admin, names, cancellationToken))
+        {
+            if (topic.Error.Code == ErrorCode.UnknownTopicOrPart)
+                gone.Add($"{topic.Name} was deleted");
+            else if (!topic.Error.IsError && !_ids.TryAdd(topic.Name, topic.TopicId.ToString()) && _ids[topic.Name] != topic.TopicId.ToString())
+                gone.Add($"{topic.Name} was deleted and made anew");
+        }
+        return string.Join(", ", gone);
+    }
+
+    private static async Task<IReadOnlyList<TopicDescription>> DescribeAsync(IAdminClient admin, TopicCollection names, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await admin.DescribeTopicsAsync(names, new DescribeTopicsOptions { RequestTimeout = RequestTimeout }).WaitAsync(cancellationToken)).TopicDescriptions;
+        }
+        catch (DescribeTopicsException exception)
+        {
+            return exception.Results.TopicDescriptions;   // each with its own error
+        }
+    }
+
+    private void Answered()
+    {
+        if (_silentSince is not { } since)
+            return;
+        LogAnswers(logger, since);
+        _silentSince = null;
+    }
+
+    private void Silent(string reason)
+    {
+        if (_silentSince is not null)
+            return;
+        _silentSince = clock.GetUtcNow();
+        LogSilent(logger, reason);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka does not answer; what runs goes on, and is written when it does: {Reason}")]
+    private static partial void LogSilent(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Kafka answers again, as it did not since {Since:O}")]
+    private static partial void LogAnswers(ILogger logger, DateTimeOffset since);
+}
+
+/// <summary>Topics that this process has read are gone. Started again, it makes those that are missing, and begins with what is there.</summary>
+public sealed class TopicsGoneException(string what) : Exception($"{what}: what this process knows is of topics that are no more");

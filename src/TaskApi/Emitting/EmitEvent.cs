@@ -1,0 +1,39 @@
+using System.ComponentModel;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace TaskPipeline.TaskApi.Emitting;
+
+/// <summary>The body of <c>POST /tasks/{id}/emit</c>.</summary>
+public sealed partial record EmitEvent
+{
+    private const int MostDataBytes = 16 * 1024;
+
+    [Description("1 to 100 characters of A-Z, a-z, 0-9, dot, underscore and dash.")]
+    public required string Name { get; init; }
+
+    [Description("Any JSON, at most 16 KiB.")]
+    public JsonElement? Data { get; init; }
+
+    internal static async Task<(EmitEvent? Body, Problem? Problem)> ReadAsync(HttpRequest request)
+    {
+        var body = await JsonBody.ReadAsync(request, "name", "data");
+        if (body.Problem is not null)
+            return (null, body.Problem);
+        Dictionary<string, string[]> errors = [];
+        var hasName = body.Content.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String && NamePattern().IsMatch(name.GetString()!);
+        if (!hasName)
+            errors["name"] = ["is required: 1 to 100 characters of A-Z, a-z, 0-9, dot, underscore and dash"];
+        var hasData = body.Content.TryGetProperty("data", out var data);
+        if (hasData && Encoding.UTF8.GetByteCount(data.GetRawText()) > MostDataBytes)
+            errors["data"] = [$"may have at most {MostDataBytes} bytes; keep what is larger elsewhere and emit where it is"];
+        return errors.Count > 0 ? (null, Problem.Invalid(errors)) : (new EmitEvent { Name = name.GetString()!, Data = hasData ? data : null }, null);
+    }
+
+    [GeneratedRegex(@"\A[A-Za-z0-9._-]{1,100}\z")]
+    private static partial Regex NamePattern();
+}
+
+/// <summary>The answer to it: watchers are told of the event by this id.</summary>
+public sealed record EmitAnswer(string TaskId, string EventId);

@@ -1,0 +1,47 @@
+using System.Globalization;
+using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Tailing;
+
+namespace TaskPipeline.TaskApi.Repeating;
+
+/// <summary>Runs an ended task again, as a new one. The old one is never touched.</summary>
+internal sealed class ReplayEndpoint(TaskTable table, TaskFinder finder, TaskRepeater repeater, SubmitEndpoint submissions)
+{
+    public static async Task<IResult> PostAsync(string id, HttpRequest request, ReplayEndpoint endpoint) => await endpoint.ReplayAsync(id, request);
+
+    private async Task<IResult> ReplayAsync(string id, HttpRequest request)
+    {
+        var (key, unfit) = IdempotencyKey.Of(request);
+        if (unfit is not null)
+            return unfit;
+        var (body, wrong) = await RepeatTask.ReadAsync(request);
+        if (wrong is not null)
+            return wrong;
+        var (found, problem) = await finder.FindAsync(id, request.Query, request.HttpContext.RequestAborted);
+        if (problem is not null)
+            return problem;
+        if (!table.Read(found!, task => task.HasEnded))
+            return new Problem(StatusCodes.Status409Conflict, $"Task '{id}' has not ended yet; wait for its end or stop it, then replay it");
+        var (again, refused) = repeater.Again(found!.Submission!, body!);
+        if (refused is not null)
+            return refused;
+        while (true)
+        {
+            var seq = table.Read(found, task => task.Replays.Count) + 1;
+            var replay = again! with
+            {
+                TaskId = key is null ? DerivedId.Of(id, "replay", seq.ToString(CultureInfo.InvariantCulture)) : DerivedId.Of(id, "replay", "key", key),
+                ReplayOf = id,
+                ReplaySeq = seq,
+            };
+            var otherwise = key is null ? AnotherReplay(id) : IdempotencyKey.UsedOtherwise(key);
+            var answer = await submissions.SubmitOnceAsync(replay, otherwise, request.HttpContext.RequestAborted);
+            if (key is not null || answer != otherwise || table.Read(found, task => task.Replays.Count) < seq)
+                return answer;
+            // Another caller was faster with other params: that one has this number, and the next is ours.
+        }
+    }
+
+    private static Problem AnotherReplay(string id) =>
+        new(StatusCodes.Status409Conflict, $"Another replay of task '{id}' was faster; send it again");
+}
