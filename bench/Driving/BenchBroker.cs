@@ -46,6 +46,9 @@ internal sealed class BenchBroker : IAsyncDisposable
 
     public bool IsEmbedded { get; private set; }
 
+    /// <summary>Of the programs: the product's own, but for the embedded broker, whose rebalances last a session less 1 s.</summary>
+    public TimeSpan SessionTimeout => IsEmbedded ? TimeSpan.FromSeconds(3) : new KafkaOptions().SessionTimeout;
+
     /// <summary>How many brokers of a real Kafka were started for the run, and so may be broken: they have the numbers from 1.</summary>
     public int Breakable { get; private set; }
 
@@ -119,7 +122,7 @@ internal sealed class BenchBroker : IAsyncDisposable
             ["Kafka__Partitions"] = cluster.Topics.Lanes.ToString(),
         };
         if (cluster.IsEmbedded)
-            settings["Kafka__SessionTimeout"] = "00:00:03";   // its rebalances last a session less 1 s
+            settings["Kafka__SessionTimeout"] = SessionTimeout.ToString();
         return settings;
     }
 
