@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using TaskPipeline.Bench.Chaos.Checking;
@@ -66,7 +67,7 @@ internal sealed class ChaosLoad(IReadOnlyList<HttpClient> replicas)
                 if (answer.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.Conflict)
                     throw new BenchException($"POST {path} {body} answers {(int)answer.StatusCode}: {await answer.Content.ReadAsStringAsync(limit.Token)}");
             }
-            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
+            catch (Exception exception) when (exception is HttpRequestException or IOException or SocketException or OperationCanceledException)
             {
                 stop.ThrowIfCancellationRequested();   // else the replica is down, frozen or cut off: another one will do
             }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using TaskPipeline.Bench.Chaos.Checking;
 
@@ -23,7 +24,7 @@ internal sealed class ChaosWatcher(string taskId, Func<HttpClient> nextReplica)
             {
                 await FollowAsync(silence);
             }
-            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
+            catch (Exception exception) when (exception is HttpRequestException or IOException or SocketException or OperationCanceledException)
             {
                 // The replica is down, frozen or cut off, or the run is over.
             }

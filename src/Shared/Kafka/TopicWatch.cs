@@ -16,11 +16,15 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
 
     private readonly Dictionary<string, string> _ids = [];
     private DateTimeOffset? _silentSince;
+    private long? _answeringSince;
     private IReadOnlyList<string> _drift = [];
 
     /// <summary>What a person should know, in sentences; the process goes on all the same.</summary>
     public IReadOnlyList<string> Warnings =>
         _silentSince is { } since ? [$"Kafka has not answered since {since:O}: nothing new is taken or seen until it does", .. _drift] : _drift;
+
+    /// <summary>For how long Kafka has answered whatever it was asked here; zero: not the last time.</summary>
+    public TimeSpan AnsweringFor => _answeringSince is { } since ? clock.GetElapsedTime(since) : TimeSpan.Zero;
 
     /// <summary>Runs until cancelled.</summary>
     /// <exception cref="TopicsGoneException">A topic was deleted, or is another one than before.</exception>
@@ -84,6 +88,7 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
 
     private void Answered()
     {
+        _answeringSince ??= clock.GetTimestamp();
         if (_silentSince is not { } since)
             return;
         LogAnswers(logger, since);
@@ -92,6 +97,7 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
 
     private void Silent(string reason)
     {
+        _answeringSince = null;
         if (_silentSince is not null)
             return;
         _silentSince = clock.GetUtcNow();

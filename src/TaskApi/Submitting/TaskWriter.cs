@@ -8,11 +8,14 @@ using TaskPipeline.TaskApi.Protection;
 namespace TaskPipeline.TaskApi.Submitting;
 
 /// <summary>Writes what callers ask for. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.</summary>
-internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> options) : BackgroundService
+internal sealed class TaskWriter(KafkaCluster cluster, TopicWatch watch, TimeProvider clock, IOptions<ApiOptions> options) : BackgroundService
 {
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(20);   // of failures alone, though Kafka has answered others for half of that
+
     private readonly TimeSpan _timeout = options.Value.KafkaTimeout;
     private readonly Lock _gate = new();
     private IProducer<byte[]?, byte[]?>? _producer;
+    private long? _failingSince;   // under the gate
 
     /// <summary>Null where Kafka did not take it.</summary>
     public Task<long?> SubmitAsync(TaskSubmission submission, int lane) =>
@@ -54,11 +57,13 @@ internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> opti
         try
         {
             var written = await producer.ProduceAsync(where, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(key), Value = value });
+            lock (_gate)
+                _failingSince = null;
             return written.Offset.Value;
         }
         catch (KafkaException exception)
         {
-            if (exception.Error.IsFatal)
+            if (exception.Error.IsFatal || IsStuck())
                 Replace(producer);
             return null;
         }
@@ -70,15 +75,26 @@ internal sealed class TaskWriter(KafkaCluster cluster, IOptions<ApiOptions> opti
             return _producer ??= cluster.RequestProducer(_timeout);
     }
 
+    /// <summary>The client has been seen to send nothing any more after a broker's restart, without an error.</summary>
+    private bool IsStuck()
+    {
+        lock (_gate)
+        {
+            _failingSince ??= clock.GetTimestamp();
+            return clock.GetElapsedTime(_failingSince.Value) > StuckAfter && watch.AnsweringFor > StuckAfter / 2;
+        }
+    }
+
     /// <summary>After a fatal error an idempotent producer refuses everything for ever.</summary>
     private void Replace(IProducer<byte[]?, byte[]?> broken)
     {
         lock (_gate)
         {
-            if (_producer == broken)
-                _producer = null;
+            if (_producer != broken)
+                return;
+            (_producer, _failingSince) = (null, null);
         }
-        broken.Dispose();
+        _ = Task.Run(broken.Dispose);   // which may take as long as the client likes
     }
 
     public override void Dispose()

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskWorker.Running;
 
@@ -10,11 +11,14 @@ namespace TaskPipeline.TaskWorker.Committing;
 /// </summary>
 internal sealed class Committer : IDisposable
 {
-    private static readonly TimeSpan HungAfter = TimeSpan.FromSeconds(40);   // four times what a call is given
+    private static readonly TimeSpan HungAfter = TimeSpan.FromSeconds(40);    // a call: four times what it is given
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(60);   // a commit, though Kafka has answered others for half of that
 
     private readonly ILaneCommit _commit;
     private readonly BlockingCollection<Task> _queue = [];
     private Task _thread = Task.CompletedTask;
+
+    private long _since;   // when the commit under way began; 0: none is
 
     public Committer(ILaneCommit commit) => _commit = commit;
 
@@ -30,7 +34,15 @@ internal sealed class Committer : IDisposable
         var commit = new Task(() =>
         {
             CrashPoint.Reach(CrashPoint.BeforeCommit);
-            _commit.Commit(batch);
+            Volatile.Write(ref _since, Stopwatch.GetTimestamp());
+            try
+            {
+                _commit.Commit(batch);
+            }
+            finally
+            {
+                Volatile.Write(ref _since, 0);
+            }
             CrashPoint.Reach(CrashPoint.AfterCommit);
         });
         _queue.Add(commit);
@@ -38,9 +50,11 @@ internal sealed class Committer : IDisposable
     }
 
     /// <summary>What becomes of a transaction that hangs, nobody here will ever know; whoever owns the lanes next reads it from the log.</summary>
-    public void ThrowIfHung()
+    /// <param name="answering">For how long Kafka has answered others.</param>
+    public void ThrowIfHung(TimeSpan answering)
     {
-        if (_commit.InCall > HungAfter)
+        var isStuck = Volatile.Read(ref _since) is var since and not 0 && Stopwatch.GetElapsedTime(since) > StuckAfter && answering > StuckAfter / 2;
+        if (isStuck || _commit.InCall > HungAfter)
             throw new TimeoutException("a transaction hangs in the client");
     }
 

@@ -28,6 +28,8 @@ internal sealed partial class WorkerLoop : IDisposable
     private readonly Topics _topics;
     private readonly StopSignals _stops;
     private readonly TaskRunner _runner;
+    private readonly TopicWatch _watch;
+    private readonly PlainProducer _producer;
     private readonly ProgressLog _log;
     private readonly WorkerOptions _options;
     private readonly TimeSpan _session;
@@ -55,12 +57,14 @@ internal sealed partial class WorkerLoop : IDisposable
     private DateTimeOffset _nextSweep;
 
     public WorkerLoop(
-        KafkaCluster cluster, StopSignals stops, TaskRunner runner, ProgressLog log, Fleet fleet, IOptions<WorkerOptions> options, IOptions<KafkaOptions> kafka,
+        KafkaCluster cluster, TopicWatch watch, StopSignals stops, TaskRunner runner, PlainProducer producer, ProgressLog log, Fleet fleet, IOptions<WorkerOptions> options, IOptions<KafkaOptions> kafka,
         TimeProvider clock, ILoggerFactory loggers)
     {
         _topics = cluster.Topics;
         _stops = stops;
+        _watch = watch;
         _runner = runner;
+        _producer = producer;
         _log = log;
         _fleet = fleet;
         _options = options.Value;
@@ -112,7 +116,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _inbox.Work(TurnTime);
         startNext?.Invoke();   // first: somebody waits for it
         _member.Poll();
-        ThrowIfBroken();
+        MendOrThrow();
         ClaimLanes();
         DecideOverdue();
         WatchKept();
@@ -578,9 +582,10 @@ internal sealed partial class WorkerLoop : IDisposable
         CommitRest(LastCommitTimeout);
     }
 
-    private void ThrowIfBroken()
+    private void MendOrThrow()
     {
-        _committer.ThrowIfHung();
+        _committer.ThrowIfHung(_watch.AnsweringFor);
+        _producer.RenewIfStuck();
         foreach (var part in _parts)
             if (part.IsFaulted)
                 part.GetAwaiter().GetResult();
