@@ -9,15 +9,17 @@ namespace TaskPipeline.TaskWorker.Running;
 /// </summary>
 internal sealed class Lease : IDisposable
 {
-    // $1 the lease's file, $2 the marker of the run. It ends with the file. `/proc/uptime` and the file are read by the shell itself.
+    // $1 the lease's file, $2 the marker of the run. It ends with the file, or once the time is up and nothing of the run is left: its worker may be dead. `/proc/uptime` and the file are read by the shell itself.
     private const string Script = """
         while sleep 0.5; do
           { read -r until < "$1"; } 2>/dev/null || exit 0
           read -r now _ < /proc/uptime
           [ "${now%.*}" -lt "$until" ] && continue
+          left=
           for environ in $(grep -lszx "$2" /proc/[0-9]*/environ 2>/dev/null); do
-            pid=${environ#/proc/}; kill -KILL "${pid%/environ}" 2>/dev/null
+            left=yes pid=${environ#/proc/}; kill -KILL "${pid%/environ}" 2>/dev/null
           done
+          [ -n "$left" ] || { rm -f "$1"; exit 0; }
         done
         """;
 
