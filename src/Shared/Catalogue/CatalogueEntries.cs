@@ -70,6 +70,7 @@ internal sealed class OutputLimitEntry
 {
     public long? Lines { get; set; }
     public string? Bytes { get; set; }
+    public string? Then { get; set; }
 }
 
 internal sealed class RetryEntry

@@ -88,6 +88,7 @@ public sealed partial class TaskCatalogue
             {
                 OutputLines = limit.Lines ?? type.OutputLines,
                 OutputBytes = limit.Bytes is null ? type.OutputBytes : Required(Quantity.Bytes(limit.Bytes), $"{path}.output_limit.bytes", "a size such as 64KiB or 256MiB", errors),
+                AtOutputLimit = Word<AtOutputLimit>(limit.Then, $"{path}.output_limit.then", errors) ?? type.AtOutputLimit,
             };
         type = type with
         {

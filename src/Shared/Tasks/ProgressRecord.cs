@@ -12,6 +12,7 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonDerivedType(typeof(AttemptStarting), "starting")]
 [JsonDerivedType(typeof(AttemptRunning), "running")]
 [JsonDerivedType(typeof(OutputLines), "lines")]
+[JsonDerivedType(typeof(OutputGap), "gap")]
 [JsonDerivedType(typeof(TaskStopping), "stopping")]
 [JsonDerivedType(typeof(AttemptExited), "exited")]
 [JsonDerivedType(typeof(AttemptAbandoned), "abandoned")]
@@ -90,8 +91,22 @@ public sealed record OutputLines : AttemptRecord
 }
 
 /// <summary>One line of output. Long lines travel in parts, each with its own <paramref name="Seq"/>; <paramref name="Part"/> counts them from 1.</summary>
-/// <param name="Seq">From 1 per attempt, without gaps.</param>
-public sealed record OutputLine(long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null);
+/// <param name="Seq">From 1 per attempt, without gaps but for those that an <see cref="OutputGap"/> tells of.</param>
+/// <param name="Cut">How many bytes of the line are left out because it is too long; the text says so too.</param>
+public sealed record OutputLine(long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null);
+
+/// <summary>Lines that the agent printed and that were not kept: what came between the head and the tail of an output beyond its limit.</summary>
+public sealed record OutputGap : AttemptRecord
+{
+    /// <summary>The first of them, as <see cref="OutputLine.Seq"/> counts.</summary>
+    public required long From { get; init; }
+
+    /// <summary>The last one.</summary>
+    public required long To { get; init; }
+
+    public required long Bytes { get; init; }
+    public required EndReason Reason { get; init; }
+}
 
 [JsonConverter(typeof(SnakeCaseEnum<OutputStream>))]
 public enum OutputStream
@@ -124,10 +139,10 @@ public sealed record AttemptExited : AttemptRecord
     /// <summary>The last line of stdout that was a JSON object: what the agent itself says of its end.</summary>
     public JsonElement? Event { get; init; }
 
-    /// <summary>How many lines the attempt published.</summary>
+    /// <summary>How many lines the attempt printed, those of a gap among them.</summary>
     public required long Lines { get; init; }
 
-    /// <summary>Of those lines, as <see cref="OutputHash"/> has it.</summary>
+    /// <summary>Of those that were published, as <see cref="OutputHash"/> has it.</summary>
     public required string Hash { get; init; }
 
     /// <summary>How many processes were ended by us.</summary>

@@ -160,6 +160,9 @@ internal sealed class TrackedTask(string taskId)
                 var running = Reach(Stage.Running, Status.Running, Change(record.At));   // said already, but where retention took the attempt's first records
                 Log.Add(output.Attempt, output.Lines);
                 return running;
+            case OutputGap gap:
+                Log.LeftOut(gap);
+                return null;
             default:
                 return null;   // how the attempt ended is in its story; what that means for the task is for the committed state to say
         }

@@ -63,6 +63,21 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         },
         done);
 
+    /// <summary>Lines that are not published.</summary>
+    public void Gap(long from, long to, long bytes) => Append(new OutputGap
+    {
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
+        TaskId = taskId,
+        Attempt = attempt,
+        At = clock.GetUtcNow(),
+        From = from,
+        To = to,
+        Bytes = bytes,
+        Reason = EndReason.OutputLimit,
+        Update = $"[{to - from + 1} lines are left out]",
+    });
+
     public void Stopping(string? requestedBy) => Append(new TaskStopping
     {
         Epoch = _claim.Epoch,

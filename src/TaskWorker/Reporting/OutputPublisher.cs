@@ -1,8 +1,7 @@
-using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Reading;
 
 namespace TaskPipeline.TaskWorker.Reporting;
 
@@ -21,27 +20,23 @@ internal sealed class OutputPublisher : IDisposable
     private static readonly TimeSpan PartialWait = TimeSpan.FromMilliseconds(250);
 
     private readonly AttemptLog _log;
-    private readonly OutputText _text;
+    private readonly SecretForms _secrets;
     private readonly TimeProvider _clock;
-    private readonly (long Lines, long Bytes) _limit;
-    private readonly Action _limitReached;
+    private readonly OutputLimit _limit;
     private readonly OutputSpool _spool;
     private readonly Channel<bool> _inFlight = Channel.CreateBounded<bool>(RecordsInFlight);   // one entry per record that Kafka does not have yet
     private readonly OutputHash _hash = new();
     private readonly StringTail _errorTail = new(maxLines: 20, maxCharacters: 2000);
     private readonly Task _publishing;
-    private long _taken;   // lines within the limit
-    private long _bytes;
-    private long _lines;   // published ones
+    private long _lines;   // published ones, and those that were left out before them
     private string? _lastObject;   // the last line of stdout that looks like a JSON object
 
-    public OutputPublisher(AttemptLog log, OutputText text, string spoolFolder, (long Lines, long Bytes) limit, Action limitReached, TimeProvider clock)
+    public OutputPublisher(AttemptLog log, SecretForms secrets, string spoolFolder, OutputLimit limit, TimeProvider clock)
     {
         _spool = new OutputSpool(spoolFolder);
         _log = log;
-        _text = text;
+        _secrets = secrets;
         _limit = limit;
-        _limitReached = limitReached;
         _clock = clock;
         _publishing = Task.Run(PublishAsync);
     }
@@ -51,12 +46,15 @@ internal sealed class OutputPublisher : IDisposable
     {
         var lines = new List<SpooledLine>();
         var now = _clock.GetUtcNow();
-        var splitter = new LineSplitter(part =>
+        var text = new OutputText(_secrets, part =>
         {
-            var line = new SpooledLine(name, _text.Of(part.Bytes), part.Part, part.Last, now);
-            if (IsWithinLimit(line))
+            var line = new SpooledLine(name, part.Text, part.Part, part.Last, now, part.Cut);
+            if (_limit.Takes(part.Size))
                 lines.Add(line);
+            else
+                _limit.Tail?.Add(line, part.Size);
         });
+        var splitter = new LineSplitter(text.Take);
         var buffer = new byte[ReadBytes];
         try
         {
@@ -73,7 +71,9 @@ internal sealed class OutputPublisher : IDisposable
                 if (length == 0)
                     break;
                 now = _clock.GetUtcNow();
+                var cut = splitter.Cut;
                 splitter.Feed(buffer.AsSpan(0, length));
+                _limit.Count(splitter.Cut - cut);
                 await SpoolAsync();
             }
         }
@@ -86,6 +86,7 @@ internal sealed class OutputPublisher : IDisposable
             // The pipe broke: as good as its end.
         }
         splitter.Complete();
+        text.Complete();
         await SpoolAsync();
 
         async ValueTask SpoolAsync()
@@ -100,6 +101,8 @@ internal sealed class OutputPublisher : IDisposable
     {
         _spool.Complete();
         await _publishing;
+        if (_limit.Tail is { } tail)
+            await PublishAsync(tail);
         return new OutputSummary(_lines, _hash.ToString(), _errorTail.ToString(), Event());
     }
 
@@ -121,38 +124,57 @@ internal sealed class OutputPublisher : IDisposable
                 await Task.Delay(BatchWait, _clock);
                 Fill(batch, size);
             }
-            if (batch.Count == 0)
-                continue;
-            await _inFlight.Writer.WriteAsync(true);
-            _log.Lines([.. batch], () => _inFlight.Reader.TryRead(out _));
-            batch.Clear();
+            await SendAsync(batch);
         }
     }
 
-    /// <summary>What the agent prints beyond its limit, until it has ended, is read and dropped.</summary>
-    private bool IsWithinLimit(SpooledLine line)
+    /// <summary>What came last beyond the limit, behind the gap that it leaves.</summary>
+    private async Task PublishAsync(OutputTail tail)
     {
-        var length = Encoding.UTF8.GetByteCount(line.Text) + 1;
-        if (Interlocked.Add(ref _bytes, length) - length < _limit.Bytes && Interlocked.Increment(ref _taken) <= _limit.Lines)
-            return true;
-        _limitReached();
-        return false;
+        if (tail.LeftOut > 0)
+        {
+            _log.Gap(_lines + 1, _lines + tail.LeftOut, tail.BytesLeftOut);
+            _lines += tail.LeftOut;
+        }
+        var batch = new List<OutputLine>();
+        var size = 0;
+        foreach (var line in tail.Lines)
+        {
+            size += Add(batch, line);
+            if (size < BatchBytes && batch.Count < BatchLines)
+                continue;
+            await SendAsync(batch);
+            size = 0;
+        }
+        await SendAsync(batch);
+    }
+
+    private async ValueTask SendAsync(List<OutputLine> batch)
+    {
+        if (batch.Count == 0)
+            return;
+        await _inFlight.Writer.WriteAsync(true);
+        _log.Lines([.. batch], () => _inFlight.Reader.TryRead(out _));
+        batch.Clear();
     }
 
     private int Fill(List<OutputLine> batch, int size = 0)
     {
         while (size < BatchBytes && batch.Count < BatchLines && _spool.TryTake(out var read))
-        {
-            var line = new OutputLine(++_lines, read.Stream, read.Text, read.At, read.Part, read.Last);
-            size += Encoding.UTF8.GetByteCount(line.Text) + 1;
-            _hash.Add(line);
-            if (line.Stream == OutputStream.Stderr)
-                _errorTail.Add(line.Text);
-            else if (line is { Stream: OutputStream.Stdout, Part: null, Text: { Length: <= MostEventCharacters } and ['{', .., '}'] })
-                _lastObject = line.Text;
-            batch.Add(line);
-        }
+            size += Add(batch, read);
         return size;
+    }
+
+    /// <summary>Answers how many bytes the batch has more.</summary>
+    private int Add(List<OutputLine> batch, SpooledLine read)
+    {
+        var line = new OutputLine(++_lines, read.Stream, read.Text, read.At, read.Part, read.Last, read.Cut);
+        if (line.Stream == OutputStream.Stderr)
+            _errorTail.Add(line.Text);
+        else if (line is { Stream: OutputStream.Stdout, Part: null, Text: { Length: <= MostEventCharacters } and ['{', .., '}'] })
+            _lastObject = line.Text;
+        batch.Add(line);
+        return _hash.Add(line) + 1;
     }
 
     private JsonElement? Event()

@@ -13,7 +13,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
 {
     private const int MostInMemory = 1024 * 1024;   // bytes of text
     private const int LoadBytes = 256 * 1024;
-    private const int HeadBytes = sizeof(int) + sizeof(long) + 1 + 1 + sizeof(int);   // length, time, stream, whether the part is the last, part
+    private const int HeadBytes = sizeof(int) + sizeof(long) + 1 + 1 + sizeof(int) + sizeof(long);   // length, time, stream, whether the part is the last, part, cut
 
     private readonly Lock _gate = new();
     private readonly Queue<SpooledLine> _memory = [];
@@ -127,6 +127,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
             rest[12] = (byte)line.Stream;
             rest[13] = (byte)(line.Last is null ? 0 : line.Last.Value ? 2 : 1);
             BinaryPrimitives.WriteInt32LittleEndian(rest[14..], line.Part ?? 0);
+            BinaryPrimitives.WriteInt64LittleEndian(rest[18..], line.Cut ?? 0);
             rest = rest[(HeadBytes + length)..];
         }
         try
@@ -152,12 +153,14 @@ internal sealed class OutputSpool(string folder) : IDisposable
         {
             var length = LengthOfFirst(rest);
             var part = BinaryPrimitives.ReadInt32LittleEndian(rest[14..]);
+            var cut = BinaryPrimitives.ReadInt64LittleEndian(rest[18..]);
             Remember(new SpooledLine(
                 (OutputStream)rest[12],
                 Encoding.UTF8.GetString(rest[HeadBytes..length]),
                 part == 0 ? null : part,
                 rest[13] == 0 ? null : rest[13] == 2,
-                new DateTimeOffset(BinaryPrimitives.ReadInt64LittleEndian(rest[4..]), TimeSpan.Zero)));
+                new DateTimeOffset(BinaryPrimitives.ReadInt64LittleEndian(rest[4..]), TimeSpan.Zero),
+                cut == 0 ? null : cut));
             rest = rest[length..];
             _loaded += length;
         }
@@ -189,4 +192,4 @@ internal sealed class OutputSpool(string folder) : IDisposable
 }
 
 /// <summary>A line, or a part of one, as it was read.</summary>
-internal sealed record SpooledLine(OutputStream Stream, string Text, int? Part, bool? Last, DateTimeOffset At);
+internal sealed record SpooledLine(OutputStream Stream, string Text, int? Part, bool? Last, DateTimeOffset At, long? Cut = null);

@@ -121,6 +121,24 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
         });
     }
 
+    /// <summary>Tells of lines that it does not publish.</summary>
+    public async Task LeaveOutAsync(int lines)
+    {
+        _last = await claim.WriteAsync(new OutputGap
+        {
+            TaskId = task.TaskId,
+            Attempt = attempt,
+            Epoch = claim.Epoch,
+            Owner = claim.Owner,
+            From = _seq + 1,
+            To = _seq + lines,
+            Bytes = 100 * lines,
+            Reason = EndReason.OutputLimit,
+            At = DateTimeOffset.UtcNow,
+        });
+        _seq += lines;
+    }
+
     /// <summary>Counts lines as printed that never come.</summary>
     public void Lose(int lines) => _seq += lines;
 
