@@ -12,6 +12,7 @@ namespace TaskPipeline.Bench.Driving;
 internal sealed class PipelineUnderTest : IAsyncDisposable
 {
     public const int Lanes = 24;   // the product's default
+    public const int FloodLane = 0;
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(50);
 
@@ -19,6 +20,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         types:
           noop: { executable: 'true' }
           lines: { executable: '{{BuildOutput.ProgramOf("Bench")}}', arguments: [{{LineAgent.Name}}], params: { interval: { positional: true, type: integer, required: true }, count: { positional: true, type: integer, required: true } } }
+          flood: { executable: '{{BuildOutput.ProgramOf("Bench")}}', arguments: [{{FloodAgent.Name}}], params: { lines: { positional: true, type: integer, required: true }, length: { positional: true, type: integer, required: true } }, output_limit: { bytes: 1GiB } }
         """;
 
     private readonly BenchBroker _broker;
@@ -105,6 +107,21 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
                 new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(task.TaskId), Value = TaskJson.Encode(task) },
                 _stop);
         }));
+    }
+
+    /// <summary>Submits a task that floods, straight into its lane.</summary>
+    public async Task QueueFloodAsync(long lines, int length)
+    {
+        using var producer = Cluster.OrderedProducer();
+        var task = new TaskSubmission
+        {
+            TaskId = TaskIds.New(),
+            Type = "flood",
+            SubmittedAt = DateTimeOffset.UtcNow,
+            Params = new() { ["lines"] = JsonSerializer.SerializeToElement(lines), ["length"] = JsonSerializer.SerializeToElement(length) },
+        };
+        await producer.ProduceAsync(
+            new TopicPartition(Cluster.Topics.Tasks, FloodLane), new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(task.TaskId), Value = TaskJson.Encode(task) }, _stop);
     }
 
     /// <summary>Submits a task through the API, and answers the path of its watch socket.</summary>

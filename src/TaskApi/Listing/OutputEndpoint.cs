@@ -140,6 +140,8 @@ internal sealed class PlainOutput(string taskId, IEnumerable<NumberedLine> lines
         response.Headers.ContentDisposition = $"attachment; filename=\"{taskId}.txt\"";
         foreach (var line in lines)
         {
+            if (line.Part > 1 && line.Text is ['\r', ..])
+                Write(response, "\n");   // it overwrites what was shown before, such as a progress bar
             Write(response, PlainText.Of(line.Text));
             if (line.Last != false)   // a part of a long line is followed by the next one
                 Write(response, "\n");

@@ -17,6 +17,7 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
     private int _length;
     private int _lineBytes;   // of the present line, as far as it is handed on
     private long _lineCut;    // and what is left out of it
+    private bool _hasBegun;   // it was given out in part
 
     /// <summary>Something was read that no line end has followed yet.</summary>
     public bool HasPartial => _length > 0;
@@ -30,32 +31,32 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
         {
             var end = bytes.IndexOf((byte)'\n');
             var line = end < 0 ? bytes : bytes[..end];
-            if (end >= 0 && _lineBytes == 0 && line.Length <= PartBytes)
-                emit(new LinePiece(WithoutReturn(line), LineEnd.Ended));
+            if (end >= 0 && _lineBytes == 0 && !_hasBegun && line.Length <= PartBytes)
+                emit(new LinePiece(WithoutReturn(line), isEnd: true));
             else
                 Append(line);
             if (end < 0)
                 return;
-            if (_lineBytes > 0 || line.Length > PartBytes)
+            if (_lineBytes > 0 || _hasBegun)
                 EndLine();
             bytes = bytes[(end + 1)..];
         }
     }
 
-    /// <summary>Gives out what has come of the present line, such as a prompt. What follows of it is a line of its own.</summary>
+    /// <summary>Gives out what has come of the present line, such as a prompt.</summary>
     public void FlushPartial()
     {
         var whole = WholeCharacters();
         if (whole == 0)
             return;
-        Emit(whole, LineEnd.Flushed);
-        _lineBytes = _length;
+        Emit(whole);
+        (_lineBytes, _hasBegun) = (_length, true);
     }
 
     /// <summary>The stream has ended.</summary>
     public void Complete()
     {
-        if (_lineBytes > 0)
+        if (_lineBytes > 0 || _hasBegun)
             EndLine();
     }
 
@@ -72,7 +73,7 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
         while (!bytes.IsEmpty)
         {
             if (_length == PartBytes)
-                Emit(WholeCharacters(), LineEnd.Open);
+                Emit(WholeCharacters());
             var taken = Math.Min(bytes.Length, PartBytes - _length);
             bytes[..taken].CopyTo(_pending.AsSpan(_length));
             _length += taken;
@@ -82,13 +83,13 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
 
     private void EndLine()
     {
-        emit(new LinePiece(WithoutReturn(_pending.AsSpan(0, _length)), LineEnd.Ended, _lineCut));
-        (_length, _lineBytes, _lineCut) = (0, 0, 0);
+        emit(new LinePiece(WithoutReturn(_pending.AsSpan(0, _length)), isEnd: true, _lineCut));
+        (_length, _lineBytes, _lineCut, _hasBegun) = (0, 0, 0, false);
     }
 
-    private void Emit(int length, LineEnd end)
+    private void Emit(int length)
     {
-        emit(new LinePiece(_pending.AsSpan(0, length), end));
+        emit(new LinePiece(_pending.AsSpan(0, length), isEnd: false));
         _pending.AsSpan(length, _length - length).CopyTo(_pending);
         _length -= length;
     }
@@ -108,21 +109,13 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
     }
 }
 
-internal enum LineEnd
-{
-    /// <summary>The line goes on.</summary>
-    Open,
-
-    /// <summary>It may go on, and is not waited for.</summary>
-    Flushed,
-
-    Ended,
-}
-
-/// <param name="Cut">How many bytes are left out behind this one, which ends the line.</param>
-internal readonly ref struct LinePiece(ReadOnlySpan<byte> bytes, LineEnd end, long cut = 0)
+internal readonly ref struct LinePiece(ReadOnlySpan<byte> bytes, bool isEnd, long cut = 0)
 {
     public ReadOnlySpan<byte> Bytes { get; } = bytes;
-    public LineEnd End { get; } = end;
+
+    /// <summary>The line ends with it.</summary>
+    public bool IsEnd { get; } = isEnd;
+
+    /// <summary>How many bytes of the line are left out behind it.</summary>
     public long Cut { get; } = cut;
 }

@@ -4,28 +4,23 @@ namespace TaskPipeline.TaskWorker.Reading;
 
 /// <summary>
 /// What is published of one stream: UTF-8 with replacement, without what only a terminal can use, secrets masked. A line of more than
-/// <see cref="LineSplitter.PartBytes"/> comes in parts.
+/// <see cref="LineSplitter.PartBytes"/>, or one that somebody waits for, comes in parts.
 /// </summary>
 internal sealed class OutputText(SecretForms secrets, Action<TextPart> emit)
 {
     private readonly TerminalText _terminal = new();
     private readonly SecretMask _mask = new(secrets);
-    private int _part;         // parts of the present line that were given out
-    private int _size;         // bytes that were read and not given out
-    private bool _isFlushed;   // the present line is what follows one that was not waited for
+    private int _part;   // parts of the present line that were given out
+    private int _size;   // bytes that were read and not given out
 
     public void Take(LinePiece piece)
     {
         _size += piece.Bytes.Length;
-        var isEnd = piece.End == LineEnd.Ended;
-        var text = _mask.Of(_terminal.Of(Encoding.UTF8.GetString(piece.Bytes)), isEnd);
-        if (isEnd)
+        var text = _mask.Of(_terminal.Of(Encoding.UTF8.GetString(piece.Bytes)), piece.IsEnd);
+        if (piece.IsEnd)
             EndLine(text, piece.Cut);
         else if (text.Length > 0)
-        {
-            Give(text, last: piece.End == LineEnd.Flushed);
-            _isFlushed = piece.End == LineEnd.Flushed;
-        }
+            Give(text, last: false);
     }
 
     /// <summary>The stream has ended.</summary>
@@ -39,14 +34,9 @@ internal sealed class OutputText(SecretForms secrets, Action<TextPart> emit)
     {
         _terminal.EndLine();
         _size++;
-        // The end of a line that was given out before without it makes no line more.
-        if (text.Length > 0 || _part > 0 || cut > 0 || !_isFlushed)
-        {
-            Give(text, last: cut == 0);
-            if (cut > 0)
-                Emit($"[{cut} more bytes of this line are left out]", last: true, cut);
-        }
-        _isFlushed = false;
+        Give(text, last: cut == 0);
+        if (cut > 0)
+            Emit($"[{cut} more bytes of this line are left out]", last: true, cut);
     }
 
     private void Give(string text, bool last)

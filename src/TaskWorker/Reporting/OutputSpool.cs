@@ -12,13 +12,14 @@ namespace TaskPipeline.TaskWorker.Reporting;
 internal sealed class OutputSpool(string folder) : IDisposable
 {
     private const int MostInMemory = 1024 * 1024;   // bytes of text
-    private const int LoadBytes = 256 * 1024;
+    private const int LoadBytes = 128 * 1024;
     private const int HeadBytes = sizeof(int) + sizeof(long) + 1 + 1 + sizeof(int) + sizeof(long);   // length, time, stream, whether the part is the last, part, cut
 
     private readonly Lock _gate = new();
     private readonly Queue<SpooledLine> _memory = [];
     private readonly SemaphoreSlim _news = new(0);
     private readonly SemaphoreSlim _room = new(0);
+    private byte[] _loading = [];   // used again and again: large arrays are expensive to make
     private int _inMemory;
     private SafeFileHandle? _file;
     private long _written;   // both are places in the file
@@ -148,7 +149,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
         var bytes = Read(LoadBytes);
         if (LengthOfFirst(bytes) is var first && first > bytes.Length)
             bytes = Read(first);
-        var rest = bytes.AsSpan();
+        var rest = bytes;
         while (rest.Length >= HeadBytes && LengthOfFirst(rest) <= rest.Length)
         {
             var length = LengthOfFirst(rest);
@@ -170,11 +171,13 @@ internal sealed class OutputSpool(string folder) : IDisposable
         (_loaded, _written) = (0, 0);
     }
 
-    private byte[] Read(int most)
+    private Span<byte> Read(int most)
     {
-        var bytes = new byte[Math.Min(most, _written - _loaded)];
+        if (_loading.Length < most)
+            _loading = new byte[most];
+        var bytes = _loading.AsSpan(0, (int)Math.Min(most, _written - _loaded));
         for (var read = 0; read < bytes.Length;)
-            read += RandomAccess.Read(_file!, bytes.AsSpan(read), _loaded + read) is > 0 and var got ? got : throw new IOException("the file that holds the agent's output was cut");
+            read += RandomAccess.Read(_file!, bytes[read..], _loaded + read) is > 0 and var got ? got : throw new IOException("the file that holds the agent's output was cut");
         return bytes;
     }
 

@@ -55,21 +55,34 @@ public sealed class OutputTests
     }
 
     [Theory]
-    [InlineData("Name: ", "Ada\n", "Name: |Ada")]
-    [InlineData("working", "\nnext\n", "working|next")]
-    [InlineData("10%\r", "\n\n", "10%|")]
-    [InlineData("\u001b[2J", "\nx\n", "|x")]
-    public void A_partial_line_is_handed_on_and_what_follows_is_a_line_of_its_own(string printed, string later, string expected)
+    [InlineData("Name: ", "Ada\n", "Name: /Ada|")]
+    [InlineData("working", "\nnext\n", "working/|next|")]
+    [InlineData("10%\r", "20%\r\n\n", "10%/\r20%||")]
+    [InlineData("half a character: \u00e4", "", "half a character: ä/|")]
+    [InlineData("\u001b[2J", "\nx\n", "|x|")]
+    public void What_there_is_of_an_unfinished_line_is_handed_on_as_a_part_of_it(string printed, string later, string expected)
     {
-        var found = new List<string>();
-        var text = new OutputText(new SecretForms([]), part => found.Add(part.Text));
+        var found = new StringBuilder();
+        var text = new OutputText(new SecretForms([]), part => found.Append(part.Text).Append(part.Last == false ? '/' : '|'));
         var splitter = new LineSplitter(text.Take);
         splitter.Feed(Encoding.UTF8.GetBytes(printed));
         splitter.FlushPartial();
         splitter.Feed(Encoding.UTF8.GetBytes(later));
         splitter.Complete();
         text.Complete();
-        Assert.Equal(expected.Split('|'), found);
+        Assert.Equal(expected, found.ToString());
+    }
+
+    [Fact]
+    public void A_character_of_which_only_the_first_bytes_have_come_is_waited_for()
+    {
+        var found = new List<TextPart>();
+        var splitter = new LineSplitter(new OutputText(new SecretForms([]), found.Add).Take);
+        splitter.Feed([0xF0, 0x9F]);
+        splitter.FlushPartial();
+        Assert.Empty(found);
+        splitter.Feed([0x8E, 0x89, (byte)'\n']);
+        Assert.Equal("🎉", Assert.Single(found).Text);
     }
 
     [Theory]
