@@ -27,6 +27,7 @@ internal class CommandEntry
     public string? TimeLimit { get; set; }
     public string? Grace { get; set; }
     public OutputLimitEntry? OutputLimit { get; set; }
+    public string? Parser { get; set; }
     public RetryEntry? Retry { get; set; }
     public string? Overlap { get; set; }
     public ConcurrencyEntry? Concurrency { get; set; }

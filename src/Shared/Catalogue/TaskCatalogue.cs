@@ -93,6 +93,7 @@ public sealed partial class TaskCatalogue
         type = type with
         {
             Retry = Compile($"{path}.retry", entry.Retry ?? new RetryEntry(), errors),
+            Parser = Word<AgentParser>(entry.Parser, $"{path}.parser", errors) ?? AgentParser.None,
             Overlap = Word<Overlap>(entry.Overlap, $"{path}.overlap", errors) ?? (entry.Concurrency is null ? Overlap.Allow : Overlap.Never),
             Priority = Word<Priority>(entry.Priority, $"{path}.priority", errors) ?? Priority.Normal,
             StartBy = Duration(entry.StartBy, $"{path}.start_by", errors),

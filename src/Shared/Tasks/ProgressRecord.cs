@@ -13,6 +13,7 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonDerivedType(typeof(AttemptRunning), "running")]
 [JsonDerivedType(typeof(OutputLines), "lines")]
 [JsonDerivedType(typeof(OutputGap), "gap")]
+[JsonDerivedType(typeof(AttemptNoted), "noted")]
 [JsonDerivedType(typeof(TaskStopping), "stopping")]
 [JsonDerivedType(typeof(AttemptExited), "exited")]
 [JsonDerivedType(typeof(AttemptAbandoned), "abandoned")]
@@ -116,6 +117,38 @@ public enum OutputStream
     System = 3,
 }
 
+/// <summary>What the agent said of its work, in a form that the worker understands. The line in which it did is one of the lines before.</summary>
+public sealed record AttemptNoted : AttemptRecord
+{
+    public required NoteName Name { get; init; }
+    public required JsonElement Data { get; init; }
+}
+
+/// <summary>Watchers are told of each as an event of that type. Values are part of the wire contract.</summary>
+[JsonConverter(typeof(SnakeCaseEnum<NoteName>))]
+public enum NoteName
+{
+    /// <summary>How far it is: <c>percent</c>, <c>step</c>.</summary>
+    Progress,
+
+    /// <summary>What follows belongs together under a <c>name</c>, up to the next one.</summary>
+    Group,
+
+    Warning,
+
+    /// <summary>Something that it made, by its <c>name</c>.</summary>
+    Artifact,
+
+    /// <summary>What an agent CLI says to its user.</summary>
+    Message,
+
+    /// <summary>What an agent CLI does.</summary>
+    Tool,
+
+    /// <summary>What came out; the last one is the attempt's.</summary>
+    Result,
+}
+
 /// <summary>A receipt: the worker has the STOP and is ending the agent.</summary>
 public sealed record TaskStopping : AttemptRecord
 {
@@ -138,6 +171,9 @@ public sealed record AttemptExited : AttemptRecord
 
     /// <summary>The last line of stdout that was a JSON object: what the agent itself says of its end.</summary>
     public JsonElement? Event { get; init; }
+
+    /// <summary>What the agent gave as its result, in at most 64 KiB.</summary>
+    public JsonElement? Result { get; init; }
 
     /// <summary>How many lines the attempt printed, those of a gap among them.</summary>
     public required long Lines { get; init; }

@@ -97,6 +97,8 @@ internal sealed class TaskLog
 
     public void Emitted(TaskEmitted record, long offset) => Append(new EmittedEvent(_taskId, Latest with { Events = offset + 1 }, record));
 
+    public void Noted(AttemptNoted record, long offset) => Append(new NotedEvent(_taskId, At(record.Attempt, Latest.Attempt == record.Attempt ? Latest.Seq : 0) with { Events = offset + 1 }, record));
+
     public EndEvent End(TaskState state)
     {
         AccountFor(state);

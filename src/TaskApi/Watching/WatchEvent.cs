@@ -155,6 +155,18 @@ internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emi
     }
 }
 
+/// <summary>What the agent said of its work, behind the lines in which it did.</summary>
+internal sealed class NotedEvent(string taskId, Cursor cursor, AttemptNoted noted) : WatchEvent(taskId, noted.Name.Word(), cursor)
+{
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+        writer.WriteNumber("attempt"u8, noted.Attempt);
+        writer.WritePropertyName("data"u8);
+        noted.Data.WriteTo(writer);
+        writer.WriteString("at"u8, noted.At.UtcDateTime);
+    }
+}
+
 /// <summary>The last event of every stream. It counts the lines of the attempt that decided, so that a watcher can prove that it has them all.</summary>
 internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : WatchEvent(taskId, "end", cursor)
 {
@@ -193,6 +205,8 @@ internal sealed class WatchEventJson : JsonConverter<WatchEvent>
 internal static class Words
 {
     public static string Word(this Status status) => JsonNamingPolicy.SnakeCaseLower.ConvertName(status.ToString());
+
+    public static string Word(this NoteName name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name.ToString());
 
     public static string Word(this EndReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
 

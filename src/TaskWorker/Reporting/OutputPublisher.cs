@@ -11,7 +11,7 @@ namespace TaskPipeline.TaskWorker.Reporting;
 /// </summary>
 internal sealed class OutputPublisher : IDisposable
 {
-    private const int BatchBytes = 64 * 1024;
+    private const int BatchBytes = 24 * 1024;   // with the JSON around it, a record stays below what the runtime takes for a large object
     private const int BatchLines = 2000;
     private const int RecordsInFlight = 64;
     private const int MostEventCharacters = 8 * 1024;
@@ -27,21 +27,23 @@ internal sealed class OutputPublisher : IDisposable
     private readonly Channel<bool> _inFlight = Channel.CreateBounded<bool>(RecordsInFlight);   // one entry per record that Kafka does not have yet
     private readonly OutputHash _hash = new();
     private readonly StringTail _errorTail = new(maxLines: 20, maxCharacters: 2000);
+    private readonly AgentNotes _notes;
     private readonly Task _publishing;
     private long _lines;   // published ones, and those that were left out before them
     private string? _lastObject;   // the last line of stdout that looks like a JSON object
 
-    public OutputPublisher(AttemptLog log, SecretForms secrets, string spoolFolder, OutputLimit limit, TimeProvider clock)
+    public OutputPublisher(AttemptLog log, SecretForms secrets, AgentNotes notes, string spoolFolder, OutputLimit limit, TimeProvider clock)
     {
         _spool = new OutputSpool(spoolFolder);
         _log = log;
         _secrets = secrets;
+        _notes = notes;
         _limit = limit;
         _clock = clock;
         _publishing = Task.Run(PublishAsync);
     }
 
-    /// <summary>Reads an output to its end. A line that stays unfinished is handed on after a moment, so that a prompt is seen.</summary>
+    /// <summary>Reads an output to its end. What there is of a line that stays unfinished is handed on after a moment, so that a prompt is seen.</summary>
     public async Task ReadAsync(OutputStream name, Stream stream, CancellationToken giveUp)
     {
         var lines = new List<SpooledLine>();
@@ -103,7 +105,8 @@ internal sealed class OutputPublisher : IDisposable
         await _publishing;
         if (_limit.Tail is { } tail)
             await PublishAsync(tail);
-        return new OutputSummary(_lines, _hash.ToString(), _errorTail.ToString(), Event());
+        await TellNotesAsync(isLast: true);
+        return new OutputSummary(_lines, _hash.ToString(), _errorTail.ToString(), _lastObject is null ? null : _notes.ObjectOf(_lastObject), _notes.Result);
     }
 
     public void Dispose()
@@ -156,6 +159,17 @@ internal sealed class OutputPublisher : IDisposable
         await _inFlight.Writer.WriteAsync(true);
         _log.Lines([.. batch], () => _inFlight.Reader.TryRead(out _));
         batch.Clear();
+        await TellNotesAsync(isLast: false);
+    }
+
+    /// <summary>Behind the lines in which they were found.</summary>
+    private async ValueTask TellNotesAsync(bool isLast)
+    {
+        while (_notes.Take(isLast) is { } note)
+        {
+            await _inFlight.Writer.WriteAsync(true);
+            _log.Noted(note, () => _inFlight.Reader.TryRead(out _));
+        }
     }
 
     private int Fill(List<OutputLine> batch, int size = 0)
@@ -173,20 +187,9 @@ internal sealed class OutputPublisher : IDisposable
             _errorTail.Add(line.Text);
         else if (line is { Stream: OutputStream.Stdout, Part: null, Text: { Length: <= MostEventCharacters } and ['{', .., '}'] })
             _lastObject = line.Text;
+        _notes.Read(line);
         batch.Add(line);
         return _hash.Add(line) + 1;
-    }
-
-    private JsonElement? Event()
-    {
-        try
-        {
-            return _lastObject is null ? null : JsonElement.Parse(_lastObject);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
     }
 
     private static async Task<bool> IsDoneIn(Task task, TimeSpan wait, CancellationToken giveUp) =>
@@ -216,4 +219,5 @@ internal sealed class OutputPublisher : IDisposable
 /// <param name="Hash">As <see cref="OutputHash"/> has it.</param>
 /// <param name="ErrorTail">The last few lines of stderr.</param>
 /// <param name="Event">The last line of stdout that was a JSON object.</param>
-internal sealed record OutputSummary(long Lines, string Hash, string ErrorTail, JsonElement? Event);
+/// <param name="Result">What the agent gave as its result.</param>
+internal sealed record OutputSummary(long Lines, string Hash, string ErrorTail, JsonElement? Event, JsonElement? Result);

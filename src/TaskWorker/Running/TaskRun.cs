@@ -189,7 +189,7 @@ internal sealed partial class TaskRun : IDisposable
         var marker = environment.Variables[RunMarker.Variable];
         var agent = new AgentRun(command, marker, AgentLimit.Of(type.TimeLimit, Queued.Submission.Deadline, _tools.Clock.GetUtcNow()), type.Grace, _tools.Clock);
         using var output = new OutputPublisher(
-            _log, environment.Secrets, Path.Combine(_tools.Options.DataDirectory, "spool"), new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false)), _tools.Clock);
+            _log, environment.Secrets, new AgentNotes(type.Parser, environment.Secrets, _tools.Clock), Path.Combine(_tools.Options.DataDirectory, "spool"), new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false)), _tools.Clock);
         using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
         Supervise(agent, lease);
         AgentExit? exit = null;

@@ -251,6 +251,36 @@ public sealed class WatchTests(TestBroker broker) : ApiTest(broker)
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task What_an_agent_says_of_its_work_is_told_once_in_its_place_and_shown_with_the_task()
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await StartAsync(task);
+        await using var live = await WatchClient.WatchAsync(Api, task);
+        await attempt.PrintAsync("one");
+        await attempt.NoteAsync(NoteName.Progress, new { percent = 40, step = "Importing" });
+        await attempt.NoteAsync(NoteName.Warning, new { message = "no unit" });
+        await live.UntilAsync("warning");
+        var place = live.Cursor;
+        await Api.UntilAsync(task.TaskId, "progress is shown", state => state.TryGetProperty("progress", out var progress) && progress.GetProperty("percent").GetInt32() == 40);
+        Assert.Equal("Importing", (await Api.GetAsync("tasks")).Body.GetProperty("tasks")[0].GetProperty("progress").GetProperty("step").GetString());
+        await attempt.PrintAsync("two");
+        await attempt.NoteAsync(NoteName.Result, new { rows = 500 });
+        attempt.Result = new { rows = 500 };
+        await attempt.FinishAsync();
+        await live.ToTheEndAsync();
+
+        string[] Told(WatchClient watcher) => [.. watcher.Events.Select(WatchClient.TypeOf).Where(type => type is not ("hello" or "state" or "caught_up"))];
+        Assert.Equal(["lines", "progress", "warning", "lines", "result", "end"], Told(live));
+        await using var late = await WatchClient.WatchAsync(await ReplicaAsync(), task);
+        await late.ToTheEndAsync();
+        Assert.Equal(Told(live), Told(late));
+        await using var returning = await WatchClient.ConnectAsync(Api, $"/tasks/{task.TaskId}/watch?from={place}");
+        await returning.ToTheEndAsync();
+        Assert.Equal(["lines", "result", "end"], Told(returning));
+        Assert.Equal(500, (await Api.GetAsync($"tasks/{task.TaskId}")).Body.GetProperty("result").GetProperty("rows").GetInt32());
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task Lines_that_a_worker_left_out_are_one_gap_for_watchers_and_in_the_output()
     {
         var task = await Api.SubmitAsync();
