@@ -13,7 +13,8 @@ internal static class BenchProgram
     private const int BadUsage = 2;
     private const int Interrupted = 130;
 
-    private static readonly Benchmark[] Benches = [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new ChaosBench()];
+    private static readonly Benchmark[] Benches =
+        [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new FloodBench(), new ChaosBench()];
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -21,6 +22,8 @@ internal static class BenchProgram
         {
             case [LineAgent.Name, var interval, var count]:
                 return LineAgent.Run(interval, count);
+            case [FloodAgent.Name, var lines, var length]:
+                return FloodAgent.Run(lines, length);
             case [NoopFloor.Name, ..]:
                 return NoopFloor.Run(args[1..]);
             case [LoopFloor.Name]:

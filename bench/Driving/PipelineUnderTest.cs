@@ -13,6 +13,7 @@ namespace TaskPipeline.Bench.Driving;
 internal sealed class PipelineUnderTest : IAsyncDisposable
 {
     public const int Lanes = 24;   // the product's default
+    public const int FloodLane = 0;
 
     /// <summary>How long a task of the type <c>retried</c> waits for its second attempt, with which it succeeds.</summary>
     public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(20);
@@ -27,6 +28,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
           retried: { executable: sh, arguments: ['-c', 'exit $((TASK_ATTEMPT < 2 ? 75 : 0))'], retry: { attempts: 2, backoff: { first: {{(int)RetryAfter.TotalSeconds}}s, factor: 1, max: {{(int)RetryAfter.TotalSeconds}}s, jitter: 0 } } }
           sleep: { executable: sleep, params: { seconds: { positional: true, type: number, required: true } } }
           lines: { executable: '{{BuildOutput.ProgramOf("Bench")}}', arguments: [{{LineAgent.Name}}], params: { interval: { positional: true, type: integer, required: true }, count: { positional: true, type: integer, required: true } } }
+          flood: { executable: '{{BuildOutput.ProgramOf("Bench")}}', arguments: [{{FloodAgent.Name}}], params: { lines: { positional: true, type: integer, required: true }, length: { positional: true, type: integer, required: true } }, output_limit: { bytes: 1GiB } }
         """;
 
     private readonly BenchBroker _broker;
@@ -128,6 +130,21 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     {
         using var producer = Cluster.OrderedProducer();
         await Task.WhenAll(Enumerable.Range(0, count).Select(number => QueueAsync(producer, type, number)));
+    }
+
+    /// <summary>Submits a task that floods, straight into its lane.</summary>
+    public async Task QueueFloodAsync(long lines, int length)
+    {
+        using var producer = Cluster.OrderedProducer();
+        var task = new TaskSubmission
+        {
+            TaskId = TaskIds.New(),
+            Type = "flood",
+            SubmittedAt = DateTimeOffset.UtcNow,
+            Params = new() { ["lines"] = JsonSerializer.SerializeToElement(lines), ["length"] = JsonSerializer.SerializeToElement(length) },
+        };
+        await producer.ProduceAsync(
+            new TopicPartition(Cluster.Topics.Tasks, FloodLane), new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(task.TaskId), Value = TaskJson.Encode(task) }, _stop);
     }
 
     /// <summary>The same, but one after the other at a steady beat.</summary>

@@ -29,6 +29,16 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>The most that it ever had resident.</summary>
+    public double PeakMiB
+    {
+        get
+        {
+            using var process = Process.GetProcessById(_process.Id);
+            return process.PeakWorkingSet64 / (1024.0 * 1024);
+        }
+    }
+
     public static ProgramProcess Start(string project, string name, string workingDirectory, string logs, IEnumerable<KeyValuePair<string, string?>> settings, params IEnumerable<string> arguments)
     {
         var log = Path.Combine(logs, name + ".log");

@@ -40,6 +40,14 @@ internal sealed class StateReader : IAsyncDisposable
         }
     }
 
+    /// <exception cref="BenchException">A task has ended in another way than it must.</exception>
+    public void ThrowIfFailed()
+    {
+        lock (_lock)
+            if (_failure is not null)
+                throw new BenchException(_failure);
+    }
+
     /// <summary>Waits for so many ends more than the <paramref name="before"/> that there were, and answers how many of them came per second, from the first to the last.</summary>
     public async Task<double> RateAsync(int before, int count, CancellationToken stop)
     {

@@ -27,6 +27,7 @@ internal class CommandEntry
     public string? TimeLimit { get; set; }
     public string? Grace { get; set; }
     public OutputLimitEntry? OutputLimit { get; set; }
+    public string? Parser { get; set; }
     public RetryEntry? Retry { get; set; }
     public string? Overlap { get; set; }
     public ConcurrencyEntry? Concurrency { get; set; }
@@ -70,6 +71,7 @@ internal sealed class OutputLimitEntry
 {
     public long? Lines { get; set; }
     public string? Bytes { get; set; }
+    public string? Then { get; set; }
 }
 
 internal sealed class RetryEntry

@@ -88,10 +88,12 @@ public sealed partial class TaskCatalogue
             {
                 OutputLines = limit.Lines ?? type.OutputLines,
                 OutputBytes = limit.Bytes is null ? type.OutputBytes : Required(Quantity.Bytes(limit.Bytes), $"{path}.output_limit.bytes", "a size such as 64KiB or 256MiB", errors),
+                AtOutputLimit = Word<AtOutputLimit>(limit.Then, $"{path}.output_limit.then", errors) ?? type.AtOutputLimit,
             };
         type = type with
         {
             Retry = Compile($"{path}.retry", entry.Retry ?? new RetryEntry(), errors),
+            Parser = Word<AgentParser>(entry.Parser, $"{path}.parser", errors) ?? AgentParser.None,
             Overlap = Word<Overlap>(entry.Overlap, $"{path}.overlap", errors) ?? (entry.Concurrency is null ? Overlap.Allow : Overlap.Never),
             Priority = Word<Priority>(entry.Priority, $"{path}.priority", errors) ?? Priority.Normal,
             StartBy = Duration(entry.StartBy, $"{path}.start_by", errors),

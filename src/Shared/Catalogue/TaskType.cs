@@ -39,6 +39,14 @@ public sealed record TaskType
 
     public long OutputLines { get; init; } = 10_000_000;
     public long OutputBytes { get; init; } = 256L << 20;
+
+    /// <summary>What happens to an attempt that prints more.</summary>
+    public AtOutputLimit AtOutputLimit { get; init; }
+
+
+    /// <summary>Which agent CLI it is, where its JSON lines are to be understood.</summary>
+    public AgentParser Parser { get; init; }
+
     public RetryPolicy Retry { get; init; } = new();
 
     /// <summary>Never: two attempts of a task must not run at once, whatever fails. Each loss of a worker then costs a session's wait.</summary>
@@ -118,6 +126,23 @@ public sealed record TaskType
 
     private static JsonElement? ValueOf(ParamRule rule, IReadOnlyDictionary<string, JsonElement> parameters) =>
         parameters.TryGetValue(rule.Name, out var value) && value.ValueKind != JsonValueKind.Null ? value : rule.Default;
+}
+
+/// <summary>Whose JSON lines are understood.</summary>
+public enum AgentParser
+{
+    None,
+    Claude,
+    Codex,
+}
+
+public enum AtOutputLimit
+{
+    /// <summary>The attempt is stopped.</summary>
+    End,
+
+    /// <summary>It goes on; the middle of its output is not kept.</summary>
+    Cut,
 }
 
 public enum Overlap

@@ -10,21 +10,38 @@ namespace TaskPipeline.Shared.Tasks;
 public sealed class OutputHash : IDisposable
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    private byte[] _buffer = new byte[4096];
+    private byte[] _buffer = new byte[32 * 1024];   // a call of the hash costs more than a short line
+    private int _length;
 
-    public void Add(OutputLine line)
+    /// <summary>Answers how many bytes of text the line has.</summary>
+    public int Add(OutputLine line)
     {
         var needed = Encoding.UTF8.GetMaxByteCount(line.Text.Length) + 2;
-        if (_buffer.Length < needed)
-            _buffer = new byte[needed];
-        _buffer[0] = (byte)line.Stream;
-        var length = 1 + Encoding.UTF8.GetBytes(line.Text, _buffer.AsSpan(1));
-        _buffer[length++] = (byte)'\n';
-        _hash.AppendData(_buffer.AsSpan(0, length));
+        if (_buffer.Length - _length < needed)
+        {
+            Flush();
+            if (_buffer.Length < needed)
+                _buffer = new byte[needed];
+        }
+        _buffer[_length++] = (byte)line.Stream;
+        var length = Encoding.UTF8.GetBytes(line.Text, _buffer.AsSpan(_length));
+        _length += length;
+        _buffer[_length++] = (byte)'\n';
+        return length;
     }
 
     /// <summary>As <c>sha256:</c> and 64 hexadecimal digits; more lines may follow.</summary>
-    public override string ToString() => "sha256:" + Convert.ToHexStringLower(_hash.GetCurrentHash());
+    public override string ToString()
+    {
+        Flush();
+        return "sha256:" + Convert.ToHexStringLower(_hash.GetCurrentHash());
+    }
 
     public void Dispose() => _hash.Dispose();
+
+    private void Flush()
+    {
+        _hash.AppendData(_buffer.AsSpan(0, _length));
+        _length = 0;
+    }
 }

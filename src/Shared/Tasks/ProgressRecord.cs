@@ -12,6 +12,8 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonDerivedType(typeof(AttemptStarting), "starting")]
 [JsonDerivedType(typeof(AttemptRunning), "running")]
 [JsonDerivedType(typeof(OutputLines), "lines")]
+[JsonDerivedType(typeof(OutputGap), "gap")]
+[JsonDerivedType(typeof(AttemptNoted), "noted")]
 [JsonDerivedType(typeof(TaskStopping), "stopping")]
 [JsonDerivedType(typeof(AttemptExited), "exited")]
 [JsonDerivedType(typeof(AttemptAbandoned), "abandoned")]
@@ -90,8 +92,22 @@ public sealed record OutputLines : AttemptRecord
 }
 
 /// <summary>One line of output. Long lines travel in parts, each with its own <paramref name="Seq"/>; <paramref name="Part"/> counts them from 1.</summary>
-/// <param name="Seq">From 1 per attempt, without gaps.</param>
-public sealed record OutputLine(long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null);
+/// <param name="Seq">From 1 per attempt, without gaps but for those that an <see cref="OutputGap"/> tells of.</param>
+/// <param name="Cut">How many bytes of the line are left out because it is too long; the text says so too.</param>
+public sealed record OutputLine(long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null);
+
+/// <summary>Lines that the agent printed and that were not kept: what came between the head and the tail of an output beyond its limit.</summary>
+public sealed record OutputGap : AttemptRecord
+{
+    /// <summary>The first of them, as <see cref="OutputLine.Seq"/> counts.</summary>
+    public required long From { get; init; }
+
+    /// <summary>The last one.</summary>
+    public required long To { get; init; }
+
+    public required long Bytes { get; init; }
+    public required EndReason Reason { get; init; }
+}
 
 [JsonConverter(typeof(SnakeCaseEnum<OutputStream>))]
 public enum OutputStream
@@ -99,6 +115,38 @@ public enum OutputStream
     Stdout = 1,
     Stderr = 2,
     System = 3,
+}
+
+/// <summary>What the agent said of its work, in a form that the worker understands. The line in which it did is one of the lines before.</summary>
+public sealed record AttemptNoted : AttemptRecord
+{
+    public required NoteName Name { get; init; }
+    public required JsonElement Data { get; init; }
+}
+
+/// <summary>Watchers are told of each as an event of that type. Values are part of the wire contract.</summary>
+[JsonConverter(typeof(SnakeCaseEnum<NoteName>))]
+public enum NoteName
+{
+    /// <summary>How far it is: <c>percent</c>, <c>step</c>.</summary>
+    Progress,
+
+    /// <summary>What follows belongs together under a <c>name</c>, up to the next one.</summary>
+    Group,
+
+    Warning,
+
+    /// <summary>Something that it made, by its <c>name</c>.</summary>
+    Artifact,
+
+    /// <summary>What an agent CLI says to its user.</summary>
+    Message,
+
+    /// <summary>What an agent CLI does.</summary>
+    Tool,
+
+    /// <summary>What came out; the last one is the attempt's.</summary>
+    Result,
 }
 
 /// <summary>A receipt: the worker has the STOP and is ending the agent.</summary>
@@ -124,10 +172,13 @@ public sealed record AttemptExited : AttemptRecord
     /// <summary>The last line of stdout that was a JSON object: what the agent itself says of its end.</summary>
     public JsonElement? Event { get; init; }
 
-    /// <summary>How many lines the attempt published.</summary>
+    /// <summary>What the agent gave as its result, in at most 64 KiB.</summary>
+    public JsonElement? Result { get; init; }
+
+    /// <summary>How many lines the attempt printed, those of a gap among them.</summary>
     public required long Lines { get; init; }
 
-    /// <summary>Of those lines, as <see cref="OutputHash"/> has it.</summary>
+    /// <summary>Of those that were published, as <see cref="OutputHash"/> has it.</summary>
     public required string Hash { get; init; }
 
     /// <summary>How many processes were ended by us.</summary>

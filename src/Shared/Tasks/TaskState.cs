@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>A record of the topic <c>task-state</c>, key <c>{task_id}</c>: how a task ended, or what it waits for between two attempts. Only the owner of its lane writes it.</summary>
@@ -10,6 +12,10 @@ public sealed record TaskState
     public int? ExitCode { get; init; }
     public string? Signal { get; init; }
     public string? Error { get; init; }
+
+    /// <summary>What the deciding attempt's agent gave as its result.</summary>
+    public JsonElement? Result { get; init; }
+
     public bool DeadLettered { get; init; }
     public FailureClass? Class { get; init; }
 

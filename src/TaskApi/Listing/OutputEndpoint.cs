@@ -12,10 +12,13 @@ namespace TaskPipeline.TaskApi.Listing;
 /// <param name="Previous">Give it as <c>before</c> for the page before this one; where it is missing this is the first.</param>
 /// <param name="More">There are lines behind this page now.</param>
 /// <param name="Ended">No more lines will come.</param>
-public sealed record OutputPage(string TaskId, IReadOnlyList<NumberedLine> Lines, string Next, bool More, bool Ended, string? Previous = null);
+/// <param name="Gaps">Lines that are missing here, where some are.</param>
+public sealed record OutputPage(
+    string TaskId, IReadOnlyList<NumberedLine> Lines, string Next, bool More, bool Ended, string? Previous = null, IReadOnlyList<OutputHole>? Gaps = null);
 
 /// <summary>One line of output; <paramref name="Seq"/> counts from 1 in each attempt.</summary>
-public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null)
+/// <param name="Cut">How many bytes of it are left out, because it is too long.</param>
+public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null)
 {
     internal Cursor Place { get; init; }
 }
@@ -50,7 +53,7 @@ internal static class OutputEndpoint
 
         var reading = new OutputReading(found!.Log, filter, onlyAttempt);
         if (format == "text")
-            return new PlainOutput(id, reading.From(from, string.IsNullOrEmpty(limit) ? int.MaxValue : most));
+            return new PlainOutput(id, reading.WithGaps(from, string.IsNullOrEmpty(limit) ? int.MaxValue : most));
         return TypedResults.Ok(string.IsNullOrEmpty(before) ? reading.PageAfter(id, from, most) : reading.PageBefore(id, to, most));
     }
 
@@ -66,8 +69,12 @@ internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAt
 {
     private readonly int _count = log.Count;
 
-    public IEnumerable<NumberedLine> From(Cursor seen, int limit) =>
-        Enumerable.Range(0, _count).Skip(FirstBeyond(seen)).SelectMany(LinesAt).Where(line => IsBeyond(line, seen)).Take(limit);
+    public IEnumerable<NumberedLine> From(Cursor seen, int limit) => From(seen, limit, LinesAt);
+
+    /// <summary>As people read it: a line of the system's own tells of lines that are missing.</summary>
+    public IEnumerable<NumberedLine> WithGaps(Cursor seen, int limit) => From(seen, limit, index => HoleAt(index) is { } hole
+        ? [new NumberedLine(hole.Attempt, hole.To, OutputStream.System, hole.ToString(), default)]
+        : LinesAt(index));
 
     public OutputPage PageAfter(string taskId, Cursor seen, int limit)
     {
@@ -75,7 +82,7 @@ internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAt
         var more = lines.Count > limit;
         if (more)
             lines.RemoveAt(limit);
-        return Page(taskId, lines, seen, more);
+        return Page(taskId, lines, seen, more) with { Gaps = Holes(seen, more ? lines[^1].Place : null) };
     }
 
     public OutputPage PageBefore(string taskId, Cursor end, int limit)
@@ -83,7 +90,7 @@ internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAt
         var last = Math.Min(FirstBeyond(end) + 1, _count);
         List<NumberedLine> lines = [.. Enumerable.Range(0, last).Reverse().SelectMany(index => LinesAt(index).Reverse()).Where(line => !IsBeyond(line, end)).Take(limit)];
         lines.Reverse();
-        return Page(taskId, lines, end, From(end, 1).Any());
+        return Page(taskId, lines, end, From(end, 1).Any()) with { Gaps = Holes(lines.Count == limit ? lines[0].Place : Cursor.Start, end) };
     }
 
     private OutputPage Page(string taskId, List<NumberedLine> lines, Cursor fallback, bool more)
@@ -96,6 +103,18 @@ internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAt
     private bool HasLinesBefore(NumberedLine line) =>
         Enumerable.Range(0, _count).SelectMany(LinesAt).First() is var first && (first.Attempt, first.Seq) != (line.Attempt, line.Seq);
 
+    private IEnumerable<NumberedLine> From(Cursor seen, int limit, Func<int, IEnumerable<NumberedLine>> at) =>
+        Enumerable.Range(0, _count).Skip(FirstBeyond(seen)).SelectMany(at).Where(line => IsBeyond(line, seen)).Take(limit);
+
+    private OutputHole[]? Holes(Cursor seen, Cursor? end)
+    {
+        OutputHole[] holes = [.. Enumerable.Range(0, _count).Select(HoleAt).OfType<OutputHole>()
+            .Where(hole => (hole.Attempt, hole.To).CompareTo((seen.Attempt, seen.Seq)) > 0 && (end is not { } last || (hole.Attempt, hole.From).CompareTo((last.Attempt, last.Seq)) < 0))];
+        return holes.Length == 0 ? null : holes;
+    }
+
+    private OutputHole? HoleAt(int index) => log[index] is GapEvent { Hole: var hole } && (onlyAttempt == 0 || hole.Attempt == onlyAttempt) ? hole : null;
+
     // Emitted events are no output: a cursor that has seen none of them must not begin at the first of them.
     private int FirstBeyond(Cursor seen) => log.FirstBeyond(seen with { Events = long.MaxValue }, _count);
 
@@ -103,7 +122,7 @@ internal sealed class OutputReading(TaskLog log, StreamFilter filter, int onlyAt
 
     private IEnumerable<NumberedLine> LinesAt(int index) =>
         log[index] is LinesEvent lines && (onlyAttempt == 0 || lines.Cursor.Attempt == onlyAttempt) && lines.Of(filter) is { } wanted
-            ? wanted.Lines.Select(line => new NumberedLine(lines.Cursor.Attempt, line.Seq, line.Stream, line.Text, line.At, line.Part, line.Last) { Place = lines.Cursor with { Seq = line.Seq } })
+            ? wanted.Lines.Select(line => new NumberedLine(lines.Cursor.Attempt, line.Seq, line.Stream, line.Text, line.At, line.Part, line.Last, line.Cut) { Place = lines.Cursor with { Seq = line.Seq } })
             : [];
 }
 
@@ -121,6 +140,8 @@ internal sealed class PlainOutput(string taskId, IEnumerable<NumberedLine> lines
         response.Headers.ContentDisposition = $"attachment; filename=\"{taskId}.txt\"";
         foreach (var line in lines)
         {
+            if (line.Part > 1 && line.Text is ['\r', ..])
+                Write(response, "\n");   // it overwrites what was shown before, such as a progress bar
             Write(response, PlainText.Of(line.Text));
             if (line.Last != false)   // a part of a long line is followed by the next one
                 Write(response, "\n");

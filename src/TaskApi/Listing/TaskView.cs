@@ -31,6 +31,9 @@ public sealed record TaskSummary
     /// <summary>Lines of output of the latest attempt.</summary>
     public required long Lines { get; init; }
 
+    /// <summary>How far it is, as its agent said last: <c>percent</c>, <c>step</c>.</summary>
+    public JsonElement? Progress { get; init; }
+
     public required DateTimeOffset SubmittedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? EndedAt { get; init; }
@@ -73,6 +76,7 @@ public sealed record TaskSummary
             Attempt = tracked.Attempt,
             Worker = tracked.Worker,
             Lines = end is null ? tracked.Log.Latest.Seq : end.Deciding()?.Lines ?? 0,
+            Progress = tracked.Progress,
             SubmittedAt = tracked.SubmittedAt,
             StartedAt = attempts is [var first, ..] ? first.StartedAt : null,
             EndedAt = end?.At,
@@ -114,6 +118,9 @@ public sealed record TaskDetail
     /// <summary>What a person needs to know of a failure.</summary>
     public string? Error { get; init; }
 
+    /// <summary>What its agent gave as the result.</summary>
+    public JsonElement? Result { get; init; }
+
     /// <summary>Whose failure it was, or that of its latest attempt that failed.</summary>
     public FailureClass? Class { get; init; }
 
@@ -133,6 +140,9 @@ public sealed record TaskDetail
 
     /// <summary>Lines of output of the latest attempt.</summary>
     public required long Lines { get; init; }
+
+    /// <summary>How far it is, as its agent said last: <c>percent</c>, <c>step</c>.</summary>
+    public JsonElement? Progress { get; init; }
 
     public required DateTimeOffset SubmittedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }
@@ -190,11 +200,13 @@ public sealed record TaskDetail
             ExitCode = summary.ExitCode,
             Signal = end?.Signal,
             Error = end?.Error,
+            Result = end?.Result,
             Class = summary.Class,
             DeadLettered = end?.DeadLettered ?? false,
             Attempt = summary.Attempt,
             Worker = summary.Worker,
             Lines = summary.Lines,
+            Progress = summary.Progress,
             SubmittedAt = summary.SubmittedAt,
             StartedAt = summary.StartedAt,
             EndedAt = summary.EndedAt,

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Scheduling;
@@ -37,6 +38,9 @@ internal sealed class TrackedTask(string taskId)
     public int Attempt { get; private set; }
     public string? Worker { get; private set; }
     public ControlRecord? Stop { get; private set; }
+
+    /// <summary>How far the latest attempt is, as its agent said last.</summary>
+    public JsonElement? Progress { get; private set; }
 
     /// <summary>What it was told to wait for after its latest attempts, as committed.</summary>
     public TaskState? Waiting { get; private set; }
@@ -160,6 +164,14 @@ internal sealed class TrackedTask(string taskId)
                 var running = Reach(Stage.Running, Status.Running, Change(record.At));   // said already, but where retention took the attempt's first records
                 Log.Add(output.Attempt, output.Lines);
                 return running;
+            case AttemptNoted noted:
+                if (noted.Name == NoteName.Progress)
+                    Progress = noted.Data;
+                Log.Noted(noted, story.LogEnd);
+                return null;
+            case OutputGap gap:
+                Log.LeftOut(gap);
+                return null;
             default:
                 return null;   // how the attempt ended is in its story; what that means for the task is for the committed state to say
         }
@@ -210,7 +222,7 @@ internal sealed class TrackedTask(string taskId)
         return Log.End(Committed);
     }
 
-    private void Begin(int attempt, string? worker) => (Attempt, Worker, _stage) = (attempt, worker, Stage.None);
+    private void Begin(int attempt, string? worker) => (Attempt, Worker, _stage, Progress) = (attempt, worker, Stage.None, null);
 
     private StateEvent? Reach(Stage stage, Status status, StateChange change)
     {

@@ -88,7 +88,16 @@ internal sealed class TaskLog
         _accounted[attempt] = lines[^1].Seq;
     }
 
+    /// <summary>Lines that nobody kept.</summary>
+    public void LeftOut(OutputGap gap)
+    {
+        AccountFor(gap.Attempt, gap.From - 1);
+        AccountFor(gap.Attempt, gap.To, gap.Reason.Word());
+    }
+
     public void Emitted(TaskEmitted record, long offset) => Append(new EmittedEvent(_taskId, Latest with { Events = offset + 1 }, record));
+
+    public void Noted(AttemptNoted record, long offset) => Append(new NotedEvent(_taskId, At(record.Attempt, Latest.Attempt == record.Attempt ? Latest.Seq : 0) with { Events = offset + 1 }, record));
 
     public EndEvent End(TaskState state)
     {
@@ -104,7 +113,7 @@ internal sealed class TaskLog
     }
 
     /// <summary>Lines up to here exist. Those that never came are named as missing.</summary>
-    private void AccountFor(int attempt, long upTo)
+    private void AccountFor(int attempt, long upTo, string reason = GapEvent.NotKept)
     {
         var seen = _accounted.GetValueOrDefault(attempt);
         if (upTo <= seen)
@@ -112,7 +121,7 @@ internal sealed class TaskLog
         _accounted[attempt] = upTo;
         // The gap of an attempt that nothing is left of comes late, at the end: the place of a later attempt must not go backwards.
         var cursor = attempt >= Latest.Attempt ? At(attempt, upTo) : Latest;
-        Append(new GapEvent(_taskId, cursor, attempt, seen + 1, upTo));
+        Append(new GapEvent(_taskId, cursor, new OutputHole(attempt, seen + 1, upTo, reason)));
     }
 
     private Cursor At(int attempt, long seq) =>

@@ -111,20 +111,32 @@ internal sealed record StateChange(Status Status)
 }
 
 /// <summary>Lines that cannot be shown, with their exact range.</summary>
-internal sealed class GapEvent(string taskId, Cursor cursor, int attempt, long from, long to) : WatchEvent(taskId, "gap", cursor)
+internal sealed class GapEvent(string taskId, Cursor cursor, OutputHole hole) : WatchEvent(taskId, "gap", cursor)
 {
     public const string NotKept = "not_kept";
 
-    public override IEnumerable<(Cursor, string)> PlainText => [(Cursor, $"[lines {from} to {to} of attempt {attempt} are no longer kept]")];
+    public OutputHole Hole => hole;
+
+    public override IEnumerable<(Cursor, string)> PlainText => [(Cursor, hole.ToString())];
 
     protected override void WriteFields(Utf8JsonWriter writer)
     {
-        writer.WriteNumber("attempt"u8, attempt);
-        writer.WriteNumber("from"u8, from);
-        writer.WriteNumber("to"u8, to);
-        writer.WriteNumber("count"u8, to - from + 1);
-        writer.WriteString("reason"u8, NotKept);
+        writer.WriteNumber("attempt"u8, hole.Attempt);
+        writer.WriteNumber("from"u8, hole.From);
+        writer.WriteNumber("to"u8, hole.To);
+        writer.WriteNumber("count"u8, hole.Count);
+        writer.WriteString("reason"u8, hole.Reason);
     }
+}
+
+/// <summary>Lines that cannot be shown.</summary>
+/// <param name="Reason"><c>not_kept</c>: Kafka has them no more; <c>output_limit</c>: the worker left them out.</param>
+public sealed record OutputHole(int Attempt, long From, long To, string Reason)
+{
+    public long Count => To - From + 1;
+
+    public override string ToString() =>
+        $"[lines {From} to {To} of attempt {Attempt} {(Reason == GapEvent.NotKept ? "are no longer kept" : "are left out: more than the output limit")}]";
 }
 
 /// <summary>An event of the user's own, where it lies among the lines.</summary>
@@ -140,6 +152,18 @@ internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emi
             data.WriteTo(writer);
         }
         writer.WriteString("at"u8, emitted.At.UtcDateTime);
+    }
+}
+
+/// <summary>What the agent said of its work, behind the lines in which it did.</summary>
+internal sealed class NotedEvent(string taskId, Cursor cursor, AttemptNoted noted) : WatchEvent(taskId, noted.Name.Word(), cursor)
+{
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+        writer.WriteNumber("attempt"u8, noted.Attempt);
+        writer.WritePropertyName("data"u8);
+        noted.Data.WriteTo(writer);
+        writer.WriteString("at"u8, noted.At.UtcDateTime);
     }
 }
 
@@ -181,6 +205,8 @@ internal sealed class WatchEventJson : JsonConverter<WatchEvent>
 internal static class Words
 {
     public static string Word(this Status status) => JsonNamingPolicy.SnakeCaseLower.ConvertName(status.ToString());
+
+    public static string Word(this NoteName name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name.ToString());
 
     public static string Word(this EndReason reason) => JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString());
 

@@ -20,6 +20,7 @@ internal sealed class LaneWrites(Topics topics)
             ExitCode = end.ExitCode,
             Signal = end.Signal,
             Error = end.Error,
+            Result = story?.Outcome?.Result,
             Class = end.Class,
             DeadLettered = end.IsDeadLettered,
             Attempt = attempts is [.., var last] ? last.Attempt : 0,

@@ -63,6 +63,35 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         },
         done);
 
+    /// <summary>Lines that are not published.</summary>
+    public void Gap(long from, long to, long bytes) => Append(new OutputGap
+    {
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
+        TaskId = taskId,
+        Attempt = attempt,
+        At = clock.GetUtcNow(),
+        From = from,
+        To = to,
+        Bytes = bytes,
+        Reason = EndReason.OutputLimit,
+        Update = $"[{to - from + 1} lines are left out]",
+    });
+
+    /// <summary>Does not wait; <paramref name="done"/> is called once Kafka has it.</summary>
+    public void Noted(Note note, Action done) => Append(
+        new AttemptNoted
+        {
+            Epoch = _claim.Epoch,
+            Owner = _claim.Owner,
+            TaskId = taskId,
+            Attempt = attempt,
+            At = clock.GetUtcNow(),
+            Name = note.Name,
+            Data = note.Data,
+        },
+        done);
+
     public void Stopping(string? requestedBy) => Append(new TaskStopping
     {
         Epoch = _claim.Epoch,
@@ -108,6 +137,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         Signal = exit?.Signal,
         Error = error,
         Event = output.Event,
+        Result = output.Result,
         Lines = output.Lines,
         Hash = output.Hash,
         ProcessesEnded = exit?.ProcessesEnded ?? 0,

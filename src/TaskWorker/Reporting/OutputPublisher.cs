@@ -1,8 +1,7 @@
-using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Reading;
 
 namespace TaskPipeline.TaskWorker.Reporting;
 
@@ -12,7 +11,7 @@ namespace TaskPipeline.TaskWorker.Reporting;
 /// </summary>
 internal sealed class OutputPublisher : IDisposable
 {
-    private const int BatchBytes = 64 * 1024;
+    private const int BatchBytes = 24 * 1024;   // with the JSON around it, a record stays below what the runtime takes for a large object
     private const int BatchLines = 2000;
     private const int RecordsInFlight = 64;
     private const int MostEventCharacters = 8 * 1024;
@@ -21,42 +20,43 @@ internal sealed class OutputPublisher : IDisposable
     private static readonly TimeSpan PartialWait = TimeSpan.FromMilliseconds(250);
 
     private readonly AttemptLog _log;
-    private readonly OutputText _text;
+    private readonly SecretForms _secrets;
     private readonly TimeProvider _clock;
-    private readonly (long Lines, long Bytes) _limit;
-    private readonly Action _limitReached;
+    private readonly OutputLimit _limit;
     private readonly OutputSpool _spool;
     private readonly Channel<bool> _inFlight = Channel.CreateBounded<bool>(RecordsInFlight);   // one entry per record that Kafka does not have yet
     private readonly OutputHash _hash = new();
     private readonly StringTail _errorTail = new(maxLines: 20, maxCharacters: 2000);
+    private readonly AgentNotes _notes;
     private readonly Task _publishing;
-    private long _taken;   // lines within the limit
-    private long _bytes;
-    private long _lines;   // published ones
+    private long _lines;   // published ones, and those that were left out before them
     private string? _lastObject;   // the last line of stdout that looks like a JSON object
 
-    public OutputPublisher(AttemptLog log, OutputText text, string spoolFolder, (long Lines, long Bytes) limit, Action limitReached, TimeProvider clock)
+    public OutputPublisher(AttemptLog log, SecretForms secrets, AgentNotes notes, string spoolFolder, OutputLimit limit, TimeProvider clock)
     {
         _spool = new OutputSpool(spoolFolder);
         _log = log;
-        _text = text;
+        _secrets = secrets;
+        _notes = notes;
         _limit = limit;
-        _limitReached = limitReached;
         _clock = clock;
         _publishing = Task.Run(PublishAsync);
     }
 
-    /// <summary>Reads an output to its end. A line that stays unfinished is handed on after a moment, so that a prompt is seen.</summary>
+    /// <summary>Reads an output to its end. What there is of a line that stays unfinished is handed on after a moment, so that a prompt is seen.</summary>
     public async Task ReadAsync(OutputStream name, Stream stream, CancellationToken giveUp)
     {
         var lines = new List<SpooledLine>();
         var now = _clock.GetUtcNow();
-        var splitter = new LineSplitter(part =>
+        var text = new OutputText(_secrets, part =>
         {
-            var line = new SpooledLine(name, _text.Of(part.Bytes), part.Part, part.Last, now);
-            if (IsWithinLimit(line))
+            var line = new SpooledLine(name, part.Text, part.Part, part.Last, now, part.Cut);
+            if (_limit.Takes(part.Size))
                 lines.Add(line);
+            else
+                _limit.Tail?.Add(line, part.Size);
         });
+        var splitter = new LineSplitter(text.Take);
         var buffer = new byte[ReadBytes];
         try
         {
@@ -73,7 +73,9 @@ internal sealed class OutputPublisher : IDisposable
                 if (length == 0)
                     break;
                 now = _clock.GetUtcNow();
+                var cut = splitter.Cut;
                 splitter.Feed(buffer.AsSpan(0, length));
+                _limit.Count(splitter.Cut - cut);
                 await SpoolAsync();
             }
         }
@@ -86,6 +88,7 @@ internal sealed class OutputPublisher : IDisposable
             // The pipe broke: as good as its end.
         }
         splitter.Complete();
+        text.Complete();
         await SpoolAsync();
 
         async ValueTask SpoolAsync()
@@ -100,7 +103,10 @@ internal sealed class OutputPublisher : IDisposable
     {
         _spool.Complete();
         await _publishing;
-        return new OutputSummary(_lines, _hash.ToString(), _errorTail.ToString(), Event());
+        if (_limit.Tail is { } tail)
+            await PublishAsync(tail);
+        await TellNotesAsync(isLast: true);
+        return new OutputSummary(_lines, _hash.ToString(), _errorTail.ToString(), _lastObject is null ? null : _notes.ObjectOf(_lastObject), _notes.Result);
     }
 
     public void Dispose()
@@ -121,50 +127,69 @@ internal sealed class OutputPublisher : IDisposable
                 await Task.Delay(BatchWait, _clock);
                 Fill(batch, size);
             }
-            if (batch.Count == 0)
-                continue;
-            await _inFlight.Writer.WriteAsync(true);
-            _log.Lines([.. batch], () => _inFlight.Reader.TryRead(out _));
-            batch.Clear();
+            await SendAsync(batch);
         }
     }
 
-    /// <summary>What the agent prints beyond its limit, until it has ended, is read and dropped.</summary>
-    private bool IsWithinLimit(SpooledLine line)
+    /// <summary>What came last beyond the limit, behind the gap that it leaves.</summary>
+    private async Task PublishAsync(OutputTail tail)
     {
-        var length = Encoding.UTF8.GetByteCount(line.Text) + 1;
-        if (Interlocked.Add(ref _bytes, length) - length < _limit.Bytes && Interlocked.Increment(ref _taken) <= _limit.Lines)
-            return true;
-        _limitReached();
-        return false;
+        if (tail.LeftOut > 0)
+        {
+            _log.Gap(_lines + 1, _lines + tail.LeftOut, tail.BytesLeftOut);
+            _lines += tail.LeftOut;
+        }
+        var batch = new List<OutputLine>();
+        var size = 0;
+        foreach (var line in tail.Lines)
+        {
+            size += Add(batch, line);
+            if (size < BatchBytes && batch.Count < BatchLines)
+                continue;
+            await SendAsync(batch);
+            size = 0;
+        }
+        await SendAsync(batch);
+    }
+
+    private async ValueTask SendAsync(List<OutputLine> batch)
+    {
+        if (batch.Count == 0)
+            return;
+        await _inFlight.Writer.WriteAsync(true);
+        _log.Lines([.. batch], () => _inFlight.Reader.TryRead(out _));
+        batch.Clear();
+        await TellNotesAsync(isLast: false);
+    }
+
+    /// <summary>Behind the lines in which they were found.</summary>
+    private async ValueTask TellNotesAsync(bool isLast)
+    {
+        while (_notes.Take(isLast) is { } note)
+        {
+            await _inFlight.Writer.WriteAsync(true);
+            _log.Noted(note, () => _inFlight.Reader.TryRead(out _));
+        }
     }
 
     private int Fill(List<OutputLine> batch, int size = 0)
     {
         while (size < BatchBytes && batch.Count < BatchLines && _spool.TryTake(out var read))
-        {
-            var line = new OutputLine(++_lines, read.Stream, read.Text, read.At, read.Part, read.Last);
-            size += Encoding.UTF8.GetByteCount(line.Text) + 1;
-            _hash.Add(line);
-            if (line.Stream == OutputStream.Stderr)
-                _errorTail.Add(line.Text);
-            else if (line is { Stream: OutputStream.Stdout, Part: null, Text: { Length: <= MostEventCharacters } and ['{', .., '}'] })
-                _lastObject = line.Text;
-            batch.Add(line);
-        }
+            size += Add(batch, read);
         return size;
     }
 
-    private JsonElement? Event()
+    /// <summary>Answers how many bytes the batch has more.</summary>
+    private int Add(List<OutputLine> batch, SpooledLine read)
     {
-        try
-        {
-            return _lastObject is null ? null : JsonElement.Parse(_lastObject);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
+        var line = new OutputLine(++_lines, read.Stream, read.Text, read.At, read.Part, read.Last, read.Cut);
+        if (line.Stream == OutputStream.Stderr)
+            _errorTail.Add(line.Text);
+        else if (line is { Stream: OutputStream.Stdout, Part: null, Text: { Length: <= MostEventCharacters } and ['{', .., '}'] })
+            _lastObject = line.Text;
+        _notes.Read(line);
+        batch.Add(line);
+        return _hash.Add(line) + 1;
     }
 
     private static async Task<bool> IsDoneIn(Task task, TimeSpan wait, CancellationToken giveUp) =>
@@ -194,4 +219,5 @@ internal sealed class OutputPublisher : IDisposable
 /// <param name="Hash">As <see cref="OutputHash"/> has it.</param>
 /// <param name="ErrorTail">The last few lines of stderr.</param>
 /// <param name="Event">The last line of stdout that was a JSON object.</param>
-internal sealed record OutputSummary(long Lines, string Hash, string ErrorTail, JsonElement? Event);
+/// <param name="Result">What the agent gave as its result.</param>
+internal sealed record OutputSummary(long Lines, string Hash, string ErrorTail, JsonElement? Event, JsonElement? Result);

@@ -12,13 +12,14 @@ namespace TaskPipeline.TaskWorker.Reporting;
 internal sealed class OutputSpool(string folder) : IDisposable
 {
     private const int MostInMemory = 1024 * 1024;   // bytes of text
-    private const int LoadBytes = 256 * 1024;
-    private const int HeadBytes = sizeof(int) + sizeof(long) + 1 + 1 + sizeof(int);   // length, time, stream, whether the part is the last, part
+    private const int LoadBytes = 128 * 1024;
+    private const int HeadBytes = sizeof(int) + sizeof(long) + 1 + 1 + sizeof(int) + sizeof(long);   // length, time, stream, whether the part is the last, part, cut
 
     private readonly Lock _gate = new();
     private readonly Queue<SpooledLine> _memory = [];
     private readonly SemaphoreSlim _news = new(0);
     private readonly SemaphoreSlim _room = new(0);
+    private byte[] _loading = [];   // used again and again: large arrays are expensive to make
     private int _inMemory;
     private SafeFileHandle? _file;
     private long _written;   // both are places in the file
@@ -127,6 +128,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
             rest[12] = (byte)line.Stream;
             rest[13] = (byte)(line.Last is null ? 0 : line.Last.Value ? 2 : 1);
             BinaryPrimitives.WriteInt32LittleEndian(rest[14..], line.Part ?? 0);
+            BinaryPrimitives.WriteInt64LittleEndian(rest[18..], line.Cut ?? 0);
             rest = rest[(HeadBytes + length)..];
         }
         try
@@ -147,17 +149,19 @@ internal sealed class OutputSpool(string folder) : IDisposable
         var bytes = Read(LoadBytes);
         if (LengthOfFirst(bytes) is var first && first > bytes.Length)
             bytes = Read(first);
-        var rest = bytes.AsSpan();
+        var rest = bytes;
         while (rest.Length >= HeadBytes && LengthOfFirst(rest) <= rest.Length)
         {
             var length = LengthOfFirst(rest);
             var part = BinaryPrimitives.ReadInt32LittleEndian(rest[14..]);
+            var cut = BinaryPrimitives.ReadInt64LittleEndian(rest[18..]);
             Remember(new SpooledLine(
                 (OutputStream)rest[12],
                 Encoding.UTF8.GetString(rest[HeadBytes..length]),
                 part == 0 ? null : part,
                 rest[13] == 0 ? null : rest[13] == 2,
-                new DateTimeOffset(BinaryPrimitives.ReadInt64LittleEndian(rest[4..]), TimeSpan.Zero)));
+                new DateTimeOffset(BinaryPrimitives.ReadInt64LittleEndian(rest[4..]), TimeSpan.Zero),
+                cut == 0 ? null : cut));
             rest = rest[length..];
             _loaded += length;
         }
@@ -167,11 +171,13 @@ internal sealed class OutputSpool(string folder) : IDisposable
         (_loaded, _written) = (0, 0);
     }
 
-    private byte[] Read(int most)
+    private Span<byte> Read(int most)
     {
-        var bytes = new byte[Math.Min(most, _written - _loaded)];
+        if (_loading.Length < most)
+            _loading = new byte[most];
+        var bytes = _loading.AsSpan(0, (int)Math.Min(most, _written - _loaded));
         for (var read = 0; read < bytes.Length;)
-            read += RandomAccess.Read(_file!, bytes.AsSpan(read), _loaded + read) is > 0 and var got ? got : throw new IOException("the file that holds the agent's output was cut");
+            read += RandomAccess.Read(_file!, bytes[read..], _loaded + read) is > 0 and var got ? got : throw new IOException("the file that holds the agent's output was cut");
         return bytes;
     }
 
@@ -189,4 +195,4 @@ internal sealed class OutputSpool(string folder) : IDisposable
 }
 
 /// <summary>A line, or a part of one, as it was read.</summary>
-internal sealed record SpooledLine(OutputStream Stream, string Text, int? Part, bool? Last, DateTimeOffset At);
+internal sealed record SpooledLine(OutputStream Stream, string Text, int? Part, bool? Last, DateTimeOffset At, long? Cut = null);

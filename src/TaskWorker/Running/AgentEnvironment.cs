@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Projects;
+using TaskPipeline.TaskWorker.Reading;
 
 namespace TaskPipeline.TaskWorker.Running;
 
@@ -12,10 +13,13 @@ internal sealed partial class AgentEnvironment
     // Names that change which code runs, or that are ours to set. A catalogue entry may allow one of the former by name.
     private static readonly string[] RefusedPrefixes = ["LD_", "DOTNET_", "PYTHON", "TASK_", "TASKPIPELINE_", "DYLD_", "COMPlus_"];
     private static readonly string[] RefusedNames = ["PATH", "NODE_OPTIONS", "BASH_ENV", "ENV", "IFS", "PERL5OPT", "RUBYOPT", "HOME", "TMPDIR", "DB_CONN"];
+    // Variables that are secret although nobody says so, by the ends of their names.
+    private static readonly string[] SecretEndings = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "SECRET_KEY", "PRIVATE_KEY", "CREDENTIALS"];
+    private const int ShortestGuessed = 8;
+    private static readonly string[] PasswordKeys = ["Password", "Pwd", "AccountKey", "SharedAccessKey"];
     private static readonly string[] TakenOver = ["LANG", "LC_ALL", "TZ", "DOTNET_ROOT", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
     private readonly Dictionary<string, string> _variables = [];
-    private readonly HashSet<string> _secrets = [];
 
     /// <exception cref="ArgumentsException">The project sets a variable that it may not.</exception>
     public AgentEnvironment(TaskSubmission submission, TaskType type, ProjectConfig project, int attempt, Workspace workspace, string searchPath)
@@ -50,12 +54,16 @@ internal sealed partial class AgentEnvironment
         Set("TASK_ARTIFACTS", workspace.Artifacts);
         Set(RunMarker.Variable, RunMarker.Of(submission.TaskId, attempt));
 
-        _secrets.UnionWith(type.Secrets.Select(name => _variables.GetValueOrDefault(name)).OfType<string>());
-        _secrets.UnionWith(PasswordsIn(project.DbConn));
+        Secrets = new SecretForms([
+            .. type.Secrets.Concat(project.Secrets ?? []).Select(name => _variables.GetValueOrDefault(name)).OfType<string>(),
+            .. _variables.Where(variable => LooksSecret(variable.Key) && variable.Value.Length >= ShortestGuessed).Select(variable => variable.Value),
+            .. PasswordsIn(project.DbConn)]);
     }
 
     public IReadOnlyDictionary<string, string> Variables => _variables;
-    public IReadOnlyCollection<string> Secrets => _secrets;
+
+    /// <summary>What must not be seen in arguments and output.</summary>
+    public SecretForms Secrets { get; }
 
     private void Set(string name, string value) => _variables[name] = value;
 
@@ -68,6 +76,8 @@ internal sealed partial class AgentEnvironment
 
     private static bool IsRefused(string name) => RefusedNames.Contains(name) || RefusedPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal));
 
+    private static bool LooksSecret(string name) => SecretEndings.Any(ending => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
+
     private static IEnumerable<string> PasswordsIn(string? connection)
     {
         if (connection is null)
@@ -77,7 +87,7 @@ internal sealed partial class AgentEnvironment
         try
         {
             var parts = new DbConnectionStringBuilder { ConnectionString = connection };
-            return ((string[])["Password", "Pwd"]).Select(key => parts.TryGetValue(key, out var value) ? value as string : null).OfType<string>();
+            return PasswordKeys.Select(key => parts.TryGetValue(key, out var value) ? value as string : null).OfType<string>();
         }
         catch (ArgumentException)
         {

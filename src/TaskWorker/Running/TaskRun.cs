@@ -154,6 +154,8 @@ internal sealed partial class TaskRun : IDisposable
             var project = await asking;
             var arguments = type.BuildArguments(Queued.Submission.Params, project.Paths ?? new Dictionary<string, string>(), workspace.Folder);
             var environment = new AgentEnvironment(Queued.Submission, type, project, Attempt, workspace, _tools.Executables.Path);
+            if (arguments.Arguments.Any(environment.Secrets.IsIn))
+                return "an argument holds a secret of the agent's environment, where every process of the machine could read it: let the agent take it from its environment";
             if (_tools.Executables.Find(type.Executable) is not { } executable)
                 return $"the worker {_tools.Options.Id} has no program '{type.Executable}'";
             if (!TryBegin())
@@ -187,7 +189,7 @@ internal sealed partial class TaskRun : IDisposable
         var marker = environment.Variables[RunMarker.Variable];
         var agent = new AgentRun(command, marker, AgentLimit.Of(type.TimeLimit, Queued.Submission.Deadline, _tools.Clock.GetUtcNow()), type.Grace, _tools.Clock);
         using var output = new OutputPublisher(
-            _log, new OutputText(environment.Secrets), Path.Combine(_tools.Options.DataDirectory, "spool"), (type.OutputLines, type.OutputBytes), () => agent.End(EndReason.OutputLimit, force: false), _tools.Clock);
+            _log, environment.Secrets, new AgentNotes(type.Parser, environment.Secrets, _tools.Clock), Path.Combine(_tools.Options.DataDirectory, "spool"), new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false)), _tools.Clock);
         using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
         Supervise(agent, lease);
         AgentExit? exit = null;

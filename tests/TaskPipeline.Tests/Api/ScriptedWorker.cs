@@ -121,6 +121,41 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
         });
     }
 
+    public async Task NoteAsync(NoteName name, object data)
+    {
+        _last = await claim.WriteAsync(new AttemptNoted
+        {
+            TaskId = task.TaskId,
+            Attempt = attempt,
+            Epoch = claim.Epoch,
+            Owner = claim.Owner,
+            Name = name,
+            Data = System.Text.Json.JsonSerializer.SerializeToElement(data),
+            At = DateTimeOffset.UtcNow,
+        });
+    }
+
+    /// <summary>What the agent gives as its result.</summary>
+    public object? Result { get; set; }
+
+    /// <summary>Tells of lines that it does not publish.</summary>
+    public async Task LeaveOutAsync(int lines)
+    {
+        _last = await claim.WriteAsync(new OutputGap
+        {
+            TaskId = task.TaskId,
+            Attempt = attempt,
+            Epoch = claim.Epoch,
+            Owner = claim.Owner,
+            From = _seq + 1,
+            To = _seq + lines,
+            Bytes = 100 * lines,
+            Reason = EndReason.OutputLimit,
+            At = DateTimeOffset.UtcNow,
+        });
+        _seq += lines;
+    }
+
     /// <summary>Counts lines as printed that never come.</summary>
     public void Lose(int lines) => _seq += lines;
 
@@ -153,6 +188,7 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
         ExitCode = _exited.ExitCode,
         Attempt = attempt,
         Attempts = [.. earlier, Summary()],
+        Result = Result is null ? null : System.Text.Json.JsonSerializer.SerializeToElement(Result),
         Task = new TaskSubmission { TaskId = task.TaskId, Type = "echo" },
         Lane = task.Lane,
         Offset = task.Offset,

@@ -251,6 +251,64 @@ public sealed class WatchTests(TestBroker broker) : ApiTest(broker)
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task What_an_agent_says_of_its_work_is_told_once_in_its_place_and_shown_with_the_task()
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await StartAsync(task);
+        await using var live = await WatchClient.WatchAsync(Api, task);
+        await attempt.PrintAsync("one");
+        await attempt.NoteAsync(NoteName.Progress, new { percent = 40, step = "Importing" });
+        await attempt.NoteAsync(NoteName.Warning, new { message = "no unit" });
+        await live.UntilAsync("warning");
+        var place = live.Cursor;
+        await Api.UntilAsync(task.TaskId, "progress is shown", state => state.TryGetProperty("progress", out var progress) && progress.GetProperty("percent").GetInt32() == 40);
+        Assert.Equal("Importing", (await Api.GetAsync("tasks")).Body.GetProperty("tasks")[0].GetProperty("progress").GetProperty("step").GetString());
+        await attempt.PrintAsync("two");
+        await attempt.NoteAsync(NoteName.Result, new { rows = 500 });
+        attempt.Result = new { rows = 500 };
+        await attempt.FinishAsync();
+        await live.ToTheEndAsync();
+
+        string[] Told(WatchClient watcher) => [.. watcher.Events.Select(WatchClient.TypeOf).Where(type => type is not ("hello" or "state" or "caught_up"))];
+        Assert.Equal(["lines", "progress", "warning", "lines", "result", "end"], Told(live));
+        await using var late = await WatchClient.WatchAsync(await ReplicaAsync(), task);
+        await late.ToTheEndAsync();
+        Assert.Equal(Told(live), Told(late));
+        await using var returning = await WatchClient.ConnectAsync(Api, $"/tasks/{task.TaskId}/watch?from={place}");
+        await returning.ToTheEndAsync();
+        Assert.Equal(["lines", "result", "end"], Told(returning));
+        Assert.Equal(500, (await Api.GetAsync($"tasks/{task.TaskId}")).Body.GetProperty("result").GetProperty("rows").GetInt32());
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Lines_that_a_worker_left_out_are_one_gap_for_watchers_and_in_the_output()
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await StartAsync(task);
+        await using var live = await WatchClient.WatchAsync(Api, task);
+        await attempt.PrintAsync("one", "two");
+        await attempt.LeaveOutAsync(1000);
+        await attempt.PrintAsync("last");
+        await attempt.FinishAsync();
+        await live.ToTheEndAsync();
+        await using var late = await WatchClient.WatchAsync(Api, task);
+        await late.ToTheEndAsync();
+
+        foreach (var watcher in new[] { live, late })
+        {
+            var gap = watcher.Events.Single(told => WatchClient.TypeOf(told) == "gap");
+            Assert.Equal((3, 1002, 1000, "output_limit"), (gap.GetProperty("from").GetInt32(), gap.GetProperty("to").GetInt32(), gap.GetProperty("count").GetInt32(), gap.GetProperty("reason").GetString()));
+            Assert.Equal([1, 2, 1003], watcher.Lines.Select(line => line.GetProperty("seq").GetInt32()));
+            Assert.Equal((1003, attempt.Hash), (watcher.Events[^1].GetProperty("lines").GetInt32(), watcher.Events[^1].GetProperty("hash").GetString()));
+        }
+        var page = (await Api.GetAsync($"tasks/{task.TaskId}/output")).Body;
+        Assert.Equal((3, "output_limit"), (page.GetProperty("gaps")[0].GetProperty("from").GetInt32(), page.GetProperty("gaps")[0].GetProperty("reason").GetString()));
+        Assert.Equal(3, page.GetProperty("lines").GetArrayLength());
+        Assert.False((await Api.GetAsync($"tasks/{task.TaskId}/output?limit=1")).Body.TryGetProperty("gaps", out _));
+        Assert.Equal("one\ntwo\n[lines 3 to 1002 of attempt 1 are left out: more than the output limit]\nlast\n", await Api.Http.GetStringAsync(new Uri($"tasks/{task.TaskId}/output?format=text", UriKind.Relative)));
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_watcher_that_takes_no_data_is_closed_with_the_cursor_to_come_back_with()
     {
         await using var impatient = await ReplicaAsync("--Api:WriteTimeout=00:00:03");

@@ -1,5 +1,5 @@
 using System.Text;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Reading;
 using Xunit;
 
 namespace TaskPipeline.Tests.Worker;
@@ -12,6 +12,7 @@ public sealed class OutputTests
     [InlineData("\n\n", "|")]
     [InlineData("a\r\nb\r\n", "a|b")]
     [InlineData("10%\r20%\r30%\n", "10%\r20%\r30%")]
+    [InlineData("a\r", "a")]
     [InlineData("", null)]
     public void Lines_are_split_at_newlines(string output, string? expected) =>
         Assert.Equal(expected?.Split('|') ?? [], Split(Encoding.UTF8.GetBytes(output)).Select(line => line.Text));
@@ -31,76 +32,81 @@ public sealed class OutputTests
     }
 
     [Fact]
+    public void A_line_of_16_MiB_is_whole_and_of_a_longer_one_it_is_told_how_much_is_left_out()
+    {
+        byte[] line = [.. Enumerable.Repeat((byte)'x', LineSplitter.MostLineBytes), (byte)'\n'];
+        Assert.Equal(LineSplitter.MostLineBytes, Split(line).Sum(part => part.Text.Length));
+        Assert.All(Split(line), part => Assert.Null(part.Cut));
+
+        var parts = Split([.. line[..^1], .. "yyy\nnext\n"u8]);
+        Assert.Equal(LineSplitter.MostLineBytes, parts[..^2].Sum(part => part.Text.Length));
+        Assert.Equal(("[3 more bytes of this line are left out]", true, 3L), (parts[^2].Text, parts[^2].Last, parts[^2].Cut));
+        Assert.Equal(("next", null), (parts[^1].Text, parts[^1].Cut));
+        Assert.Equal(line.Length + 5, parts.Sum(part => part.Size));
+    }
+
+    [Fact]
     public void Bytes_that_are_no_text_and_a_byte_order_mark_are_not_guessed_at()
     {
         Assert.Equal(["\ufffd\ufffda"], Split([0xFF, 0xFE, (byte)'a', (byte)'\n']).Select(line => line.Text));
-        Assert.Equal(100_000, Split([.. Enumerable.Repeat((byte)0x80, 100_000)]).Sum(line => line.Text.Length));
+        var parts = Split([.. Enumerable.Repeat((byte)0x80, 100_000)]);
+        Assert.Equal(100_000, parts.Sum(part => part.Text.Length));
+        Assert.All(parts, part => Assert.True(Encoding.UTF8.GetByteCount(part.Text) <= LineSplitter.PartBytes));
     }
 
-    /// <summary>Random bytes in random pieces give what a slow and obvious splitter gives.</summary>
-    [Fact]
-    public void However_the_bytes_arrive_the_lines_are_the_same()
+    [Theory]
+    [InlineData("Name: ", "Ada\n", "Name: /Ada|")]
+    [InlineData("working", "\nnext\n", "working/|next|")]
+    [InlineData("10%\r", "20%\r\n\n", "10%/\r20%||")]
+    [InlineData("half a character: \u00e4", "", "half a character: ä/|")]
+    [InlineData("\u001b[2J", "\nx\n", "|x|")]
+    public void What_there_is_of_an_unfinished_line_is_handed_on_as_a_part_of_it(string printed, string later, string expected)
     {
-        for (var seed = 0; seed < 200; seed++)
-        {
-            var random = new Random(seed);
-            var bytes = new byte[random.Next(1, 50_000)];
-            random.NextBytes(bytes);
-            for (var i = 0; i < bytes.Length; i += random.Next(1, 200))
-                bytes[i] = (byte)'\n';
-            var expected = Encoding.Latin1.GetString(bytes).Split('\n').ToList();
-            if (expected[^1].Length == 0)
-                expected.RemoveAt(expected.Count - 1);
-            var found = new List<string>();
-            var splitter = new LineSplitter(part => found.Add(Encoding.Latin1.GetString(part.Bytes)));
-            for (var from = 0; from < bytes.Length;)
-            {
-                var length = Math.Min(random.Next(1, 4000), bytes.Length - from);
-                splitter.Feed(bytes.AsSpan(from, length));
-                from += length;
-            }
-            splitter.Complete();
-            Assert.Equal(expected.Select(line => line.EndsWith('\r') ? line[..^1] : line), found);
-        }
-    }
-
-    [Fact]
-    public void A_partial_line_is_handed_on_and_what_follows_is_a_line_of_its_own()
-    {
-        var found = new List<string>();
-        var splitter = new LineSplitter(part => found.Add(Encoding.UTF8.GetString(part.Bytes)));
-        splitter.Feed("Name: "u8);
+        var found = new StringBuilder();
+        var text = new OutputText(new SecretForms([]), part => found.Append(part.Text).Append(part.Last == false ? '/' : '|'));
+        var splitter = new LineSplitter(text.Take);
+        splitter.Feed(Encoding.UTF8.GetBytes(printed));
         splitter.FlushPartial();
-        splitter.Feed("Ada\n"u8);
+        splitter.Feed(Encoding.UTF8.GetBytes(later));
         splitter.Complete();
-        Assert.Equal(["Name: ", "Ada"], found);
+        text.Complete();
+        Assert.Equal(expected, found.ToString());
+    }
+
+    [Fact]
+    public void A_character_of_which_only_the_first_bytes_have_come_is_waited_for()
+    {
+        var found = new List<TextPart>();
+        var splitter = new LineSplitter(new OutputText(new SecretForms([]), found.Add).Take);
+        splitter.Feed([0xF0, 0x9F]);
+        splitter.FlushPartial();
+        Assert.Empty(found);
+        splitter.Feed([0x8E, 0x89, (byte)'\n']);
+        Assert.Equal("🎉", Assert.Single(found).Text);
     }
 
     [Theory]
     [InlineData("\u001b[31mred\u001b[0m", "\u001b[31mred\u001b[0m")]
     [InlineData("\u001b[2J\u001b[Hcleared", "cleared")]
+    [InlineData("\u001b[>4;2mxterm", "xterm")]
     [InlineData("\u001b]0;title\u0007text", "text")]
     [InlineData("\u001b]8;;http://x\u001b\\link\u001b]8;;\u001b\\", "link")]
     [InlineData("nul\0nul", "nulnul")]
     [InlineData("cut \u001b[3", "cut ")]
+    [InlineData("\u001b[3\u001b[31mred", "\u001b[31mred")]
     [InlineData("\u001b(Bplain", "plain")]
     [InlineData("\u001b", "")]
     public void Colours_are_kept_and_other_escapes_are_not(string printed, string published) =>
-        Assert.Equal(published, new OutputText([]).Of(Encoding.UTF8.GetBytes(printed)));
+        Assert.Equal(published, Assert.Single(Split(Encoding.UTF8.GetBytes(printed + "\n"))).Text);
 
-    [Fact]
-    public void Secrets_are_masked_the_longest_first()
+    private static List<TextPart> Split(byte[] bytes)
     {
-        var text = new OutputText(["hunter2", "hunter2-long", "abc"]);
-        Assert.Equal("*** and *** but abc", text.Of("hunter2-long and hunter2 but abc"u8));
-    }
-
-    private static List<(string Text, int? Part, bool? Last)> Split(byte[] bytes)
-    {
-        var found = new List<(string, int?, bool?)>();
-        var splitter = new LineSplitter(part => found.Add((Encoding.UTF8.GetString(part.Bytes), part.Part, part.Last)));
+        var found = new List<TextPart>();
+        var text = new OutputText(new SecretForms([]), found.Add);
+        var splitter = new LineSplitter(text.Take);
         splitter.Feed(bytes);
         splitter.Complete();
+        text.Complete();
         return found;
     }
 }
