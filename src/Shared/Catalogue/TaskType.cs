@@ -39,6 +39,28 @@ public sealed record TaskType
 
     public long OutputLines { get; init; } = 10_000_000;
     public long OutputBytes { get; init; } = 256L << 20;
+
+    /// <summary>How long an attempt may print nothing; null: for ever.</summary>
+    public TimeSpan? SilenceLimit { get; init; }
+
+    /// <summary>How many processes an attempt may have at a time; null: any number.</summary>
+    public int? ProcessLimit { get; init; }
+
+    /// <summary>Bytes in an attempt's workspace; null: any number.</summary>
+    public long? DiskLimit { get; init; }
+
+    /// <summary>How many files each process may have open; null: as many as the worker's may.</summary>
+    public int? OpenFiles { get; init; }
+
+    /// <summary>Bytes of memory that an attempt's processes may use together; null: any number.</summary>
+    public long? MemoryLimit { get; init; }
+
+    /// <summary>Processors that an attempt's processes may use together; null: all.</summary>
+    public double? CpuLimit { get; init; }
+
+    /// <summary>The agent gets a terminal instead of pipes.</summary>
+    public bool Terminal { get; init; }
+
     public RetryPolicy Retry { get; init; } = new();
 
     /// <summary>Never: two attempts of a task must not run at once, whatever fails. Each loss of a worker then costs a session's wait.</summary>
