@@ -88,7 +88,11 @@ internal sealed class TaskLog
         _accounted[attempt] = lines[^1].Seq;
     }
 
-    public void Emitted(TaskEmitted record, long offset) => Append(new EmittedEvent(_taskId, Latest with { Events = offset + 1 }, record));
+    public void Emitted(TaskEmitted record, long offset) => Append(new EmittedEvent(_taskId, Latest with { Events = offset + 1 }, record) { IsPlacedByOffset = true });
+
+    /// <summary>An attempt stands still, or goes on.</summary>
+    public StateEvent PauseChanged(StateChange change, long offset) =>
+        Append(new StateEvent(_taskId, Latest with { Events = offset + 1 }, change, _projectOf) { IsPlacedByOffset = true });
 
     public EndEvent End(TaskState state)
     {
