@@ -111,9 +111,9 @@ internal sealed class PipelineBench : Benchmark
         var (floor50, floor99, subject50, subject99) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
         for (var round = 1; round <= rounds; round++)
         {
-            var path = await pipeline.SubmitAsync(new { type = "lines", @params = new { interval = (int)LineInterval.TotalMilliseconds, count } });
+            var task = await pipeline.SubmitAsync(new { type = "lines", @params = new { interval = (int)LineInterval.TotalMilliseconds, count } });
             var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var watching = LineWatcher.WatchAsync(pipeline.Http.BaseAddress!, path, began.SetResult, run.Stop);
+            var watching = LineWatcher.WatchAsync(pipeline.Http.BaseAddress!, task.Watch, began.SetResult, run.Stop);
             await await Task.WhenAny(began.Task, watching);
             var pair = RawPair.RunAsync(raw, LineInterval, count, run.Stop);
             var (lines, records) = ((await watching).Skip(unmeasured).ToList(), (await pair).Skip(unmeasured).ToList());
@@ -161,7 +161,7 @@ internal sealed class PipelineBench : Benchmark
         async Task<double> RunAsync(int count)
         {
             var before = pipeline.State.Count;
-            await pipeline.QueueNoopsAsync(count);
+            await pipeline.QueueAsync("noop", count);
             return await pipeline.State.RateAsync(before, count, run.Stop);
         }
     }
@@ -175,7 +175,7 @@ internal sealed class PipelineBench : Benchmark
         pipeline.ThrowIfBroken();
         return
         [
-            Figure.Of("api.rss_mib", "MiB", [pipeline.Api.ResidentMiB]),
+            Figure.Of("api.rss_mib", "MiB", [pipeline.Apis[0].ResidentMiB]),
             Figure.Of("worker.rss_mib", "MiB", [pipeline.Workers[0].ResidentMiB]),
         ];
     }

@@ -51,7 +51,7 @@ internal sealed class ChaosBench : Benchmark
         }
         catch (BenchException)
         {
-            run.Say($"logs are kept in {folder}");
+            run.Say($"logs are kept in {folder} and {await broker.KeepAsync()}");
             throw;
         }
         catch (OperationCanceledException)
@@ -65,7 +65,7 @@ internal sealed class ChaosBench : Benchmark
         else
         {
             run.HasFailed = true;
-            broker.Keep();
+            run.Say($"Kafka's data are kept in {await broker.KeepAsync()}");
             Tell(run, findings, evidence, folder, seed);
         }
         return Figures(plan, evidence, findings);

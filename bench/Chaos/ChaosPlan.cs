@@ -13,7 +13,7 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
 
     /// <param name="brokers">That may be broken.</param>
     public static ChaosPlan Of(int seed, int tasks, TimeSpan length, int workers, int brokers, bool isKafkaProxied) =>
-        new([.. Load(new Random(seed), tasks, length)], [.. Enemy(new Random(seed + 1), length, workers, brokers, isKafkaProxied)]);
+        new([.. Load(new Random(seed), tasks, length)], [.. Enemy(new Random(seed + 1), length, workers, brokers, isKafkaProxied).Concat(BrokerKills(new Random(seed + 2), length, brokers)).OrderBy(attack => attack.At)]);
 
     private static IEnumerable<PlannedTask> Load(Random random, int count, TimeSpan length)
     {
@@ -40,7 +40,7 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
         [
             AttackKind.KillWorker, AttackKind.KillWorker, AttackKind.FreezeWorker, AttackKind.FreezeWorker, AttackKind.EndWorker,
             AttackKind.KillApi, AttackKind.FreezeApi, AttackKind.CutApi,
-            .. brokers > 0 ? (AttackKind[])[AttackKind.KillBroker, AttackKind.FreezeBroker] : [],
+            .. brokers == 1 ? (AttackKind[])[AttackKind.KillBroker, AttackKind.FreezeBroker] : [],
             .. isKafkaProxied ? (AttackKind[])[AttackKind.CutKafka] : [],
         ];
         var brokersAreWell = TimeSpan.Zero;
@@ -48,7 +48,7 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
         {
             var kind = random.GetItems(kinds, 1)[0];
             if (kind is AttackKind.KillBroker or AttackKind.FreezeBroker && at < brokersAreWell)
-                kind = AttackKind.KillWorker;   // two brokers of three down is an outage, which proves nothing about tasks
+                kind = AttackKind.KillWorker;   // it must have come back
             var lasts = kind switch
             {
                 AttackKind.FreezeWorker or AttackKind.FreezeApi or AttackKind.FreezeBroker => Seconds(random, 1, 12),
@@ -65,6 +65,13 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
             };
             yield return new Attack(at, kind, random.Next(targets), lasts);
         }
+    }
+
+    /// <summary>Of several brokers, one is killed every half minute and comes back in time for the next: all guarantees must hold with the others.</summary>
+    private static IEnumerable<Attack> BrokerKills(Random random, TimeSpan length, int brokers)
+    {
+        for (var at = TimeSpan.FromSeconds(15); brokers > 1 && at < length; at += TimeSpan.FromSeconds(30))
+            yield return new Attack(at, AttackKind.KillBroker, random.Next(brokers), Seconds(random, 1, 12));
     }
 
     private static TimeSpan Seconds(Random random, int least, int most) => TimeSpan.FromSeconds(least + (random.NextDouble() * (most - least)));

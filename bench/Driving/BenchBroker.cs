@@ -20,20 +20,22 @@ internal sealed class BenchBroker : IAsyncDisposable
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(20);
 
     // Holds the broker for as long as its input is open, so that the broker ends however this process does. Interrupts of the terminal are not for it.
-    // What it reads there are words of the script, each with the number of a broker.
+    // What it reads there are words of the script, each with the number of a broker, or that the data shall be kept.
     private const string Guard = """
         "$1" start "$2/kafka" --brokers "$3" --port "$4" </dev/null || exit 1
         while read -r word number; do
+          if [ "$word" = keep ]; then keep=1; continue; fi
           if "$1" "$word" "$2/kafka" "$number" </dev/null >/dev/null; then echo "done $word $number"; else echo "failed $word $number"; fi
         done
         "$1" stop "$2/kafka"
-        rm -rf "$2"
+        [ -n "$keep" ] || rm -rf "$2"
         """;
 
     private readonly string _id = Guid.NewGuid().ToString("N")[..6];
     private readonly List<KafkaCluster> _made = [];
     private readonly SemaphoreSlim _oneWord = new(1);
     private ChildProcess? _process;
+    private string? _folder;   // of a Kafka that was started for the run
     private bool _isKept;
 
     private BenchBroker()
@@ -43,6 +45,9 @@ internal sealed class BenchBroker : IAsyncDisposable
     public string BootstrapServers { get; private set; } = "";
 
     public bool IsEmbedded { get; private set; }
+
+    /// <summary>Of the programs: the product's own, but for the embedded broker, whose rebalances last a session less 1 s.</summary>
+    public TimeSpan SessionTimeout => IsEmbedded ? TimeSpan.FromSeconds(3) : new KafkaOptions().SessionTimeout;
 
     /// <summary>How many brokers of a real Kafka were started for the run, and so may be broken: they have the numbers from 1.</summary>
     public int Breakable { get; private set; }
@@ -117,7 +122,7 @@ internal sealed class BenchBroker : IAsyncDisposable
             ["Kafka__Partitions"] = cluster.Topics.Lanes.ToString(),
         };
         if (cluster.IsEmbedded)
-            settings["Kafka__SessionTimeout"] = "00:00:03";   // its rebalances last a session less 1 s
+            settings["Kafka__SessionTimeout"] = SessionTimeout.ToString();
         return settings;
     }
 
@@ -139,8 +144,14 @@ internal sealed class BenchBroker : IAsyncDisposable
         }
     }
 
-    /// <summary>Leaves the topics of the run where they are, in a Kafka that goes on.</summary>
-    public void Keep() => _isKept = true;
+    /// <summary>Leaves the topics of the run where they are, in a Kafka that goes on, or the data and logs of one that ends with the run. Answers where those are.</summary>
+    public async Task<string?> KeepAsync()
+    {
+        _isKept = true;
+        if (_folder is not null)
+            await _process!.WriteLineAsync("keep");
+        return _folder;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -160,7 +171,7 @@ internal sealed class BenchBroker : IAsyncDisposable
 
     private async Task StartKafkaAsync(int brokers, bool isProxied, CancellationToken stop)
     {
-        var folder = Directory.CreateTempSubdirectory("taskpipeline-bench-kafka-").FullName;
+        _folder = Directory.CreateTempSubdirectory("taskpipeline-bench-kafka-").FullName;
         var port = "";   // the script finds free ones
         Dictionary<string, string?> settings = [];
         if (isProxied)
@@ -169,7 +180,7 @@ internal sealed class BenchBroker : IAsyncDisposable
             Proxy = TcpProxy.Start(int.Parse(port));
             settings["KAFKA_OVERRIDES"] = $"advertised.listeners=BROKER://127.0.0.1:{Proxy.Port}";
         }
-        _process = ChildProcess.StartFile("setsid", "Kafka", ["sh", "-c", Guard, "bench-kafka", Script, folder, brokers.ToString(), port], settings);
+        _process = ChildProcess.StartFile("setsid", "Kafka", ["sh", "-c", Guard, "bench-kafka", Script, _folder, brokers.ToString(), port], settings);
         try
         {
             BootstrapServers = (await _process.WaitForLineAsync(line => line.StartsWith("127.0.0.1:", StringComparison.Ordinal), StartTimeout).WaitAsync(stop)).Trim();

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
+using TaskPipeline.Bench.Floors;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
@@ -12,12 +13,19 @@ namespace TaskPipeline.Bench.Driving;
 internal sealed class PipelineUnderTest : IAsyncDisposable
 {
     public const int Lanes = 24;   // the product's default
+
+    /// <summary>How long a task of the type <c>retried</c> waits for its second attempt, with which it succeeds.</summary>
+    public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(20);
+
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(50);
 
     private static readonly string Catalogue = $$"""
         types:
           noop: { executable: 'true' }
+          line: { executable: echo, arguments: [a line] }
+          retried: { executable: sh, arguments: ['-c', 'exit $((TASK_ATTEMPT < 2 ? 75 : 0))'], retry: { attempts: 2, backoff: { first: {{(int)RetryAfter.TotalSeconds}}s, factor: 1, max: {{(int)RetryAfter.TotalSeconds}}s, jitter: 0 } } }
+          sleep: { executable: sleep, params: { seconds: { positional: true, type: number, required: true } } }
           lines: { executable: '{{BuildOutput.ProgramOf("Bench")}}', arguments: [{{LineAgent.Name}}], params: { interval: { positional: true, type: integer, required: true }, count: { positional: true, type: integer, required: true } } }
         """;
 
@@ -25,8 +33,9 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     private readonly ProjectConfigStub _projects;
     private readonly CancellationToken _stop;
     private readonly string _folder = Directory.CreateTempSubdirectory("taskpipeline-bench-").FullName;
+    private readonly List<ProgramProcess> _apis = [];
     private readonly List<ProgramProcess> _workers = [];
-    private ProgramProcess? _api;
+    private readonly HashSet<ProgramProcess> _toldToEnd = [];
 
     private PipelineUnderTest(BenchBroker broker, KafkaCluster cluster, ProjectConfigStub projects, CancellationToken stop)
     {
@@ -40,26 +49,29 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
 
     public StateReader State { get; }
 
+    /// <summary>To the API that was started last.</summary>
     public HttpClient Http { get; private set; } = null!;
 
-    public ProgramProcess Api => _api!;
+    public IReadOnlyList<ProgramProcess> Apis => _apis;
 
     public IReadOnlyList<ProgramProcess> Workers => _workers;
 
     private string CatalogueFile => Path.Combine(Subfolder("config"), "task-types.yaml");
 
-    public static async Task<PipelineUnderTest> StartAsync(BenchBroker broker, string name, CancellationToken stop) =>
-        new(broker, await broker.NewTopicsAsync(name, Lanes, stop), await ProjectConfigStub.StartAsync(), stop);
+    public static async Task<PipelineUnderTest> StartAsync(BenchBroker broker, string name, CancellationToken stop, int lanes = Lanes) =>
+        new(broker, await broker.NewTopicsAsync(name, lanes, stop), await ProjectConfigStub.StartAsync(), stop);
 
-    /// <summary>Comes back when the API is ready.</summary>
+    /// <summary>Starts one more API, and comes back when it is ready.</summary>
     public async Task StartApiAsync(int connections)
     {
         var address = $"http://127.0.0.1:{Ports.Free()}";
-        _api = ProgramProcess.Start("TaskApi", "api", Subfolder("config"), Subfolder("logs"), Settings("ASPNETCORE_URLS", address));
+        var api = ProgramProcess.Start("TaskApi", $"api-{_apis.Count + 1}", Subfolder("config"), Subfolder("logs"), Settings("ASPNETCORE_URLS", address));
+        _apis.Add(api);
+        Http?.Dispose();
         Http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = connections, UseProxy = false }) { BaseAddress = new Uri(address) };
         await UntilAsync("the API is not ready", async () =>
         {
-            _api.ThrowIfEnded();
+            api.ThrowIfEnded();
             try
             {
                 using var answer = await Http.GetAsync("/readyz", _stop);
@@ -73,64 +85,124 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     }
 
     /// <summary>Starts workers until there are so many, and comes back when every lane is claimed and each of them has its share.</summary>
-    public async Task StartWorkersAsync(int total)
+    public Task StartWorkersAsync(int total) => StartAsync(total, "TaskWorker");
+
+    /// <summary>The same for <see cref="LoopFloor"/>, in the place of workers.</summary>
+    public Task StartLoopsAsync(int total) => StartAsync(total, "Bench", LoopFloor.Name);
+
+    /// <summary>Comes back when every lane is claimed and each worker has its share.</summary>
+    public Task SharedOutAsync() => UntilAsync($"{_workers.Count} workers have not shared out the lanes", () =>
     {
-        while (_workers.Count < total)
-        {
-            var id = $"worker-{_workers.Count + 1}";
-            var settings = Settings("Worker__Id", id);
-            settings["Worker__ProjectConfigUrl"] = _projects.Url;
-            settings["Worker__DataDirectory"] = Subfolder("data");
-            settings["Worker__DrainTimeout"] = "00:00:01";
-            _workers.Add(ProgramProcess.Start("TaskWorker", id, Subfolder("config"), Subfolder("logs"), settings));
-        }
-        await UntilAsync($"{total} workers have not shared out the lanes", () =>
-        {
-            ThrowIfBroken();
-            var owners = State.Owners;
-            var shares = owners.Values.CountBy(worker => worker).ToList();
-            return Task.FromResult(owners.Count == Lanes && shares.Count == total && shares.Max(share => share.Value) - shares.Min(share => share.Value) <= 1);
-        });
+        ThrowIfBroken();
+        var owners = State.Owners;
+        var shares = owners.Values.CountBy(worker => worker).ToList();
+        return Task.FromResult(owners.Count == Cluster.Topics.Lanes && shares.Count == _workers.Count && shares.Max(share => share.Value) - shares.Min(share => share.Value) <= 1);
+    });
+
+    /// <summary>As <c>kill -9</c>: to this program alone.</summary>
+    public void Kill(ProgramProcess program)
+    {
+        _toldToEnd.Add(program);
+        program.Kill();
     }
 
-    /// <summary>Submits so many tasks that do nothing, round the lanes, straight into Kafka.</summary>
-    public async Task QueueNoopsAsync(int count)
+    /// <summary>As a supervisor asks it to end.</summary>
+    public void Terminate(ProgramProcess program)
+    {
+        _toldToEnd.Add(program);
+        program.Terminate();
+    }
+
+    /// <summary>Starts a worker again that was told to end, and comes back when every worker has its share of the lanes.</summary>
+    public async Task RestartAsync(ProgramProcess worker)
+    {
+        var number = _workers.IndexOf(worker);
+        await worker.ExitedAsync().WaitAsync(StartTimeout, _stop);
+        await worker.DisposeAsync();
+        _workers[number] = StartWorker(number, "TaskWorker");
+        await SharedOutAsync();
+    }
+
+    /// <summary>Submits so many tasks without params, round the lanes, straight into Kafka.</summary>
+    public async Task QueueAsync(string type, int count)
     {
         using var producer = Cluster.OrderedProducer();
-        await Task.WhenAll(Enumerable.Range(0, count).Select(number =>
-        {
-            var task = new TaskSubmission { TaskId = TaskIds.New(), Type = "noop", SubmittedAt = DateTimeOffset.UtcNow };
-            return producer.ProduceAsync(
-                new TopicPartition(Cluster.Topics.Tasks, number % Lanes),
-                new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(task.TaskId), Value = TaskJson.Encode(task) },
-                _stop);
-        }));
+        await Task.WhenAll(Enumerable.Range(0, count).Select(number => QueueAsync(producer, type, number)));
     }
 
-    /// <summary>Submits a task through the API, and answers the path of its watch socket.</summary>
-    public async Task<string> SubmitAsync(object task)
+    /// <summary>The same, but one after the other at a steady beat.</summary>
+    public async Task QueueAsync(string type, int count, TimeSpan beat)
     {
-        using var answer = await Http.PostAsync("/tasks", new StringContent(JsonSerializer.Serialize(task), Encoding.UTF8, "application/json"), _stop);
-        var body = await answer.Content.ReadAsStringAsync(_stop);
-        if (answer.StatusCode != HttpStatusCode.Accepted)
-            throw new BenchException($"POST /tasks answers {(int)answer.StatusCode}: {body}");
-        return JsonElement.Parse(body).GetProperty("links").GetProperty("watch").GetString()!;
+        using var producer = Cluster.OrderedProducer();
+        using var timer = new PeriodicTimer(beat);
+        for (var number = 0; number < count; number++)
+        {
+            await timer.WaitForNextTickAsync(_stop);
+            await QueueAsync(producer, type, number);
+        }
+    }
+
+    /// <summary>Submits a task through the API.</summary>
+    public async Task<Submitted> SubmitAsync(object task)
+    {
+        var answer = await PostAsync("/tasks", JsonSerializer.Serialize(task));
+        return new Submitted(answer.GetProperty("task_id").GetString()!, answer.GetProperty("links").GetProperty("watch").GetString()!);
+    }
+
+    /// <summary>Stops a task through the API, and comes back when it has ended.</summary>
+    public async Task StopAsync(string taskId)
+    {
+        await PostAsync($"/tasks/{taskId}/stop", "{}");
+        await State.EndedAsync(taskId, _stop);
     }
 
     public void ThrowIfBroken()
     {
-        _api?.ThrowIfEnded();
-        foreach (var worker in _workers)
-            worker.ThrowIfEnded();
+        foreach (var program in (IEnumerable<ProgramProcess>)[.. _apis, .. _workers])
+            if (!_toldToEnd.Contains(program))
+                program.ThrowIfEnded();
     }
 
     public async ValueTask DisposeAsync()
     {
-        await Task.WhenAll(((ProgramProcess?[])[_api, .. _workers]).OfType<ProgramProcess>().Select(process => process.DisposeAsync().AsTask()));
+        await Task.WhenAll(((IEnumerable<ProgramProcess>)[.. _apis, .. _workers]).Select(process => process.DisposeAsync().AsTask()));
         Http?.Dispose();
         await State.DisposeAsync();
         await _projects.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
+    }
+
+    private async Task StartAsync(int total, string program, params IReadOnlyList<string> arguments)
+    {
+        while (_workers.Count < total)
+            _workers.Add(StartWorker(_workers.Count, program, arguments));
+        await SharedOutAsync();
+    }
+
+    private ProgramProcess StartWorker(int number, string program, params IReadOnlyList<string> arguments)
+    {
+        var id = $"worker-{number + 1}";
+        var settings = Settings("Worker__Id", id);
+        settings["Worker__ProjectConfigUrl"] = _projects.Url;
+        settings["Worker__DataDirectory"] = Subfolder("data");
+        settings["Worker__DrainTimeout"] = "00:00:01";
+        return ProgramProcess.Start(program, id, Subfolder("config"), Subfolder("logs"), settings, arguments);
+    }
+
+    private async Task QueueAsync(IProducer<byte[]?, byte[]?> producer, string type, int number)
+    {
+        var task = new TaskSubmission { TaskId = TaskIds.New(), Type = type, SubmittedAt = DateTimeOffset.UtcNow };
+        await producer.ProduceAsync(
+            new TopicPartition(Cluster.Topics.Tasks, number % Cluster.Topics.Lanes),
+            new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(task.TaskId), Value = TaskJson.Encode(task) },
+            _stop);
+    }
+
+    private async Task<JsonElement> PostAsync(string path, string json)
+    {
+        using var answer = await Http.PostAsync(path, new StringContent(json, Encoding.UTF8, "application/json"), _stop);
+        var body = await answer.Content.ReadAsStringAsync(_stop);
+        return answer.StatusCode == HttpStatusCode.Accepted ? JsonElement.Parse(body) : throw new BenchException($"POST {path} answers {(int)answer.StatusCode}: {body}");
     }
 
     /// <summary>The programs watch the folder they run in, with all below it, and that of the catalogue: what is written all the time lies elsewhere.</summary>
@@ -155,3 +227,6 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         }
     }
 }
+
+/// <param name="Watch">The path of its watch socket.</param>
+internal sealed record Submitted(string TaskId, string Watch);

@@ -13,11 +13,12 @@ internal sealed class ProgramProcess : IAsyncDisposable
     private const int LastWords = 15;
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(10);
 
-    private readonly string _name;
     private readonly string _log;
     private readonly ChildProcess _process;
 
-    private ProgramProcess(string name, string log, ChildProcess process) => (_name, _log, _process) = (name, log, process);
+    private ProgramProcess(string name, string log, ChildProcess process) => (Name, _log, _process) = (name, log, process);
+
+    public string Name { get; }
 
     public double ResidentMiB
     {
@@ -28,11 +29,11 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
-    public static ProgramProcess Start(string project, string name, string workingDirectory, string logs, IEnumerable<KeyValuePair<string, string?>> settings)
+    public static ProgramProcess Start(string project, string name, string workingDirectory, string logs, IEnumerable<KeyValuePair<string, string?>> settings, params IEnumerable<string> arguments)
     {
         var log = Path.Combine(logs, name + ".log");
         return new ProgramProcess(name, log, ChildProcess.StartFile(
-            "/bin/sh", name, ["-c", "exec \"$0\" >\"$1\" 2>&1", BuildOutput.ProgramOf(project), log],
+            "/bin/sh", name, ["-c", "log=$1; shift; exec \"$0\" \"$@\" >>\"$log\" 2>&1", BuildOutput.ProgramOf(project), log, .. arguments],
             [.. settings, KeyValuePair.Create("Parent__HoldsInput", (string?)"true")], workingDirectory));
     }
 
@@ -55,7 +56,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
     public void ThrowIfEnded()
     {
         if (_process.HasExited)
-            throw new BenchException($"{_name} has ended with exit code {_process.ExitCode}. Its last words:\n{string.Join('\n', File.ReadLines(_log).TakeLast(LastWords))}");
+            throw new BenchException($"{Name} has ended with exit code {_process.ExitCode}. Its last words:\n{string.Join('\n', File.ReadLines(_log).TakeLast(LastWords))}");
     }
 
     public async ValueTask DisposeAsync()

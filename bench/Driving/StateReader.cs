@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using Confluent.Kafka;
 using TaskPipeline.Shared.Kafka;
@@ -6,7 +5,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>Reads <c>task-state</c>, committed records only: who owns which lane, and when tasks ended.</summary>
+/// <summary>Reads <c>task-state</c>, committed records only: who owns which lane, and which tasks have ended.</summary>
 internal sealed class StateReader : IAsyncDisposable
 {
     private static readonly TimeSpan MostBetweenEnds = TimeSpan.FromSeconds(30);
@@ -15,7 +14,7 @@ internal sealed class StateReader : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<int, string> _owners = [];   // under the lock, as is all below
     private readonly HashSet<string> _ended = [];
-    private readonly List<long> _ends = [];                  // when each was read
+    private readonly List<TaskEnd> _ends = [];               // in the order in which they were read
     private string? _failure;
     private TaskCompletionSource _more = NewSignal();
     private readonly Task _reading;
@@ -44,6 +43,21 @@ internal sealed class StateReader : IAsyncDisposable
     /// <summary>Waits for so many ends more than the <paramref name="before"/> that there were, and answers how many of them came per second, from the first to the last.</summary>
     public async Task<double> RateAsync(int before, int count, CancellationToken stop)
     {
+        var ends = await NextAsync(before, count, stop);
+        return (count - 1) / (ends[^1].ReadAt - ends[0].ReadAt).TotalSeconds;
+    }
+
+    /// <summary>Waits until a task has ended.</summary>
+    public async Task EndedAsync(string taskId, CancellationToken stop)
+    {
+        for (var next = 0; ; next++)
+            if ((await NextAsync(next, 1, stop))[0].State.TaskId == taskId)
+                return;
+    }
+
+    /// <summary>Waits for so many ends more than the <paramref name="before"/> that there were.</summary>
+    public async Task<IReadOnlyList<TaskEnd>> NextAsync(int before, int count, CancellationToken stop)
+    {
         while (true)
         {
             Task more;
@@ -53,7 +67,7 @@ internal sealed class StateReader : IAsyncDisposable
                 if (_failure is not null)
                     throw new BenchException(_failure);
                 if (_ends.Count >= before + count)
-                    return (count - 1) / Stopwatch.GetElapsedTime(_ends[before], _ends[before + count - 1]).TotalSeconds;
+                    return _ends.GetRange(before, count);
                 (more, soFar) = (_more.Task, _ends.Count - before);
             }
             try
@@ -76,7 +90,7 @@ internal sealed class StateReader : IAsyncDisposable
 
     private void Take(ConsumeResult<byte[]?, byte[]?> result)
     {
-        var now = Stopwatch.GetTimestamp();
+        var now = DateTimeOffset.UtcNow;
         if (result.Message is not { Key: { } key, Value: { } value })
             return;
         lock (_lock)
@@ -87,10 +101,10 @@ internal sealed class StateReader : IAsyncDisposable
                     _owners[lane!.Lane] = lane.Worker;
                 return;
             }
-            if (!TaskJson.TryDecodeState(value, out var state, out _) || !_ended.Add(state!.TaskId))
+            if (!TaskJson.TryDecodeState(value, out var state, out _) || !state!.Status.IsEnd() || !_ended.Add(state.TaskId))
                 return;
-            _ends.Add(now);
-            if (state.Status != Status.Succeeded)
+            _ends.Add(new TaskEnd(state, now));
+            if (state.Status is not (Status.Succeeded or Status.Stopped))
                 _failure = $"task {state.TaskId} ended as {state.Status}: {state.Error}";
             _more.SetResult();
             _more = NewSignal();
@@ -99,3 +113,6 @@ internal sealed class StateReader : IAsyncDisposable
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }
+
+/// <param name="ReadAt">When its record was read: it was committed by then.</param>
+internal sealed record TaskEnd(TaskState State, DateTimeOffset ReadAt);

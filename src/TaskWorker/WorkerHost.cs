@@ -57,7 +57,8 @@ internal static class WorkerHost
             (worker, kafka) => worker.Keep >= kafka.Value.TaskRetention, "Worker:Keep must be at least Kafka:TaskRetention: a task that has ended and is read again would run again");
         services.AddTaskCatalogue();
         services.AddHttpClient<ProjectConfigClient>((provider, http) =>
-            http.BaseAddress = new Uri(provider.GetRequiredService<IOptions<WorkerOptions>>().Value.ProjectConfigUrl.TrimEnd('/') + "/"));
+            http.BaseAddress = new Uri(provider.GetRequiredService<IOptions<WorkerOptions>>().Value.ProjectConfigUrl.TrimEnd('/') + "/"))
+            .RemoveAllLoggers();   // four lines per task that nobody reads; what fails is logged by the client itself
         services.AddSingleton<PlainProducer>();
         services.AddSingleton<ProgressLog>();
         services.AddSingleton<StopSignals>();

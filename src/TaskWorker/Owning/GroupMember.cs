@@ -69,9 +69,18 @@ internal sealed partial class GroupMember : IDisposable
     }
 
     /// <summary>Waits for what a dead owner's transaction left pending.</summary>
-    public Dictionary<int, long> Committed(IEnumerable<int> lanes, TimeSpan timeout) =>
-        _consumer.Committed(lanes.Select(lane => new TopicPartition(_topic, lane)), timeout)
-            .ToDictionary(offset => offset.Partition.Value, offset => Math.Max(0, offset.Offset.Value));
+    public Dictionary<int, long> Committed(IEnumerable<int> lanes, TimeSpan timeout)
+    {
+        try
+        {
+            return _consumer.Committed(lanes.Select(lane => new TopicPartition(_topic, lane)), timeout)
+                .ToDictionary(offset => offset.Partition.Value, offset => Math.Max(0, offset.Offset.Value));
+        }
+        catch (KafkaException exception) when (exception.Error.Code == ErrorCode.Local_TimedOut)
+        {
+            throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "the broker does not tell the committed offsets: it is away, or a transaction of an earlier owner is still pending"));
+        }
+    }
 
     public void CommitOffsets(IEnumerable<TopicPartitionOffset> offsets) => _consumer.Commit(offsets);
 

@@ -1,0 +1,108 @@
+using Confluent.Kafka;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Lanes;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker;
+using TaskPipeline.TaskWorker.Committing;
+using TaskPipeline.TaskWorker.Owning;
+using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Running;
+
+namespace TaskPipeline.Bench.Floors;
+
+/// <summary>
+/// The floor of throughput: what a careful program does that runs tasks at least once. A member of a group takes a record, runs it with the worker's own
+/// classes (config, workspace, log of the attempt, output, sweep), writes its end, acknowledged, and commits the offset, one task after the other. It claims
+/// nothing and fences nobody: no transaction, no barrier, no epoch. It is run as <c>Bench loop-floor</c>, with a worker's settings.
+/// </summary>
+internal sealed class LoopFloor : IDisposable
+{
+    public const string Name = "loop-floor";
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(100);
+
+    private readonly Dictionary<int, OwnedLane> _lanes = [];
+    private readonly Topics _topics;
+    private readonly TaskRunner _runner;
+    private readonly PlainProducer _producer;
+    private readonly LaneWrites _writes;
+    private readonly string _id;
+    private readonly IConsumer<byte[]?, byte[]?> _consumer;
+
+    public LoopFloor(KafkaCluster cluster, TaskRunner runner, PlainProducer producer, IOptions<WorkerOptions> options)
+    {
+        (_topics, _runner, _producer, _writes, _id) = (cluster.Topics, runner, producer, new LaneWrites(cluster.Topics), options.Value.Id);
+        _consumer = cluster.WorkerConsumer().SetPartitionsAssignedHandler((_, partitions) => Assigned(partitions)).Build();
+    }
+
+    public static async Task<int> RunAsync()
+    {
+        using var host = WorkerHost.Build([]);
+        foreach (var part in host.Services.GetServices<IHostedService>())
+            if (part is not WorkerService)
+                await part.StartAsync(CancellationToken.None);
+        var stop = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
+        await host.Services.GetRequiredService<KafkaCluster>().ConnectAsync(stop);
+        using (var floor = ActivatorUtilities.CreateInstance<LoopFloor>(host.Services))
+            await Task.Factory.StartNew(() => floor.Run(stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await host.Services.GetServices<IHostedService>().OfType<Guardian>().Single().StopAsync(CancellationToken.None);
+        return 0;
+    }
+
+    public void Dispose() => _consumer.Dispose();
+
+    private void Run(CancellationToken stop)
+    {
+        _consumer.Subscribe(_topics.Tasks);
+        while (!stop.IsCancellationRequested)
+            if (_consumer.Consume(Poll) is { } record)
+            {
+                RunTask(record);
+                _consumer.Commit([new TopicPartitionOffset(record.TopicPartition, record.Offset + 1)]);
+            }
+        _consumer.Close();
+    }
+
+    /// <summary>Says whose the lanes are, as a claim does: only so that the bench knows when they are shared out.</summary>
+    private void Assigned(IEnumerable<TopicPartition> partitions)
+    {
+        foreach (var partition in partitions.Select(partition => partition.Partition.Value))
+        {
+            var lane = new OwnedLane(partition, new Claim(1, _id), new LaneLog(), [], 0, DateTimeOffset.UtcNow);
+            _lanes[partition] = lane;
+            _producer.Produce(_topics.State, partition, LaneState.Key(partition), TaskJson.Encode(lane.State(_id)), null);
+        }
+    }
+
+    private void RunTask(ConsumeResult<byte[]?, byte[]?> record)
+    {
+        if (!TaskJson.TryDecodeSubmission(record.Message.Value, out var submission, out var error))
+            throw new BenchException(error!);
+        var lane = _lanes[record.Partition.Value];
+        var type = _runner.Catalogue.Find(submission!.Type, submission.Command)!;
+        var task = new QueuedTask(lane, record.Offset.Value, type.Complete(submission, record.Message.Timestamp.UtcDateTime), type);
+        using (var run = _runner.Start(task, 1, (written, offset) => lane.Log.Apply(written, offset)))
+            if (run.Result.GetAwaiter().GetResult() is { } refused)
+                throw new BenchException(refused);
+        var now = DateTimeOffset.UtcNow;
+        var story = lane.Log.Stories[task.TaskId];
+        var end = (Verdict.End)Verdict.Of(task, story, null, now, 0);
+        Task.WhenAll(_writes.End(task, story, end, now).Select(WriteAsync)).GetAwaiter().GetResult();
+        lane.Log.Forget(task.TaskId);
+    }
+
+    private Task WriteAsync(CommitRecord record)
+    {
+        var written = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _producer.Produce(record.Topic, record.Partition, record.Key, record.Value, report =>
+        {
+            if (report.Error.IsError)
+                written.SetException(new KafkaException(report.Error));
+            else
+                written.SetResult();
+        });
+        return written.Task;
+    }
+}
