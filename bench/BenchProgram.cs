@@ -13,7 +13,7 @@ internal static class BenchProgram
     private const int BadUsage = 2;
     private const int Interrupted = 130;
 
-    private static readonly Benchmark[] Benches = [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new ChaosBench()];
+    private static readonly Benchmark[] Benches = [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new StormBench(), new StopBench(), new ChaosBench()];
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -23,6 +23,8 @@ internal static class BenchProgram
                 return LineAgent.Run(interval, count);
             case [NoopFloor.Name, ..]:
                 return NoopFloor.Run(args[1..]);
+            case [StormWorker.Name, var cgroups]:
+                return await StormWorker.RunAsync(cgroups);
             case [LoopFloor.Name]:
                 return await LoopFloor.RunAsync();
             case [] or ["--help" or "-h" or "help"]:
