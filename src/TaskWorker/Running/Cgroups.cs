@@ -119,13 +119,24 @@ internal sealed partial class Cgroups
         foreach (var folder in Directory.EnumerateDirectories(parent, Name + "*"))
         {
             var owner = Path.GetFileName(folder)[Name.Length..];
-            if (RunMarker.IsAlive(string.Join('.', owner.Split('.').Take(2))))
-                continue;
+            if (RunMarker.IsDead(string.Join('.', owner.Split('.').Take(3))))
+                RemoveWithAll(folder);
+        }
+    }
+
+    private static void RemoveWithAll(string folder)
+    {
+        try
+        {
             if (File.Exists(Path.Combine(folder, "cgroup.kill")))
                 File.WriteAllText(Path.Combine(folder, "cgroup.kill"), "1");
             foreach (var attempt in Directory.EnumerateDirectories(folder))
                 AgentCgroup.Remove(attempt);
             AgentCgroup.Remove(folder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The guardian, or another worker that starts now, was faster.
         }
     }
 

@@ -5,42 +5,52 @@ namespace TaskPipeline.TaskWorker.Running;
 
 /// <summary>
 /// An environment variable that every process of a run inherits, so that leftovers are found wherever they have moved to in the process tree.
-/// It names the worker by pid and start time: a pid alone may have been given to somebody else since.
+/// It names the worker by pid, start time and the namespace of both: a pid alone may have been given to somebody else since, and is another's in a container.
 /// </summary>
 internal static class RunMarker
 {
     public const string Variable = "TASKPIPELINE_RUN";
 
+    private static readonly string Namespace = OperatingSystem.IsLinux()
+        ? string.Concat(new FileInfo("/proc/self/ns/pid").LinkTarget?.Where(char.IsAsciiDigit) ?? [])
+        : "";
+
     private static readonly TimeSpan SweepLimit = TimeSpan.FromSeconds(10);   // a process that hangs in the kernel dies when that lets it
     private static readonly byte[] Prefix = Encoding.UTF8.GetBytes(Variable + "=");
 
     /// <summary>This worker's part of the marker.</summary>
-    public static string Owner { get; } = $"{Environment.ProcessId}.{StartTimeOf(Environment.ProcessId)}";
+    public static string Owner { get; } = $"{Environment.ProcessId}.{StartTimeOf(Environment.ProcessId)}.{Namespace}";
 
     public static string Of(string taskId, int attempt) => $"{Owner}/{taskId}/{attempt}";
 
     public static IReadOnlyList<int> ProcessesOf(string marker) => Marked(value => value == marker);
 
     /// <summary>Ends every process that bears the marker, and looks again until two passes find none. Answers which were ended.</summary>
-    public static HashSet<int> Sweep(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static _ => true);
+    public static HashSet<int> Sweep(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true);
 
     /// <summary>Ends what workers have left behind that do not live any more.</summary>
-    public static int SweepOrphans() => UntilNoneIsLeft(value => !IsAlive(value.Split('/')[0]), Posix.Kill, isLeft: static _ => true).Count;
+    public static int SweepOrphans() => UntilNoneIsLeft(value => IsDead(value.Split('/')[0]), Posix.Kill, isLeft: static (_, _) => true).Count;
 
-    public static void StopAll(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Stop, isLeft: static state => state is not ("T" or "t"));
+    /// <summary>
+    /// One that sleeps in the kernel stands still as soon as it was told to: it stops before it is back in its program. So waits a shell, for one, whose child
+    /// was stopped between fork and exec.
+    /// </summary>
+    public static void StopAll(string marker) =>
+        UntilNoneIsLeft(value => value == marker, Posix.Stop, isLeft: static (state, wasTold) => state is not ("T" or "t") && !(state == "D" && wasTold));
 
-    public static void ContinueAll(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Continue, isLeft: static state => state is "T" or "t");
+    public static void ContinueAll(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Continue, isLeft: static (state, _) => state is "T" or "t");
 
-    /// <summary>Whether the worker of that part of a marker lives.</summary>
-    public static bool IsAlive(string owner) => owner.Split('.') is [var pid, var started] && int.TryParse(pid, out var id) && StartTimeOf(id) == started;
+    /// <summary>Whether the worker of that part of a marker lives no more. Of what is not a worker's, or in a container of its own, that cannot be said.</summary>
+    public static bool IsDead(string owner) =>
+        owner.Split('.') is [var pid, var started, var space] && space == Namespace && int.TryParse(pid, out var id) && StartTimeOf(id) != started;
 
-    private static HashSet<int> UntilNoneIsLeft(Predicate<string> isMeant, int signal, Predicate<string> isLeft)
+    private static HashSet<int> UntilNoneIsLeft(Predicate<string> isMeant, int signal, Func<string, bool, bool> isLeft)
     {
         var reached = new HashSet<int>();
         var began = Stopwatch.GetTimestamp();
         for (var clean = 0; clean < 2 && Stopwatch.GetElapsedTime(began) < SweepLimit;)
         {
-            var found = Marked(isMeant, isLeft);
+            var found = Marked(isMeant, (state, pid) => isLeft(state, reached.Contains(pid)));
             foreach (var pid in found)
                 if (Posix.SignalProcess(pid, signal, () => MarkerIn(pid) is { } value && isMeant(value)))
                     reached.Add(pid);
@@ -49,7 +59,7 @@ internal static class RunMarker
         return reached;
     }
 
-    private static List<int> Marked(Predicate<string> isMeant, Predicate<string>? isLeft = null)
+    private static List<int> Marked(Predicate<string> isMeant, Func<string, int, bool>? isLeft = null)
     {
         var found = new List<int>();
         if (!OperatingSystem.IsLinux())
@@ -57,7 +67,7 @@ internal static class RunMarker
         var buffer = new byte[16 * 1024];
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
             if (int.TryParse(folder.AsSpan("/proc/".Length), out var pid) && MarkerIn(folder, ref buffer) is { } value && isMeant(value)
-                && Stat(folder) is [var state, ..] && state is not ("Z" or "X") && isLeft?.Invoke(state) != false)
+                && Stat(folder) is [var state, ..] && state is not ("Z" or "X") && isLeft?.Invoke(state, pid) != false)
                 found.Add(pid);
         return found;
     }
