@@ -6,7 +6,7 @@ namespace TaskPipeline.AgentCli.Demonstrating;
 /// <summary>The worker that runs this agent, as it has marked the run: by its pid and its start time, since the pid alone may be somebody else's by now.</summary>
 internal sealed class RunningWorker
 {
-    private const string Marker = "TASKPIPELINE_RUN";   // PID.STARTTIME.NAMESPACE/TASK/ATTEMPT
+    private const string Marker = "TASKPIPELINE_RUN";   // PID.STARTTIME/TASK/ATTEMPT
     private const int StartTime = 19;                   // among the fields of /proc/PID/stat behind the name
 
     private readonly int _pid;
@@ -19,7 +19,7 @@ internal sealed class RunningWorker
     public static RunningWorker OfThisRun()
     {
         var marker = Environment.GetEnvironmentVariable(Marker) ?? throw CommandException.Usage($"there is no worker to kill: {Marker} is not set, so this is no task's run");
-        return marker.Split('/')[0].Split('.') is [var digits, var started, ..]
+        return marker.Split('/')[0].Split('.') is [var digits, var started]
             && int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && StartOf(pid) == started
             ? new RunningWorker(pid)
             : throw CommandException.Usage($"there is no worker to kill: {Marker} names none that lives");

@@ -9,8 +9,8 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
     /// <summary>Of the agent itself, and so of its process group, once it is spawned.</summary>
     public int Root { get; set; }
 
-    /// <summary>The processes that live now.</summary>
-    public IReadOnlyCollection<int> Processes => cgroup?.Processes ?? RunMarker.ProcessesOf(marker);
+    /// <summary>The processes that live now. One that was just spawned may not have come into its control group yet, and is the agent's all the same.</summary>
+    public IReadOnlyCollection<int> Processes => cgroup is null ? RunMarker.ProcessesOf(marker) : [.. cgroup.Processes.Append(Root).Distinct()];
 
     public bool CountMoreThan(int? most) => most is not null && (cgroup?.IsAtProcessLimit == true || Processes.Count > most);
 

@@ -119,7 +119,7 @@ internal sealed partial class Cgroups
         foreach (var folder in Directory.EnumerateDirectories(parent, Name + "*"))
         {
             var owner = Path.GetFileName(folder)[Name.Length..];
-            if (RunMarker.IsDead(string.Join('.', owner.Split('.').Take(3))))
+            if (RunMarker.IsDead(string.Join('.', owner.Split('.').Take(2))))
                 RemoveWithAll(folder);
         }
     }

@@ -5,7 +5,7 @@ namespace TaskPipeline.TaskWorker.Running;
 
 /// <summary>
 /// An environment variable that every process of a run inherits, so that leftovers are found wherever they have moved to in the process tree.
-/// It names the worker by pid, start time and the namespace of both: a pid alone may have been given to somebody else since, and is another's in a container.
+/// It names the worker by pid and start time: a pid alone may have been given to somebody else since. Last comes the namespace that both belong to.
 /// </summary>
 internal static class RunMarker
 {
@@ -19,17 +19,17 @@ internal static class RunMarker
     private static readonly byte[] Prefix = Encoding.UTF8.GetBytes(Variable + "=");
 
     /// <summary>This worker's part of the marker.</summary>
-    public static string Owner { get; } = $"{Environment.ProcessId}.{StartTimeOf(Environment.ProcessId)}.{Namespace}";
+    public static string Owner { get; } = $"{Environment.ProcessId}.{StartTimeOf(Environment.ProcessId)}";
 
-    public static string Of(string taskId, int attempt) => $"{Owner}/{taskId}/{attempt}";
+    public static string Of(string taskId, int attempt) => $"{Owner}/{taskId}/{attempt}/{Namespace}";
 
     public static IReadOnlyList<int> ProcessesOf(string marker) => Marked(value => value == marker);
 
     /// <summary>Ends every process that bears the marker, and looks again until two passes find none. Answers which were ended.</summary>
     public static HashSet<int> Sweep(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true);
 
-    /// <summary>Ends what workers have left behind that do not live any more.</summary>
-    public static int SweepOrphans() => UntilNoneIsLeft(value => IsDead(value.Split('/')[0]), Posix.Kill, isLeft: static (_, _) => true).Count;
+    /// <summary>Ends what workers have left behind that do not live any more. Of those in another namespace, such as a container's, nobody here can say that.</summary>
+    public static int SweepOrphans() => UntilNoneIsLeft(value => value.Split('/') is [var owner, _, _, var space] && space == Namespace && IsDead(owner), Posix.Kill, isLeft: static (_, _) => true).Count;
 
     /// <summary>
     /// One that sleeps in the kernel stands still as soon as it was told to: it stops before it is back in its program. So waits a shell, for one, whose child
@@ -40,9 +40,8 @@ internal static class RunMarker
 
     public static void ContinueAll(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Continue, isLeft: static (state, _) => state is "T" or "t");
 
-    /// <summary>Whether the worker of that part of a marker lives no more. Of what is not a worker's, or in a container of its own, that cannot be said.</summary>
-    public static bool IsDead(string owner) =>
-        owner.Split('.') is [var pid, var started, var space] && space == Namespace && int.TryParse(pid, out var id) && StartTimeOf(id) != started;
+    /// <summary>Whether the worker of that part of a marker lives no more.</summary>
+    public static bool IsDead(string owner) => owner.Split('.') is [var pid, var started] && int.TryParse(pid, out var id) && StartTimeOf(id) != started;
 
     private static HashSet<int> UntilNoneIsLeft(Predicate<string> isMeant, int signal, Func<string, bool, bool> isLeft)
     {
