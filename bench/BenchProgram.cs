@@ -14,7 +14,7 @@ internal static class BenchProgram
     private const int Interrupted = 130;
 
     private static readonly Benchmark[] Benches =
-        [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new FloodBench(), new ChaosBench()];
+        [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new FloodBench(), new StormBench(), new StopBench(), new ChaosBench()];
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -26,6 +26,8 @@ internal static class BenchProgram
                 return FloodAgent.Run(lines, length);
             case [NoopFloor.Name, ..]:
                 return NoopFloor.Run(args[1..]);
+            case [StormWorker.Name, var cgroups]:
+                return await StormWorker.RunAsync(cgroups);
             case [LoopFloor.Name]:
                 return await LoopFloor.RunAsync();
             case [] or ["--help" or "-h" or "help"]:

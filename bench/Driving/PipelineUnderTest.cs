@@ -18,6 +18,9 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     /// <summary>How long a task of the type <c>retried</c> waits for its second attempt, with which it succeeds.</summary>
     public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(20);
 
+    /// <summary>Between the SIGTERM that a task of the type <c>stubborn</c> ignores and its SIGKILL.</summary>
+    public static readonly TimeSpan StubbornGrace = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(50);
 
@@ -27,6 +30,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
           line: { executable: echo, arguments: [a line] }
           retried: { executable: sh, arguments: ['-c', 'exit $((TASK_ATTEMPT < 2 ? 75 : 0))'], retry: { attempts: 2, backoff: { first: {{(int)RetryAfter.TotalSeconds}}s, factor: 1, max: {{(int)RetryAfter.TotalSeconds}}s, jitter: 0 } } }
           sleep: { executable: sleep, params: { seconds: { positional: true, type: number, required: true } } }
+          stubborn: { executable: sh, arguments: ['-c', 'trap "" TERM; echo ready; while :; do sleep 0.1; done'], grace: {{(int)StubbornGrace.TotalMilliseconds}}ms }
           lines: { executable: '{{BuildOutput.ProgramOf("Bench")}}', arguments: [{{LineAgent.Name}}], params: { interval: { positional: true, type: integer, required: true }, count: { positional: true, type: integer, required: true } } }
           flood: { executable: '{{BuildOutput.ProgramOf("Bench")}}', arguments: [{{FloodAgent.Name}}], params: { lines: { positional: true, type: integer, required: true }, length: { positional: true, type: integer, required: true } }, output_limit: { bytes: 1GiB } }
         """;
@@ -169,9 +173,11 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     /// <summary>Stops a task through the API, and comes back when it has ended.</summary>
     public async Task StopAsync(string taskId)
     {
-        await PostAsync($"/tasks/{taskId}/stop", "{}");
+        await RequestStopAsync(taskId);
         await State.EndedAsync(taskId, _stop);
     }
+
+    public Task RequestStopAsync(string taskId) => PostAsync($"/tasks/{taskId}/stop", "{}");
 
     public void ThrowIfBroken()
     {

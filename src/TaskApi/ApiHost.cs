@@ -7,6 +7,7 @@ using TaskPipeline.TaskApi.Docs;
 using TaskPipeline.TaskApi.Emitting;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Pausing;
 using TaskPipeline.TaskApi.Protection;
 using TaskPipeline.TaskApi.Repeating;
 using TaskPipeline.TaskApi.Scheduling;
@@ -56,7 +57,7 @@ internal static partial class ApiHost
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
         builder.Services.ConfigureHttpJsonOptions(json => ApiJson.Apply(json.SerializerOptions));
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
+        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddPausing().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
 
         var app = builder.Build();
         app.UseProblems();

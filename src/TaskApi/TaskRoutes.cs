@@ -4,6 +4,7 @@ using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Emitting;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Pausing;
 using TaskPipeline.TaskApi.Repeating;
 using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Stopping;
@@ -39,6 +40,14 @@ internal static class TaskRoutes
             .AddOpenApiOperationTransformer(KeyHeader)
             .Accepts<StopTask>(isOptional: true, "application/json")
             .Produces<StopAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 415, 503);
+        tasks.MapPost("/{id}/pause", PauseEndpoint.PauseAsync).WithSummary("Let a running task stand still")
+            .WithDescription("Its agent and all that it has started are frozen; limits of time and silence do not run meanwhile, a deadline does. The state event paused says when it has happened. Asking twice is harmless.")
+            .AddOpenApiOperationTransformer(KeyHeader)
+            .Produces<PauseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
+        tasks.MapPost("/{id}/resume", PauseEndpoint.ResumeAsync).WithSummary("Let a paused task go on")
+            .WithDescription("The state event running says when it has happened. Asking twice is harmless.")
+            .AddOpenApiOperationTransformer(KeyHeader)
+            .Produces<PauseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
         tasks.MapPost("/{id}/release", ReleaseEndpoint.PostAsync).WithSummary("Let a waiting task go on at once")
             .WithDescription("For a held task, which waits for a person; a scheduled or retry_waiting one goes on before its time. Asking twice is harmless.")
             .Produces<ReleaseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);

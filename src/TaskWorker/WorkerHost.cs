@@ -26,6 +26,7 @@ internal static class WorkerHost
         }
         try
         {
+            Posix.HideFromOthers();
             using var host = Build(args);
             CrashPoint.Arm(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value.CrashAt);
             Workspace.CheckWritable(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value);
@@ -62,6 +63,7 @@ internal static class WorkerHost
         services.AddSingleton<ProgressLog>();
         services.AddSingleton<StopSignals>();
         services.AddSingleton<Fleet>();
+        services.AddSingleton<Cgroups>();
         services.AddSingleton<TaskRunner>();
         services.AddHostedService<Guardian>();
         services.AddHostedService<WorkerService>();

@@ -30,6 +30,9 @@ public sealed class WorkerOptions
     [Range(typeof(TimeSpan), "00:00:01", "3650.00:00:00", ErrorMessage = "Worker:Keep must be 1 s to 10 years")]
     public TimeSpan Keep { get; set; } = TimeSpan.FromDays(15);
 
+    /// <summary>Give each agent a control group of its own, where the worker may make them.</summary>
+    public bool Cgroups { get; set; } = true;
+
     /// <summary>For tests: where in the life of a task the worker kills itself, as docs/task-lifecycle.md lists.</summary>
     public string CrashAt { get; set; } = "";
 }

@@ -28,6 +28,13 @@ internal class CommandEntry
     public string? Grace { get; set; }
     public OutputLimitEntry? OutputLimit { get; set; }
     public string? Parser { get; set; }
+    public string? SilenceLimit { get; set; }
+    public int? ProcessLimit { get; set; }
+    public string? DiskLimit { get; set; }
+    public int? OpenFiles { get; set; }
+    public string? MemoryLimit { get; set; }
+    public double? CpuLimit { get; set; }
+    public bool Terminal { get; set; }
     public RetryEntry? Retry { get; set; }
     public string? Overlap { get; set; }
     public ConcurrencyEntry? Concurrency { get; set; }

@@ -27,7 +27,7 @@ public sealed record RetryPolicy
     {
         var usual = outcome.Reason switch
         {
-            EndReason.SpawnFailed or EndReason.OutputLimit => FailureClass.Ours,
+            EndReason.SpawnFailed or EndReason.OutputLimit or EndReason.DiskLimit or EndReason.ProcessLimit => FailureClass.Ours,
             EndReason.ExitCode when outcome.ExitCode is { } code && FinalExitCodes.Contains(code) => FailureClass.Ours,
             EndReason.ExitCode when outcome.Signal is null => FailureClass.World,
             _ => FailureClass.Killed,

@@ -79,6 +79,8 @@ public sealed partial class TaskCatalogue
         };
         if (type.Params.Count(param => param.Kind == ParamKind.Stdin) > 1)
             errors.Add($"{path}.params: only one param can be the agent's stdin");
+        if (entry.Terminal && type.Params.Any(param => param.Kind == ParamKind.Stdin || param.WhenLong is { ByFile: false }))
+            errors.Add($"{path}.terminal: the agent's stdin is the terminal, no param can be");
         if (entry.TimeLimit is { } timeLimit)
             type = type with { TimeLimit = Required(Quantity.Duration(timeLimit), $"{path}.time_limit", "a duration such as 90s, 10m or 6h", errors) };
         if (entry.Grace is { } grace)
@@ -90,7 +92,7 @@ public sealed partial class TaskCatalogue
                 OutputBytes = limit.Bytes is null ? type.OutputBytes : Required(Quantity.Bytes(limit.Bytes), $"{path}.output_limit.bytes", "a size such as 64KiB or 256MiB", errors),
                 AtOutputLimit = Word<AtOutputLimit>(limit.Then, $"{path}.output_limit.then", errors) ?? type.AtOutputLimit,
             };
-        type = type with
+        type = WithLimits(type, path, entry, errors) with
         {
             Retry = Compile($"{path}.retry", entry.Retry ?? new RetryEntry(), errors),
             Parser = Word<AgentParser>(entry.Parser, $"{path}.parser", errors) ?? AgentParser.None,
@@ -108,6 +110,26 @@ public sealed partial class TaskCatalogue
                 errors.Add($"{path}.concurrency.key must have 1 to 200 characters");
         }
         return type with { Hash = Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(type)))[..16] };
+    }
+
+    private static TaskType WithLimits(TaskType type, string path, CommandEntry entry, List<string> errors)
+    {
+        if (entry.ProcessLimit is < 1)
+            errors.Add($"{path}.process_limit must be 1 or more");
+        if (entry.OpenFiles is < 16)
+            errors.Add($"{path}.open_files must be 16 or more");
+        if (entry.CpuLimit is { } processors && !(processors is >= 0.01 and <= 1000))
+            errors.Add($"{path}.cpu_limit must be 0.01 to 1000 processors");
+        return type with
+        {
+            SilenceLimit = Duration(entry.SilenceLimit, $"{path}.silence_limit", errors),
+            ProcessLimit = entry.ProcessLimit,
+            DiskLimit = Size(entry.DiskLimit, $"{path}.disk_limit", errors),
+            OpenFiles = entry.OpenFiles,
+            MemoryLimit = Size(entry.MemoryLimit, $"{path}.memory_limit", errors),
+            CpuLimit = entry.CpuLimit,
+            Terminal = entry.Terminal,
+        };
     }
 
     private static RetryPolicy Compile(string path, RetryEntry entry, List<string> errors)
@@ -232,6 +254,9 @@ public sealed partial class TaskCatalogue
 
     private static TimeSpan? Duration(string? text, string path, List<string> errors) =>
         text is null ? null : Required(Quantity.Duration(text), path, "a duration such as 90s, 10m or 6h", errors);
+
+    private static long? Size(string? text, string path, List<string> errors) =>
+        text is null ? null : Required(Quantity.Bytes(text), path, "a size such as 64KiB or 256MiB", errors);
 
     /// <summary>One of an enumeration's values, as the file writes them.</summary>
     private static T? Word<T>(string? text, string path, List<string> errors) where T : struct, Enum

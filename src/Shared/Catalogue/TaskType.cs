@@ -43,9 +43,29 @@ public sealed record TaskType
     /// <summary>What happens to an attempt that prints more.</summary>
     public AtOutputLimit AtOutputLimit { get; init; }
 
-
     /// <summary>Which agent CLI it is, where its JSON lines are to be understood.</summary>
     public AgentParser Parser { get; init; }
+
+    /// <summary>How long an attempt may print nothing; null: for ever.</summary>
+    public TimeSpan? SilenceLimit { get; init; }
+
+    /// <summary>How many processes an attempt may have at a time; null: any number.</summary>
+    public int? ProcessLimit { get; init; }
+
+    /// <summary>Bytes in an attempt's workspace; null: any number.</summary>
+    public long? DiskLimit { get; init; }
+
+    /// <summary>How many files each process may have open; null: as many as the worker's may.</summary>
+    public int? OpenFiles { get; init; }
+
+    /// <summary>Bytes of memory that an attempt's processes may use together; null: any number.</summary>
+    public long? MemoryLimit { get; init; }
+
+    /// <summary>Processors that an attempt's processes may use together; null: all.</summary>
+    public double? CpuLimit { get; init; }
+
+    /// <summary>The agent gets a terminal instead of pipes.</summary>
+    public bool Terminal { get; init; }
 
     public RetryPolicy Retry { get; init; } = new();
 

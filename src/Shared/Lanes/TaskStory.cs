@@ -136,6 +136,9 @@ public sealed class TaskStory
                     Error = exited.Error,
                     Lines = exited.Lines,
                     Hash = exited.Hash,
+                    EndedBy = exited.EndedBy,
+                    StopMs = exited.StopMs,
+                    ProcessesEnded = exited.ProcessesEnded > 0 ? exited.ProcessesEnded : null,
                 });
                 Outcome = exited;
                 return exited;

@@ -15,6 +15,8 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonDerivedType(typeof(OutputGap), "gap")]
 [JsonDerivedType(typeof(AttemptNoted), "noted")]
 [JsonDerivedType(typeof(TaskStopping), "stopping")]
+[JsonDerivedType(typeof(AttemptPaused), "paused")]
+[JsonDerivedType(typeof(AttemptResumed), "resumed")]
 [JsonDerivedType(typeof(AttemptExited), "exited")]
 [JsonDerivedType(typeof(AttemptAbandoned), "abandoned")]
 [JsonDerivedType(typeof(AttemptHanded), "handed")]
@@ -156,6 +158,18 @@ public sealed record TaskStopping : AttemptRecord
     public string? RequestedBy { get; init; }
 }
 
+/// <summary>A receipt: the agent and all it has started stand still.</summary>
+public sealed record AttemptPaused : AttemptRecord
+{
+    public string? RequestedBy { get; init; }
+}
+
+/// <summary>A receipt: they go on.</summary>
+public sealed record AttemptResumed : AttemptRecord
+{
+    public string? RequestedBy { get; init; }
+}
+
 /// <summary>The outcome of an attempt, acknowledged by Kafka before anything follows from it. An agent that has one is never run again for it.</summary>
 public sealed record AttemptExited : AttemptRecord
 {
@@ -180,6 +194,12 @@ public sealed record AttemptExited : AttemptRecord
 
     /// <summary>Of those that were published, as <see cref="OutputHash"/> has it.</summary>
     public required string Hash { get; init; }
+
+    /// <summary>Of an agent that was ended: the signal that did it, <c>TERM</c> or <c>KILL</c>. Null where it ended by itself.</summary>
+    public string? EndedBy { get; init; }
+
+    /// <summary>Of an agent that was ended: the milliseconds from the order until nothing of it was left.</summary>
+    public long? StopMs { get; init; }
 
     /// <summary>How many processes were ended by us.</summary>
     public int ProcessesEnded { get; init; }

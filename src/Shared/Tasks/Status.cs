@@ -13,6 +13,10 @@ public enum Status
     Queued,
     Starting,
     Running,
+
+    /// <summary>The agent and all it has started stand still until somebody resumes the task.</summary>
+    Paused,
+
     Stopping,
 
     /// <summary>Between two attempts; it is in <c>task-schedule</c>.</summary>
@@ -63,6 +67,15 @@ public enum EndReason
 
     /// <summary>The agent was killed because memory had run out.</summary>
     MemoryLimit,
+
+    /// <summary>The attempt printed nothing for longer than its type allows.</summary>
+    SilenceLimit,
+
+    /// <summary>The attempt had more processes than its type allows.</summary>
+    ProcessLimit,
+
+    /// <summary>The attempt's workspace held more than its type allows.</summary>
+    DiskLimit,
 }
 
 /// <summary>Whose failure it was, as far as the rules of the task's type can tell.</summary>
@@ -97,7 +110,7 @@ public static class StatusRules
     {
         EndReason.ExitCode => exitCode == 0 ? Status.Succeeded : Status.Failed,
         EndReason.UserRequest => Status.Stopped,
-        EndReason.TimeLimit or EndReason.Deadline => Status.TimedOut,
+        EndReason.TimeLimit or EndReason.SilenceLimit or EndReason.Deadline => Status.TimedOut,
         EndReason.StartBy => Status.Expired,
         _ => Status.Failed,
     };

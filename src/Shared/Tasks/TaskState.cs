@@ -60,6 +60,15 @@ public sealed record AttemptSummary
     public long Lines { get; init; }
     public string? Hash { get; init; }
     public string? ConfigHash { get; init; }
+
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public string? EndedBy { get; init; }
+
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public long? StopMs { get; init; }
+
+    /// <summary>How many processes were ended; null: none.</summary>
+    public int? ProcessesEnded { get; init; }
 }
 
 /// <summary>A record of the topic <c>task-state</c>, key <c>lane/{partition}</c>: who owns the lane, and where to read from to know its unended tasks.</summary>

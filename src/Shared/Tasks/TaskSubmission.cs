@@ -79,6 +79,8 @@ public sealed record ScheduledTask
 public sealed record ControlRecord
 {
     public const string Stop = "STOP";
+    public const string Pause = "PAUSE";
+    public const string Resume = "RESUME";
 
     public int V { get; set; } = 1;
     public required string TaskId { get; init; }
@@ -97,6 +99,9 @@ public sealed record ControlRecord
     public DateTimeOffset? At { get; init; }
 
     public static string StopKey(string taskId) => $"{taskId}/{Stop}";
+
+    /// <summary>Of PAUSE and RESUME alike: the later of them counts.</summary>
+    public static string PauseKey(string taskId) => $"{taskId}/{Pause}";
 }
 
 /// <summary>A record of the topic <c>tasks-dlq</c>: a task that will not be run again, or the bytes of a record that nobody could read.</summary>

@@ -240,6 +240,15 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
     /// <summary>SHA-256 of the lines, as the end event has it.</summary>
     public string? Hash { get; init; }
 
+    /// <summary>The signal that ended the agent, <c>TERM</c> or <c>KILL</c>; missing where it ended by itself.</summary>
+    public string? EndedBy { get; init; }
+
+    /// <summary>Milliseconds from the order to end it until nothing of it was left.</summary>
+    public long? StopMs { get; init; }
+
+    /// <summary>How many processes were ended; missing where none was.</summary>
+    public int? ProcessesEnded { get; init; }
+
     internal static AttemptView Of(AttemptSummary attempt) => new(attempt.Attempt, attempt.Worker, attempt.StartedAt)
     {
         EndedAt = attempt.EndedAt,
@@ -250,6 +259,9 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
         Class = attempt.Class,
         Lines = attempt.Reason is null ? null : attempt.Lines,
         Hash = attempt.Hash,
+        EndedBy = attempt.EndedBy,
+        StopMs = attempt.StopMs,
+        ProcessesEnded = attempt.ProcessesEnded,
     };
 }
 

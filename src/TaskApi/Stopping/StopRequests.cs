@@ -17,8 +17,8 @@ internal sealed partial class StopRequests(TaskTable table, TaskWriter writer, T
     {
         if (table.Read(tracked, task => task.Committed) is { } end)
             return new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' has already ended: {end.Status.Word()}");
-        if (idempotencyKey is not null && table.Read(tracked, task => task.StopOf(idempotencyKey)) is { } known)
-            return (known.Force, known.Reason) == (force, reason) ? null : IdempotencyKey.UsedOtherwise(idempotencyKey);
+        if (idempotencyKey is not null && table.Read(tracked, task => task.RequestOf(idempotencyKey)) is { } known)
+            return (known.Signal, known.Force, known.Reason) == (ControlRecord.Stop, force, reason) ? null : IdempotencyKey.UsedOtherwise(idempotencyKey);
         var stop = new ControlRecord
         {
             TaskId = tracked.TaskId,

@@ -32,6 +32,9 @@ internal sealed class TaskWriter(KafkaCluster cluster, TopicWatch watch, TimePro
     public async Task<bool> StopAsync(ControlRecord stop) =>
         await WriteAsync(new TopicPartition(cluster.Topics.Control, 0), ControlRecord.StopKey(stop.TaskId), TaskJson.Encode(stop)) is not null;
 
+    public async Task<bool> PauseAsync(ControlRecord pause) =>
+        await WriteAsync(new TopicPartition(cluster.Topics.Control, 0), ControlRecord.PauseKey(pause.TaskId), TaskJson.Encode(pause)) is not null;
+
     /// <summary>Null where Kafka did not take it.</summary>
     public Task<long?> EmitAsync(TaskEmitted emitted, int lane) =>
         WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), emitted.TaskId, TaskJson.Encode(emitted));

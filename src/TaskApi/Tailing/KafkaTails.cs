@@ -147,6 +147,8 @@ internal sealed partial class KafkaTails(
             metrics.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
         else if (control!.Signal == ControlRecord.Stop && TaskIds.IsValid(control.TaskId))
             table.StopRequested(control);
+        else if (control.Signal is ControlRecord.Pause or ControlRecord.Resume && TaskIds.IsValid(control.TaskId))
+            table.PauseRequested(control);
     }
 
     private void TakeHeartbeat(ConsumeResult<byte[]?, byte[]?> result)

@@ -108,6 +108,12 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
         }
     }
 
+    public void PauseRequested(ControlRecord record)
+    {
+        lock (_gate)
+            Track(record.TaskId).RequestPause(record);
+    }
+
     public void Progressed(ProgressRecord record, int laneNumber, long offset)
     {
         lock (_gate)
@@ -120,7 +126,7 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
                 case AttemptRecord counted:
                     var tracked = Track(counted.TaskId);
                     Follow(counted.TaskId, lane.Log.Stories[counted.TaskId]);
-                    Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId]));
+                    Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId], offset));
                     break;
                 case AttemptsRetold retold:
                     var recalled = Track(retold.TaskId);
@@ -445,7 +451,7 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
         other != tracked
         && (IsAtWork(other) || (other.Submission!.Priority, other.Record!.Offset).CompareTo((tracked.Submission!.Priority, tracked.Record!.Offset)) < 0);
 
-    private static bool IsAtWork(TrackedTask tracked) => tracked is { Attempt: > 0, Status: Status.Starting or Status.Running or Status.Stopping };
+    private static bool IsAtWork(TrackedTask tracked) => tracked is { Attempt: > 0, Status: Status.Starting or Status.Running or Status.Paused or Status.Stopping };
 
     private void ReadUpTo(Lane lane, long submissions = 0, long progress = 0)
     {

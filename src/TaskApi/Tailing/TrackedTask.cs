@@ -15,7 +15,7 @@ internal sealed class TrackedTask(string taskId)
     private Stage _stage;
     private TaskStory? _story;
     private Dictionary<string, TaskEmitted>? _emitted;
-    private List<ControlRecord>? _namedStops;
+    private List<ControlRecord>? _named;   // stops, pauses and resumes
 
     public string TaskId { get; } = taskId;
     public TaskLog Log { get; } = new(taskId);
@@ -41,6 +41,9 @@ internal sealed class TrackedTask(string taskId)
 
     /// <summary>How far the latest attempt is, as its agent said last.</summary>
     public JsonElement? Progress { get; private set; }
+
+    /// <summary>The latest PAUSE or RESUME.</summary>
+    public ControlRecord? Pause { get; private set; }
 
     /// <summary>What it was told to wait for after its latest attempts, as committed.</summary>
     public TaskState? Waiting { get; private set; }
@@ -116,13 +119,19 @@ internal sealed class TrackedTask(string taskId)
 
     public TaskEmitted? EmittedAs(string eventId) => _emitted?.GetValueOrDefault(eventId);
 
-    /// <summary>The request to stop that its caller named so.</summary>
-    public ControlRecord? StopOf(string idempotencyKey) => _namedStops?.Find(stop => stop.IdempotencyKey == idempotencyKey);
+    /// <summary>The request to stop, pause or resume it that its caller named so.</summary>
+    public ControlRecord? RequestOf(string idempotencyKey) => _named?.Find(request => request.IdempotencyKey == idempotencyKey);
+
+    /// <summary>The worker tells when it has happened.</summary>
+    public void RequestPause(ControlRecord pause)
+    {
+        Remember(pause);
+        Pause = pause;
+    }
 
     public StateEvent? RequestStop(ControlRecord stop)
     {
-        if (stop.IdempotencyKey is { } key && StopOf(key) is null)
-            (_namedStops ??= []).Add(stop);
+        Remember(stop);
         if (HasEnded || Stop is not null)
             return null;
         Stop = stop;
@@ -143,7 +152,7 @@ internal sealed class TrackedTask(string taskId)
     public void ReadEnd() => IsEndRead = true;
 
     /// <summary>Takes a record that counts, and answers what watchers of states are told.</summary>
-    public StateEvent? Apply(AttemptRecord record, TaskStory story)
+    public StateEvent? Apply(AttemptRecord record, TaskStory story, long offset)
     {
         _story = story;
         IsEndRead = false;   // it was of a transaction that was aborted
@@ -158,6 +167,10 @@ internal sealed class TrackedTask(string taskId)
                 return Reach(Stage.Running, Status.Running, Change(record.At));
             case TaskStopping stopping:
                 return Reach(Stage.Stopping, Status.Stopping, Change(record.At) with { RequestedBy = stopping.RequestedBy });
+            case AttemptPaused paused:
+                return ChangePause(Status.Paused, Change(record.At) with { RequestedBy = paused.RequestedBy }, offset);
+            case AttemptResumed resumed:
+                return ChangePause(Status.Running, Change(record.At) with { RequestedBy = resumed.RequestedBy }, offset);
             case AttemptAbandoned abandoned:
                 return Reach(Stage.GivenBack, Status.Queued, Change(record.At) with { Reason = abandoned.Reason.Word() });
             case OutputLines output:
@@ -229,8 +242,24 @@ internal sealed class TrackedTask(string taskId)
         if (stage <= _stage)
             return null;
         _stage = stage;
-        Status = Stop is null ? status : Status.Stopping;
+        Status = Stop is not null ? Status.Stopping
+            : status == Status.Queued && Pause is { Signal: ControlRecord.Pause } ? Status.Paused   // its worker has left it, and no other begins before it is resumed
+            : status;
         return Log.StateChanged(Attempt, stage, change with { Status = Status });
+    }
+
+    private StateEvent? ChangePause(Status status, StateChange change, long offset)
+    {
+        if (Stop is not null)
+            return null;
+        (Status, _stage) = (status, Stage.Running);
+        return Log.PauseChanged(change with { Status = status }, offset);
+    }
+
+    private void Remember(ControlRecord request)
+    {
+        if (request.IdempotencyKey is { } key && RequestOf(key) is null)
+            (_named ??= []).Add(request);
     }
 
     private StateChange Change(DateTimeOffset? at) => new(Status) { Worker = Worker, At = at };

@@ -95,9 +95,13 @@ internal sealed class TaskLog
         AccountFor(gap.Attempt, gap.To, gap.Reason.Word());
     }
 
-    public void Emitted(TaskEmitted record, long offset) => Append(new EmittedEvent(_taskId, Latest with { Events = offset + 1 }, record));
+    public void Emitted(TaskEmitted record, long offset) => Append(new EmittedEvent(_taskId, Latest with { Events = offset + 1 }, record) { IsPlacedByOffset = true });
 
-    public void Noted(AttemptNoted record, long offset) => Append(new NotedEvent(_taskId, At(record.Attempt, Latest.Attempt == record.Attempt ? Latest.Seq : 0) with { Events = offset + 1 }, record));
+    /// <summary>An attempt stands still, or goes on.</summary>
+    public StateEvent PauseChanged(StateChange change, long offset) =>
+        Append(new StateEvent(_taskId, Latest with { Events = offset + 1 }, change, _projectOf) { IsPlacedByOffset = true });
+
+    public void Noted(AttemptNoted record, long offset) => Append(new NotedEvent(_taskId, At(record.Attempt, Latest.Attempt == record.Attempt ? Latest.Seq : 0) with { Events = offset + 1 }, record) { IsPlacedByOffset = true });
 
     public EndEvent End(TaskState state)
     {

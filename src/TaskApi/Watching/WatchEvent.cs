@@ -21,6 +21,9 @@ internal abstract class WatchEvent(string taskId, string type, Cursor cursor)
     /// <summary>The place behind this event.</summary>
     public Cursor Cursor { get; } = cursor;
 
+    /// <summary>It can come at any stage of an attempt, so its place is that of its record (<see cref="Cursor.Events"/>).</summary>
+    public bool IsPlacedByOffset { get; init; }
+
     /// <summary>Two readers may encode at the same time; both get the same bytes, and one array is kept.</summary>
     public ReadOnlyMemory<byte> Json
     {

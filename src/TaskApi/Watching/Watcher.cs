@@ -87,7 +87,7 @@ internal sealed class Watcher
         if (_next - 1 == _log.StopIndex)
             return _seen.StopSeen ? null : found;
         // A cursor may come from a replica that has read further than this one: what it has seen is passed over when it comes.
-        if (found is EmittedEvent or NotedEvent ? found.Cursor.Events <= _seen.Events : !found.Cursor.IsBeyond(_seen))
+        if (found.IsPlacedByOffset ? found.Cursor.Events <= _seen.Events : !found.Cursor.IsBeyond(_seen))
             return null;
         if (found is not LinesEvent lines)
             return found;

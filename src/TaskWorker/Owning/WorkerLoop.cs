@@ -85,7 +85,7 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         _parts = [.. parts, _log.Broken, _reader.Reading];
         _committer.Open(stoppingToken);
-        _stops.Heard = stop => _inbox.Post(() => HearStop(stop));
+        _stops.Heard = control => _inbox.Post(() => Hear(control));
         _member.Join();
         LogReady(_logger, _options.Id);
         while (!stoppingToken.IsCancellationRequested)
@@ -378,18 +378,25 @@ internal sealed partial class WorkerLoop : IDisposable
         LogEnded(_logger, task.TaskId, end.Status, end.Reason, end.ExitCode, end.Error ?? "");
     }
 
-    private void HearStop(ControlRecord stop)
+    private void Hear(ControlRecord control)
     {
-        if (_run is { } run && run.Queued.TaskId == stop.TaskId)
-        {
-            run.Stop(stop);
-            return;
-        }
+        var run = _run?.Queued.TaskId == control.TaskId ? _run : null;
+        if (run is null)
+            HearOfWaiting(control);
+        else if (control.Signal == ControlRecord.Stop)
+            run.Stop(control);
+        else
+            run.Pause(control);
+    }
+
+    /// <summary>Of a task that does not run here. While a PAUSE is in force it is passed over, so nothing need be decided about that.</summary>
+    private void HearOfWaiting(ControlRecord control)
+    {
         foreach (var lane in _lanes.Values)
-            if (lane.HasEnded(stop.TaskId))
-                _stops.Forget(stop.TaskId);   // it came too late
-            else
-                Reconsider(lane, stop.TaskId);
+            if (lane.HasEnded(control.TaskId))
+                _stops.Forget(control.TaskId);   // it came too late
+            else if (control.Signal == ControlRecord.Stop)
+                Reconsider(lane, control.TaskId);
     }
 
     private void DecideOverdue()
@@ -434,7 +441,7 @@ internal sealed partial class WorkerLoop : IDisposable
         var now = _clock.GetUtcNow();
         var byAgeAlone = _turn % 4 == 3;
         var chosen = _lanes.Values.SelectMany(lane => lane.Tasks)
-            .Where(task => !task.IsRunning && task.NotBefore <= now && IsFree(task, now))
+            .Where(task => !task.IsRunning && task.NotBefore <= now && !_stops.IsPaused(task.TaskId) && IsFree(task, now))
             .MinBy(task => (byAgeAlone ? Priority.High : task.Submission.Priority, task.Submission.SubmittedAt, task.Offset));
         if (chosen is not null)
             _turn++;

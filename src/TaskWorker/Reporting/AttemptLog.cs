@@ -104,6 +104,28 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         Update = "Stopping...",
     });
 
+    public void Paused(string? requestedBy) => Append(new AttemptPaused
+    {
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
+        TaskId = taskId,
+        Attempt = attempt,
+        At = clock.GetUtcNow(),
+        RequestedBy = requestedBy,
+        Update = "Paused",
+    });
+
+    public void Resumed(string? requestedBy) => Append(new AttemptResumed
+    {
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
+        TaskId = taskId,
+        Attempt = attempt,
+        At = clock.GetUtcNow(),
+        RequestedBy = requestedBy,
+        Update = "Running",
+    });
+
     public void Alive(AttemptStarting starting) => Append(new AttemptAlive
     {
         Epoch = _claim.Epoch,
@@ -140,6 +162,8 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         Result = output.Result,
         Lines = output.Lines,
         Hash = output.Hash,
+        EndedBy = exit?.EndedBy,
+        StopMs = exit?.StopTime is { } stopTime ? (long)stopTime.TotalMilliseconds : null,
         ProcessesEnded = exit?.ProcessesEnded ?? 0,
     });
 

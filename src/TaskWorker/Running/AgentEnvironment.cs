@@ -26,9 +26,10 @@ internal sealed partial class AgentEnvironment
     {
         Take(TakenOver);
         Set("PATH", searchPath);
-        Set("TERM", "dumb");
+        Set("TERM", type.Terminal ? "xterm-256color" : "dumb");
         Set("CI", "true");
-        Set("NO_COLOR", "1");
+        if (!type.Terminal)
+            Set("NO_COLOR", "1");
         Set("PYTHONUNBUFFERED", "1");   // on a pipe Python would hold its lines back until it ends
         foreach (var (name, value) in project.Env ?? new Dictionary<string, string>())
         {

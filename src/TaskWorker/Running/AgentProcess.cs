@@ -3,11 +3,37 @@ namespace TaskPipeline.TaskWorker.Running;
 /// <summary>What to start. The environment is the whole of it: nothing is inherited.</summary>
 internal sealed record AgentCommand(string Executable, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string Directory, string? Stdin)
 {
+    // $1 its control group, $2 how many files it may have open, $3 its terminal; each may be empty. The rest is the agent's, which takes the shell's place.
+    // When memory runs out, the agent goes before the worker.
+    private const string Launcher = """
+        [ -z "$1" ] || echo 0 > "$1/cgroup.procs"
+        { echo 500 > /proc/self/oom_score_adj; } 2>/dev/null
+        [ -z "$2" ] || ulimit -n "$2" || exit 126
+        [ -z "$3" ] || exec <> "$3" >&0 2>&0
+        shift 3
+        unset PWD OLDPWD
+        exec "$@"
+        """;
+
+    /// <summary>Whether it gets a terminal instead of pipes.</summary>
+    public bool HasTerminal { get; init; }
+
+    /// <summary>Name of that terminal, once there is one.</summary>
+    public string? Terminal { get; init; }
+
+    /// <summary>Folder of its control group; null: it has none.</summary>
+    public string? Cgroup { get; init; }
+
+    /// <summary>How many files it may have open; null: as many as the worker may.</summary>
+    public int? OpenFiles { get; init; }
+
     /// <summary>The program that puts the agent into a session, and so a process group, of its own, under the pid that it was started with.</summary>
     public static string? Setsid { get; } = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
 
     public string FileName => Setsid ?? Executable;
-    public IReadOnlyList<string> AllArguments => Setsid is null ? Arguments : [Executable, .. Arguments];
+    public IReadOnlyList<string> AllArguments => Setsid is null
+        ? Arguments
+        : ["/bin/sh", "-c", Launcher, "agent", Cgroup ?? "", OpenFiles?.ToString() ?? "", Terminal ?? "", Executable, .. Arguments];
 }
 
 /// <summary>

@@ -6,12 +6,21 @@ namespace TaskPipeline.TaskWorker.Running;
 /// One run of an agent, from the spawn until nothing of it is left. Whatever asks first for its end decides the reason; after the exit
 /// nothing does, and no signal is sent any more.
 /// </summary>
-internal sealed class AgentRun(AgentCommand command, string marker, AgentLimit limit, TimeSpan grace, TimeProvider clock)
+internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits limits, AgentCgroup? cgroup, TimeProvider clock)
 {
     private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(1);   // after the exit, for outputs that a grandchild still holds
 
+    private readonly AgentTree _tree = new(marker, cgroup);
     private readonly TaskCompletionSource<EndReason> _ordered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _forced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private LimitWatch? _watch;                      // under the gate, as is all down to the pause; null before the spawn and from the end on
+    private bool _shallPause;
+    private Task _pausing = Task.CompletedTask;      // changes of it, one after the other
+    private bool _isPaused;                          // of whoever runs as _pausing, and of the end after it
+
+    /// <summary>Called when the whole tree has come to stand still, and when it goes on.</summary>
+    public Action<bool>? Paused { get; init; }
 
     /// <summary>Asks for the end. The first reason counts; <paramref name="force"/> ends the grace of any.</summary>
     public void End(EndReason reason, bool force)
@@ -21,51 +30,123 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimit l
             _forced.TrySetResult();
     }
 
+    /// <summary>Lets all of it stand still, as soon as it is spawned, or go on. From the end on it does nothing.</summary>
+    public void Pause(bool shallPause)
+    {
+        lock (_gate)
+        {
+            _shallPause = shallPause;
+            if (_watch is { } watch)
+                _pausing = _pausing.ContinueWith(_ => SetPaused(shallPause, watch), TaskScheduler.Default);
+        }
+    }
+
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
     public async Task<AgentExit> RunAsync(ReadOutput stdout, ReadOutput stderr, Action<int> spawned)
     {
         var outOfMemory = OutOfMemory.Kills;
         using var giveUpOutputs = new CancellationTokenSource();
-        await using var process = AgentProcess.Start(command, stdout, stderr, giveUpOutputs.Token);
+        using var terminal = command.HasTerminal ? PseudoTerminal.Open() : null;
+        using var watch = new LimitWatch(limits, _tree, command.Directory, reason => End(reason, force: false), clock);
+        await using var process = AgentProcess.Start(
+            command with { Terminal = terminal?.Name, Cgroup = cgroup?.Folder },
+            (stream, giveUp) => stdout(new HeardStream(terminal?.Stream ?? stream, watch.Hear), giveUp),
+            (stream, giveUp) => stderr(new HeardStream(stream, watch.Hear), giveUp),
+            giveUpOutputs.Token);
+        _tree.Root = process.Pid;
         spawned(process.Pid);
+        Begin(watch);
 
-        using (clock.CreateTimer(_ => End(limit.Reason, force: false), null, limit.Time, Timeout.InfiniteTimeSpan))
-            await Task.WhenAny(process.Exited, _ordered.Task);
+        await Task.WhenAny(process.Exited, _ordered.Task);
         var reason = process.Exited.IsCompleted ? EndReason.ExitCode : await _ordered.Task;
-        if (reason != EndReason.ExitCode)
-            await StopAsync(process);
+        var began = clock.GetTimestamp();
+        var seen = reason == EndReason.ExitCode ? [] : _tree.Processes;   // for the receipt: what lives when the end begins
+        await EndPausesAsync();
+        var endedBy = reason == EndReason.ExitCode ? null : await StopAsync(process);
 
         // Outputs first, so that lines of short-lived children are not cut; then whatever is left of the run.
-        await IsDoneIn(process.Completion, DrainLimit);
-        var swept = RunMarker.Sweep(marker);
+        if (endedBy != AgentExit.Kill)
+            await IsDoneIn(process.Completion, DrainLimit);
+        var ended = _tree.End().Union(seen).Count();
+        var stopTime = clock.GetElapsedTime(began);
         if (!await IsDoneIn(process.Completion, DrainLimit))
             await giveUpOutputs.CancelAsync();
         var exitCode = await process.Completion;
-        if (reason == EndReason.ExitCode && exitCode == 128 + Posix.Kill && OutOfMemory.Kills > outOfMemory)
+        if (reason == EndReason.ExitCode && exitCode == 128 + Posix.Kill && (cgroup?.HasRunOutOfMemory == true || OutOfMemory.Kills > outOfMemory))
             reason = EndReason.MemoryLimit;
-        return new AgentExit(reason, exitCode, Posix.SignalOf(exitCode), swept + (reason == EndReason.ExitCode ? 0 : 1));
-    }
-
-    private async Task StopAsync(IAgentProcess process)
-    {
-        if (grace > TimeSpan.Zero && !_forced.Task.IsCompleted)
+        return new AgentExit(reason, exitCode, Posix.SignalOf(exitCode), ended)
         {
-            Signal(process, Posix.Term);
-            await Task.WhenAny(process.Exited, _forced.Task, Task.Delay(grace, clock));
-        }
-        if (!process.Exited.IsCompleted)
-            Signal(process, Posix.Kill);
-        await process.Exited;
+            EndedBy = endedBy,
+            StopTime = endedBy is null ? null : stopTime,
+        };
     }
 
-    private static void Signal(IAgentProcess process, int signal)
+    private void Begin(LimitWatch watch)
     {
-        if (AgentCommand.Setsid is null || !Posix.SignalGroup(process.Pid, signal))
-            Posix.SignalProcess(process.Pid, signal);
+        lock (_gate)
+        {
+            _watch = watch;
+            if (_shallPause)
+                Pause(true);
+        }
+    }
+
+    private Task EndPausesAsync()
+    {
+        lock (_gate)
+        {
+            _watch = null;
+            return _pausing;
+        }
+    }
+
+    private void SetPaused(bool shallPause, LimitWatch watch)
+    {
+        if (_isPaused == shallPause || _ordered.Task.IsCompleted)
+            return;
+        if (shallPause)
+        {
+            watch.Pause();
+            _tree.Freeze();
+        }
+        else
+        {
+            _tree.Thaw();
+            watch.Resume();
+        }
+        _isPaused = shallPause;
+        Paused?.Invoke(shallPause);
+    }
+
+    /// <summary>Answers the signal that it took.</summary>
+    private async Task<string> StopAsync(IAgentProcess process)
+    {
+        if (limits.Grace > TimeSpan.Zero && !_forced.Task.IsCompleted)
+        {
+            _tree.Signal(Posix.Term);
+            if (_isPaused)
+                _tree.Thaw();   // the signal is the first that it sees
+            await Task.WhenAny(process.Exited, _forced.Task, Task.Delay(limits.Grace, clock));
+            if (process.Exited.IsCompleted)
+                return AgentExit.Term;
+        }
+        _tree.Signal(Posix.Kill);
+        await process.Exited;
+        return AgentExit.Kill;
     }
 
     private async Task<bool> IsDoneIn(Task task, TimeSpan wait) => await Task.WhenAny(task, Task.Delay(wait, clock)) == task;
 }
 
 /// <param name="ProcessesEnded">How many processes were ended by us.</param>
-internal sealed record AgentExit(EndReason Reason, int ExitCode, string? Signal, int ProcessesEnded);
+internal sealed record AgentExit(EndReason Reason, int ExitCode, string? Signal, int ProcessesEnded)
+{
+    public const string Term = "TERM";
+    public const string Kill = "KILL";
+
+    /// <summary>The signal it took to end the agent; null where it ended by itself.</summary>
+    public string? EndedBy { get; init; }
+
+    /// <summary>From the order until nothing was left.</summary>
+    public TimeSpan? StopTime { get; init; }
+}

@@ -1,54 +1,80 @@
+using System.Diagnostics;
 using System.Text;
 
 namespace TaskPipeline.TaskWorker.Running;
 
 /// <summary>
 /// An environment variable that every process of a run inherits, so that leftovers are found wherever they have moved to in the process tree.
-/// It names the worker by pid and start time: a pid alone may have been given to somebody else since.
+/// It names the worker by pid and start time: a pid alone may have been given to somebody else since. Last comes the namespace that both belong to.
 /// </summary>
 internal static class RunMarker
 {
     public const string Variable = "TASKPIPELINE_RUN";
 
+    private static readonly string Namespace = OperatingSystem.IsLinux()
+        ? string.Concat(new FileInfo("/proc/self/ns/pid").LinkTarget?.Where(char.IsAsciiDigit) ?? [])
+        : "";
+
+    private static readonly TimeSpan SweepLimit = TimeSpan.FromSeconds(10);   // a process that hangs in the kernel dies when that lets it
     private static readonly byte[] Prefix = Encoding.UTF8.GetBytes(Variable + "=");
 
     /// <summary>This worker's part of the marker.</summary>
     public static string Owner { get; } = $"{Environment.ProcessId}.{StartTimeOf(Environment.ProcessId)}";
 
-    public static string Of(string taskId, int attempt) => $"{Owner}/{taskId}/{attempt}";
+    public static string Of(string taskId, int attempt) => $"{Owner}/{taskId}/{attempt}/{Namespace}";
 
-    /// <summary>Ends every process that bears the marker, and looks again until two passes find none. Answers how many were ended.</summary>
-    public static int Sweep(string marker)
+    public static IReadOnlyList<int> ProcessesOf(string marker) => Marked(value => value == marker);
+
+    /// <summary>Ends every process that bears the marker, and looks again until two passes find none. Answers which were ended.</summary>
+    public static HashSet<int> Sweep(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true);
+
+    /// <summary>Ends what workers have left behind that do not live any more. Of those in another namespace, such as a container's, nobody here can say that.</summary>
+    public static int SweepOrphans() => UntilNoneIsLeft(value => value.Split('/') is [var owner, _, _, var space] && space == Namespace && IsDead(owner), Posix.Kill, isLeft: static (_, _) => true).Count;
+
+    /// <summary>
+    /// One that sleeps in the kernel stands still as soon as it was told to: it stops before it is back in its program. So waits a shell, for one, whose child
+    /// was stopped between fork and exec.
+    /// </summary>
+    public static void StopAll(string marker) =>
+        UntilNoneIsLeft(value => value == marker, Posix.Stop, isLeft: static (state, wasTold) => state is not ("T" or "t") && !(state == "D" && wasTold));
+
+    public static void ContinueAll(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Continue, isLeft: static (state, _) => state is "T" or "t");
+
+    /// <summary>Whether the worker of that part of a marker lives no more.</summary>
+    public static bool IsDead(string owner) => owner.Split('.') is [var pid, var started] && int.TryParse(pid, out var id) && StartTimeOf(id) != started;
+
+    private static HashSet<int> UntilNoneIsLeft(Predicate<string> isMeant, int signal, Func<string, bool, bool> isLeft)
     {
-        var ended = new HashSet<int>();
-        for (var clean = 0; clean < 2;)
+        var reached = new HashSet<int>();
+        var began = Stopwatch.GetTimestamp();
+        for (var clean = 0; clean < 2 && Stopwatch.GetElapsedTime(began) < SweepLimit;)
         {
-            var found = Marked(value => value == marker);
+            var found = Marked(isMeant, (state, pid) => isLeft(state, reached.Contains(pid)));
             foreach (var pid in found)
-                if (Posix.SignalProcess(pid, Posix.Kill))
-                    ended.Add(pid);
+                if (Posix.SignalProcess(pid, signal, () => MarkerIn(pid) is { } value && isMeant(value)))
+                    reached.Add(pid);
             clean = found.Count == 0 ? clean + 1 : 0;
         }
-        return ended.Count;
+        return reached;
     }
 
-    /// <summary>Ends what workers have left behind that do not live any more.</summary>
-    public static int SweepOrphans()
-    {
-        var orphans = Marked(value => value.Split('/')[0].Split('.') is not [var pid, var started] || !int.TryParse(pid, out var id) || StartTimeOf(id) != started);
-        return orphans.Count(pid => Posix.SignalProcess(pid, Posix.Kill));
-    }
-
-    private static List<int> Marked(Predicate<string> isMeant)
+    private static List<int> Marked(Predicate<string> isMeant, Func<string, int, bool>? isLeft = null)
     {
         var found = new List<int>();
         if (!OperatingSystem.IsLinux())
             return found;
         var buffer = new byte[16 * 1024];
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
-            if (int.TryParse(folder.AsSpan("/proc/".Length), out var pid) && MarkerIn(folder, ref buffer) is { } value && isMeant(value) && !IsZombie(folder))
+            if (int.TryParse(folder.AsSpan("/proc/".Length), out var pid) && MarkerIn(folder, ref buffer) is { } value && isMeant(value)
+                && Stat(folder) is [var state, ..] && state is not ("Z" or "X") && isLeft?.Invoke(state, pid) != false)
                 found.Add(pid);
         return found;
+    }
+
+    private static string? MarkerIn(int pid)
+    {
+        var buffer = new byte[16 * 1024];
+        return MarkerIn($"/proc/{pid}", ref buffer);
     }
 
     /// <summary>Null: it bears none, has ended meanwhile, or is another user's and so not ours.</summary>
@@ -65,8 +91,6 @@ internal static class RunMarker
         }
         return null;
     }
-
-    private static bool IsZombie(string folder) => Stat(folder) is not [var state, ..] || state is "Z" or "X";
 
     private static string? StartTimeOf(int pid) => OperatingSystem.IsLinux() ? Stat($"/proc/{pid}") is { Length: > 19 } fields ? fields[19] : null : "0";
 

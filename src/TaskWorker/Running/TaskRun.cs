@@ -22,6 +22,7 @@ internal sealed partial class TaskRun : IDisposable
     private AgentRun? _agent;                  // under the gate, as is all down to the lease
     private bool _hasBegun;
     private ControlRecord? _stop;
+    private ControlRecord? _pause;             // the latest PAUSE or RESUME
     private EndReason? _left;                  // shutdown or loss: the task goes on elsewhere
     private Lease? _lease;
     private long _saidAlive;                   // of the worker's loop
@@ -65,6 +66,16 @@ internal sealed partial class TaskRun : IDisposable
 
     /// <summary>Offset of the last of its records that Kafka has acknowledged.</summary>
     public long LastOffset => _log.LastOffset;
+
+    /// <summary>Lets the agent stand still or go on; one that is not spawned yet begins with that.</summary>
+    public void Pause(ControlRecord pause)
+    {
+        lock (_gate)
+        {
+            _pause = pause;
+            _agent?.Pause(pause.Signal == ControlRecord.Pause);
+        }
+    }
 
     public void Stop(ControlRecord stop)
     {
@@ -164,7 +175,11 @@ internal sealed partial class TaskRun : IDisposable
             _started.SetResult(await _log.StartingAsync(project.Hash));
             CrashPoint.Reach(CrashPoint.Starting);
             LogStarting(_tools.Logger, Queued.TaskId, Attempt, type.FullName);
-            await RunAgentAsync(type, new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin), environment);
+            await RunAgentAsync(type, new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin)
+            {
+                HasTerminal = type.Terminal,
+                OpenFiles = type.OpenFiles,
+            }, environment);
             return null;
         }
         catch (Exception exception) when (exception is ProjectRefusedException or ArgumentsException)
@@ -187,7 +202,8 @@ internal sealed partial class TaskRun : IDisposable
     private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment)
     {
         var marker = environment.Variables[RunMarker.Variable];
-        var agent = new AgentRun(command, marker, AgentLimit.Of(type.TimeLimit, Queued.Submission.Deadline, _tools.Clock.GetUtcNow()), type.Grace, _tools.Clock);
+        using var cgroup = _tools.Cgroups.For(type);
+        var agent = new AgentRun(command, marker, AgentLimits.Of(type, Queued.Submission.Deadline), cgroup, _tools.Clock) { Paused = TellPaused };
         using var output = new OutputPublisher(
             _log, environment.Secrets, new AgentNotes(type.Parser, environment.Secrets, _tools.Clock), Path.Combine(_tools.Options.DataDirectory, "spool"), new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false)), _tools.Clock);
         using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
@@ -237,7 +253,21 @@ internal sealed partial class TaskRun : IDisposable
                 agent?.End(left, force: left == EndReason.WorkerLost);
             if (_stop is { } stop)
                 agent?.End(EndReason.UserRequest, stop.Force);
+            if (_pause is { Signal: ControlRecord.Pause })
+                agent?.Pause(true);
         }
+    }
+
+    private void TellPaused(bool isPaused)
+    {
+        ControlRecord? asked;
+        lock (_gate)
+            asked = _pause;
+        if (isPaused)
+            _log.Paused(asked?.RequestedBy);
+        else
+            _log.Resumed(asked?.RequestedBy);
+        LogPaused(_tools.Logger, Queued.TaskId, isPaused ? "stands still" : "goes on");
     }
 
     private string? Explain(EndReason reason, AgentExit exit, TaskType type, string errorTail) => reason switch
@@ -245,6 +275,9 @@ internal sealed partial class TaskRun : IDisposable
         EndReason.TimeLimit => $"it ran longer than its limit of {type.TimeLimit}",
         EndReason.Deadline => $"it had not ended by {Queued.Submission.Deadline:O}",
         EndReason.OutputLimit => $"it printed more than its limit of {type.OutputLines} lines or {type.OutputBytes} bytes",
+        EndReason.SilenceLimit => $"it printed nothing for longer than its limit of {type.SilenceLimit}",
+        EndReason.ProcessLimit => $"it had more processes than its limit of {type.ProcessLimit}",
+        EndReason.DiskLimit => $"its workspace held more than its limit of {type.DiskLimit} bytes",
         EndReason.MemoryLimit => "the kernel killed it because memory had run out",
         EndReason.ExitCode when exit.ExitCode != 0 => errorTail.Length > 0 ? errorTail : null,
         _ => null,
@@ -252,6 +285,9 @@ internal sealed partial class TaskRun : IDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} starts, attempt {Attempt}: {Type}")]
     private static partial void LogStarting(ILogger logger, string taskId, int attempt, string type);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} {WhatItDoes}")]
+    private static partial void LogPaused(ILogger logger, string taskId, string whatItDoes);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} is given back")]
     private static partial void LogGivenBack(ILogger logger, string taskId);

@@ -14,6 +14,7 @@ internal sealed class TaskRunner(
     CatalogueFile catalogue,
     ProjectConfigClient projects,
     ProgressLog log,
+    Cgroups cgroups,
     IOptions<WorkerOptions> options,
     IOptions<KafkaOptions> kafka,
     TimeProvider clock,
@@ -22,6 +23,7 @@ internal sealed class TaskRunner(
     public TaskCatalogue Catalogue => catalogue.Current;
     public ProjectConfigClient Projects { get; } = projects;
     public ProgressLog Log { get; } = log;
+    public Cgroups Cgroups { get; } = cgroups;
     public WorkerOptions Options { get; } = options.Value;
     public TimeSpan Session { get; } = kafka.Value.SessionTimeout;
 

@@ -8,12 +8,13 @@ using TaskPipeline.TaskWorker.Reporting;
 namespace TaskPipeline.TaskWorker.Stopping;
 
 /// <summary>
-/// Every STOP that is in force, read from <c>task-control</c> from its beginning before the first task is taken: a task that was stopped
-/// while it waited never starts, whichever worker gets it.
+/// Every STOP and every PAUSE that is in force, read from <c>task-control</c> from its beginning before the first task is taken: a task that was stopped
+/// while it waited never starts, whichever worker gets it, and one whose worker died while it was paused waits until it is resumed.
 /// </summary>
 internal sealed partial class StopSignals
 {
     private readonly ConcurrentDictionary<string, ControlRecord> _stops = new();
+    private readonly ConcurrentDictionary<string, ControlRecord> _pauses = new();   // the latest PAUSE or RESUME of each task
     private readonly PlainProducer _producer;
     private readonly string _topic;
     private readonly ILogger _logger;
@@ -29,16 +30,20 @@ internal sealed partial class StopSignals
     public TopicTail Tail { get; }
 
     /// <summary>The tasks that have one.</summary>
-    public IEnumerable<string> InForce => _stops.Keys;
+    public IEnumerable<string> InForce => _stops.Keys.Union(_pauses.Keys);
+
+    public bool IsPaused(string taskId) => _pauses.GetValueOrDefault(taskId) is { Signal: ControlRecord.Pause };
 
     public ControlRecord? Find(string taskId) => _stops.GetValueOrDefault(taskId);
 
-    /// <summary>Called with each STOP, on the tail's thread. Those that were there before are found by <see cref="Find"/>.</summary>
+    /// <summary>Called with each STOP, PAUSE and RESUME, on the tail's thread. Those that were there before are found by <see cref="Find"/> and <see cref="IsPaused"/>.</summary>
     public Action<ControlRecord>? Heard { get; set; }
 
-    /// <summary>The task has ended: its STOP, if there was one, is taken out of the topic.</summary>
+    /// <summary>The task has ended: what was asked of it, if there was anything, is taken out of the topic.</summary>
     public void Forget(string taskId)
     {
+        if (_pauses.TryRemove(taskId, out _))
+            _producer.Produce(_topic, 0, ControlRecord.PauseKey(taskId), null, null);
         if (_stops.TryRemove(taskId, out _))
             _producer.Produce(_topic, 0, ControlRecord.StopKey(taskId), null, null);
     }
@@ -47,8 +52,10 @@ internal sealed partial class StopSignals
     {
         if (result.Message.Value is null)
         {
-            if (TaskIdOf(result.Message.Key) is { } ended)
-                _stops.TryRemove(ended, out _);
+            if (TaskIdOf(result.Message.Key, ControlRecord.Stop) is { } stopped)
+                _stops.TryRemove(stopped, out _);
+            if (TaskIdOf(result.Message.Key, ControlRecord.Pause) is { } paused)
+                _pauses.TryRemove(paused, out _);
             return;
         }
         if (!TaskJson.TryDecodeControl(result.Message.Value, out var record, out var error))
@@ -56,16 +63,16 @@ internal sealed partial class StopSignals
             LogUnreadable(_logger, result.Offset.Value, error);
             return;
         }
-        if (record!.Signal != ControlRecord.Stop)
+        if (record!.Signal is not (ControlRecord.Stop or ControlRecord.Pause or ControlRecord.Resume))
             return;
-        _stops[record.TaskId] = record;
+        (record.Signal == ControlRecord.Stop ? _stops : _pauses)[record.TaskId] = record;
         Heard?.Invoke(record);
     }
 
-    private static string? TaskIdOf(byte[]? key)
+    private static string? TaskIdOf(byte[]? key, string kind)
     {
         var text = key is null ? "" : System.Text.Encoding.UTF8.GetString(key);
-        return text.EndsWith("/" + ControlRecord.Stop, StringComparison.Ordinal) ? text[..^(ControlRecord.Stop.Length + 1)] : null;
+        return text.EndsWith("/" + kind, StringComparison.Ordinal) ? text[..^(kind.Length + 1)] : null;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The control record at offset {Offset} is skipped: {Reason}")]

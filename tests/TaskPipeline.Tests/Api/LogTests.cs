@@ -49,8 +49,8 @@ public sealed class LogTests
         var late = new TrackedTask("t-1");
         var submission = new TaskSubmission { TaskId = "t-1", Type = "echo", Project = "shop" };
         early.Submit(submission, new TaskPlace(0, 0), default);
-        early.Apply(starting, lane.Stories["t-1"]);
-        late.Apply(starting, lane.Stories["t-1"]);
+        early.Apply(starting, lane.Stories["t-1"], 0);
+        late.Apply(starting, lane.Stories["t-1"], 0);
         late.Submit(submission, new TaskPlace(0, 0), default);
         Assert.Equal(2, late.Log.Count);
         Assert.Contains("\"project\":\"shop\"", Encoding.UTF8.GetString(late.Log[1].Json.Span), StringComparison.Ordinal);

@@ -21,6 +21,8 @@ public sealed class StopTests(SharedPipeline shared, TestBroker broker) : IClass
         Assert.Equal("w1", (await _pipeline.RecordAsync<TaskStopping>(id)).Worker);
         Assert.Equal("STOPPED", (await _pipeline.RecordAsync<TaskEnded>(id)).Update);
         Assert.False(Directory.Exists($"/proc/{running.Pid}"));
+        Assert.Equal(("TERM", 1), (end.Attempts[0].EndedBy, end.Attempts[0].ProcessesEnded));
+        Assert.InRange(end.Attempts[0].StopMs!.Value, 0, 2000);
     }
 
     [Fact(Timeout = Timeout)]
@@ -29,7 +31,31 @@ public sealed class StopTests(SharedPipeline shared, TestBroker broker) : IClass
         var id = await _pipeline.SubmitAsync("stubborn");
         await _pipeline.LineAsync(id, "started");
         await _pipeline.StopAsync(id);
-        Assert.Equal((Status.Stopped, "SIGKILL"), await _pipeline.EndOfAsync(id) is var end ? (end.Status, end.Signal) : default);
+        Assert.Equal((Status.Stopped, "SIGKILL", "KILL"), await _pipeline.EndOfAsync(id) is var end ? (end.Status, end.Signal, end.Attempts[0].EndedBy) : default);
+        Assert.InRange((await _pipeline.RecordAsync<AttemptExited>(id)).StopMs!.Value, 300, 30_000);
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_task_between_two_attempts_is_stopped_when_it_is_put_back()
+    {
+        var id = await _pipeline.SubmitAsync("retried", new { script = "exit 1" }, lane: 0);
+        await _pipeline.WaitingAsync(id);
+        await _pipeline.StopAsync(id);
+        await _pipeline.PutBackAsync(id, 2);
+        var end = await _pipeline.EndOfAsync(id);
+        Assert.Equal((Status.Stopped, EndReason.UserRequest, 1), (end.Status, end.Reason, end.Attempts.Count));
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_stop_during_the_drain_ends_the_task_and_it_is_not_given_back()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, settings: [new("Worker:DrainTimeout", "00:01:00")]);
+        var id = await pipeline.SubmitAsync("silent");
+        await pipeline.RecordAsync<AttemptRunning>(id);
+        pipeline.Workers[0].Signal(PosixSignal.SIGTERM);
+        await pipeline.StopAsync(id);
+        Assert.Equal((Status.Stopped, 1), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempts.Count) : default);
+        Assert.Equal(0, await pipeline.Workers[0].WaitForExitAsync());
     }
 
     [Fact(Timeout = Timeout)]

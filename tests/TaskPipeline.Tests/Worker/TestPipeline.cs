@@ -107,6 +107,13 @@ internal sealed class TestPipeline : IAsyncDisposable
 
     public Task StopAsync(string taskId) => ProduceAsync(new TopicPartition(Topics.Control, 0), ControlRecord.StopKey(taskId), JsonSerializer.Serialize(new { task_id = taskId, signal = "STOP" }));
 
+    public Task PauseAsync(string taskId) => ControlAsync(taskId, ControlRecord.Pause);
+
+    public Task ResumeAsync(string taskId) => ControlAsync(taskId, ControlRecord.Resume);
+
+    private Task ControlAsync(string taskId, string signal) =>
+        ProduceAsync(new TopicPartition(Topics.Control, 0), ControlRecord.PauseKey(taskId), JsonSerializer.Serialize(new { task_id = taskId, signal }));
+
     public async Task ProduceAsync(TopicPartition partition, string key, string value) =>
         await _producer.ProduceAsync(partition, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(key), Value = Encoding.UTF8.GetBytes(value) });
 

@@ -1,0 +1,98 @@
+using System.Globalization;
+using Microsoft.Extensions.Hosting.Internal;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker;
+using TaskPipeline.TaskWorker.Running;
+
+namespace TaskPipeline.Bench.Driving;
+
+/// <summary>
+/// A worker without Kafka, as a process that can be killed: it has the guardians of a worker and runs one agent after the other. Run as
+/// <c>Bench storm-worker CGROUPS</c>; lines of its input are <c>run ID MILLISECONDS</c>, with the agent's time limit, <c>stop</c> and <c>guardians</c>.
+/// </summary>
+internal static class StormWorker
+{
+    public const string Name = "storm-worker";
+
+    /// <summary>Every process of an agent inherits it. The bench looks for this one, not for the worker's own marker.</summary>
+    public const string Variable = "STORM_RUN";
+
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(300);
+    private static readonly TaskType Type = new() { Name = "storm", Executable = "sh" };
+
+    // Ignores SIGTERM; has a daemon in a session of its own, a chain of forks, each in a session of its own, and a grandchild that holds its output.
+    private const string Nasty = """
+        trap '' TERM
+        setsid sh -c 'trap "" TERM HUP; while :; do sleep 0.05; done' &
+        export CHAIN='[ $1 = 0 ] || setsid sh -c "$CHAIN" chain $(($1 - 1)) & exec sleep 1000'
+        sh -c "$CHAIN" chain 5 </dev/null >/dev/null 2>&1 &
+        (sleep 1000 &)
+        while :; do echo still here; sleep 0.02; done
+        """;
+
+    public static async Task<int> RunAsync(string cgroups)
+    {
+        var groups = new Cgroups(Options.Create(new WorkerOptions { Cgroups = bool.Parse(cgroups) }), NullLogger<Cgroups>.Instance);
+        using var guardian = new Guardian(groups, new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), NullLogger<Guardian>.Instance);
+        await guardian.StartAsync(CancellationToken.None);
+        Say("ready");
+        AgentRun? run = null;
+        var running = Task.CompletedTask;
+        while (await Console.In.ReadLineAsync() is { } line)
+            switch (line.Split(' '))
+            {
+                case ["run", var id, var limit]:
+                    await running;
+                    var cgroup = groups.For(Type);
+                    run = Prepare(id, TimeSpan.FromMilliseconds(int.Parse(limit, CultureInfo.InvariantCulture)), cgroup);
+                    running = RunAsync(run, id, cgroup);
+                    break;
+                case ["stop"]:
+                    run?.End(EndReason.UserRequest, force: false);
+                    break;
+                case ["guardians"]:
+                    Say($"guardians {string.Join(' ', guardian.Pids)}");
+                    break;
+            }
+        run?.End(EndReason.WorkerShutdown, force: true);
+        await running;
+        await guardian.StopAsync(CancellationToken.None);
+        return 0;
+    }
+
+    private static AgentRun Prepare(string id, TimeSpan limit, AgentCgroup? cgroup)
+    {
+        var marker = RunMarker.Of(id, 1);
+        var environment = new Dictionary<string, string> { ["PATH"] = "/usr/local/bin:/usr/bin:/bin", [Variable] = id, [RunMarker.Variable] = marker };
+        return new AgentRun(new AgentCommand("/bin/sh", ["-c", Nasty], environment, Path.GetTempPath(), Stdin: null), marker, new AgentLimits { Time = limit, Grace = Grace }, cgroup, TimeProvider.System);
+    }
+
+    private static async Task RunAsync(AgentRun run, string id, AgentCgroup? cgroup)
+    {
+        using (cgroup)
+        {
+            var exit = await run.RunAsync(DrainAsync, DrainAsync, _ => Say($"spawned {id}"));
+            Say($"ended {id} {exit.Reason} {exit.EndedBy} {exit.ProcessesEnded}");
+        }
+    }
+
+    private static async Task DrainAsync(Stream stream, CancellationToken giveUp)
+    {
+        var buffer = new byte[4096];
+        try
+        {
+            while (await stream.ReadAsync(buffer, CancellationToken.None).AsTask().WaitAsync(giveUp) > 0)
+            {
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // What still holds the pipe has outlived the sweep: the bench finds it.
+        }
+    }
+
+    private static void Say(string line) => Console.Out.WriteLine(line);
+}

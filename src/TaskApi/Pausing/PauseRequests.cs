@@ -1,0 +1,42 @@
+using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Watching;
+
+namespace TaskPipeline.TaskApi.Pausing;
+
+/// <summary>Asks for the pause of a running task, or that it goes on. The later of the two counts; asking again for what is in force writes nothing.</summary>
+internal sealed partial class PauseRequests(TaskTable table, TaskWriter writer, TimeProvider clock, ILogger<PauseRequests> logger)
+{
+    /// <summary>Null: Kafka has the request.</summary>
+    public async Task<Problem?> SendAsync(TrackedTask tracked, string signal, string requestedBy, string? idempotencyKey)
+    {
+        var (end, status, inForce) = table.Read(tracked, task => (task.Committed, task.Status, task.Pause?.Signal));
+        if (end is not null)
+            return new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' has already ended: {end.Status.Word()}");
+        if (idempotencyKey is not null && table.Read(tracked, task => task.RequestOf(idempotencyKey)) is { } known)
+            return known.Signal == signal ? null : IdempotencyKey.UsedOtherwise(idempotencyKey);
+        if (inForce == signal)
+            return null;
+        if (signal == ControlRecord.Pause ? status is not (Status.Starting or Status.Running) : inForce is null)
+            return new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' is {status.Word()}; only a task that runs can be paused, and only one that is paused resumed");
+        var request = new ControlRecord
+        {
+            TaskId = tracked.TaskId,
+            Signal = signal,
+            Lane = tracked.Lane,
+            RequestedBy = requestedBy,
+            IdempotencyKey = idempotencyKey,
+            At = clock.GetUtcNow(),
+        };
+        if (!await writer.PauseAsync(request))
+            return new Problem(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the request in time; ask again, twice is harmless") { RetryAfter = TimeSpan.FromSeconds(5) };
+        table.PauseRequested(request);   // this replica need not read it back to know it
+        LogRequested(logger, signal, tracked.TaskId, requestedBy);
+        return null;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Signal} of task {TaskId} requested by {RequestedBy}")]
+    private static partial void LogRequested(ILogger logger, string signal, string taskId, string requestedBy);
+}

@@ -1,0 +1,49 @@
+namespace TaskPipeline.TaskWorker.Running;
+
+/// <summary>
+/// All processes of one run: those that bear its marker, wherever they have moved to, and those in its control group where it has one, also if they
+/// have cleared their environment.
+/// </summary>
+internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
+{
+    /// <summary>Of the agent itself, and so of its process group, once it is spawned.</summary>
+    public int Root { get; set; }
+
+    /// <summary>The processes that live now. One that was just spawned may not have come into its control group yet, and is the agent's all the same.</summary>
+    public IReadOnlyCollection<int> Processes => cgroup is null ? RunMarker.ProcessesOf(marker) : [.. cgroup.Processes.Append(Root).Distinct()];
+
+    public bool CountMoreThan(int? most) => most is not null && (cgroup?.IsAtProcessLimit == true || Processes.Count > most);
+
+    /// <summary>To the agent and to whatever has stayed in its process group.</summary>
+    public void Signal(int signal)
+    {
+        if (AgentCommand.Setsid is null || !Posix.SignalGroup(Root, signal))
+            Posix.SignalProcess(Root, signal);
+    }
+
+    /// <summary>Comes back when all of it stands still.</summary>
+    public void Freeze()
+    {
+        if (cgroup is not null && cgroup.Freeze())
+            return;
+        Signal(Posix.Stop);
+        RunMarker.StopAll(marker);
+    }
+
+    /// <summary>Everything goes on, beginning with the signals that came meanwhile.</summary>
+    public void Thaw()
+    {
+        cgroup?.Thaw();
+        Signal(Posix.Continue);
+        RunMarker.ContinueAll(marker);
+    }
+
+    /// <summary>Ends all of it that is left, and answers which processes that were.</summary>
+    public IReadOnlySet<int> End()
+    {
+        var ended = RunMarker.Sweep(marker);
+        if (cgroup is not null)
+            ended.UnionWith(cgroup.End());
+        return ended;
+    }
+}
