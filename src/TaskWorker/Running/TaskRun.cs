@@ -198,6 +198,8 @@ internal sealed partial class TaskRun : IDisposable
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stdout, stream, giveUp),
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stderr, stream, giveUp),
                 Spawned);
+            if (exit is { Reason: EndReason.ExitCode, Signal: "SIGKILL" } && lease is { HasLapsed: true })
+                exit = exit with { Reason = EndReason.WorkerLost };   // not its own end: this worker was too slow to renew
         }
         catch (Win32Exception exception)
         {
