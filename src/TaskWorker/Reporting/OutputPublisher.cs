@@ -159,11 +159,16 @@ internal sealed class OutputPublisher : IDisposable
     {
         try
         {
-            return _lastObject is null ? null : JsonElement.Parse(_lastObject);
+            if (_lastObject is null)
+                return null;
+            var last = JsonElement.Parse(_lastObject);
+            using var writer = new Utf8JsonWriter(Stream.Null);
+            last.WriteTo(writer);
+            return last;
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            return null;
+            return null;   // no JSON, or with half a character, which can be read but not be written
         }
     }
 
