@@ -138,6 +138,10 @@ internal sealed class BenchBroker : IAsyncDisposable
             if (!answer.StartsWith("done", StringComparison.Ordinal))
                 throw new BenchException($"broker {number} did not {word}: {_process.Output}");
         }
+        catch (TimeoutException)
+        {
+            throw new BenchException($"broker {number} did not {word} within {StartTimeout.TotalSeconds} s: {_process!.Output}");
+        }
         finally
         {
             _oneWord.Release();

@@ -74,7 +74,7 @@ internal static class StormWorker
     {
         using (cgroup)
         {
-            var exit = await run.RunAsync(DrainAsync, DrainAsync, _ => Say($"spawned {id}"));
+            var exit = await run.RunAsync(DrainAsync, DrainAsync, Task.CompletedTask, _ => Say($"spawned {id}"));
             Say($"ended {id} {exit.Reason} {exit.EndedBy} {exit.ProcessesEnded}");
         }
     }

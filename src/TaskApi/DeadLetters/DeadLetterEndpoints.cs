@@ -51,10 +51,7 @@ internal sealed class DeadLetterEndpoints(DeadLetterTable letters, Redriver redr
 
     private async Task<IResult> RedriveOneAsync(string id, HttpRequest request)
     {
-        var (key, unfit) = IdempotencyKey.Of(request);
-        if (unfit is not null)
-            return unfit;
-        var (body, wrong) = await RepeatTask.ReadAsync(request);
+        var (body, key, wrong) = await RepeatTask.ReadAsync(request);
         if (wrong is not null)
             return wrong;
         return letters.Find(id) is null ? Unknown(id) : await redriver.RedriveAsync(id, body!, key, "http", request.HttpContext.RequestAborted);

@@ -12,7 +12,16 @@ public sealed record RepeatTask
 
     internal string Hash { get; private init; } = BodyHash.Of(default);
 
-    internal static async Task<(RepeatTask? Body, Problem? Problem)> ReadAsync(HttpRequest request)
+    internal static async Task<(RepeatTask? Body, string? Key, Problem? Problem)> ReadAsync(HttpRequest request)
+    {
+        var (key, unfit) = IdempotencyKey.Of(request);
+        if (unfit is not null)
+            return (null, null, unfit);
+        var (body, wrong) = await ReadBodyAsync(request);
+        return (body, key, wrong);
+    }
+
+    private static async Task<(RepeatTask? Body, Problem? Problem)> ReadBodyAsync(HttpRequest request)
     {
         if (JsonBody.IsMissing(request))
             return (new RepeatTask(), null);

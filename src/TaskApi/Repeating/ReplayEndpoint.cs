@@ -11,10 +11,7 @@ internal sealed class ReplayEndpoint(TaskTable table, TaskFinder finder, TaskRep
 
     private async Task<IResult> ReplayAsync(string id, HttpRequest request)
     {
-        var (key, unfit) = IdempotencyKey.Of(request);
-        if (unfit is not null)
-            return unfit;
-        var (body, wrong) = await RepeatTask.ReadAsync(request);
+        var (body, key, wrong) = await RepeatTask.ReadAsync(request);
         if (wrong is not null)
             return wrong;
         var (found, problem) = await finder.FindAsync(id, request.Query, request.HttpContext.RequestAborted);

@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
-using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskWorker.Running;
 
 namespace TaskPipeline.TaskWorker.Committing;
@@ -16,9 +14,8 @@ internal sealed class Committer : IDisposable
 
     private readonly ILaneCommit _commit;
     private readonly BlockingCollection<Task> _queue = [];
+    private readonly CallTimer _committing = new();
     private Task _thread = Task.CompletedTask;
-
-    private long _since;   // when the commit under way began; 0: none is
 
     public Committer(ILaneCommit commit) => _commit = commit;
 
@@ -34,15 +31,7 @@ internal sealed class Committer : IDisposable
         var commit = new Task(() =>
         {
             CrashPoint.Reach(CrashPoint.BeforeCommit);
-            Volatile.Write(ref _since, Stopwatch.GetTimestamp());
-            try
-            {
-                _commit.Commit(batch);
-            }
-            finally
-            {
-                Volatile.Write(ref _since, 0);
-            }
+            _committing.Run(() => _commit.Commit(batch));
             CrashPoint.Reach(CrashPoint.AfterCommit);
         });
         _queue.Add(commit);
@@ -53,7 +42,7 @@ internal sealed class Committer : IDisposable
     /// <param name="answering">For how long Kafka has answered others.</param>
     public void ThrowIfHung(TimeSpan answering)
     {
-        var isStuck = Volatile.Read(ref _since) is var since and not 0 && Stopwatch.GetElapsedTime(since) > StuckAfter && answering > StuckAfter / 2;
+        var isStuck = _committing.Elapsed > StuckAfter && answering > StuckAfter / 2;
         if (isStuck || _commit.InCall > HungAfter)
             throw new TimeoutException("a transaction hangs in the client");
     }

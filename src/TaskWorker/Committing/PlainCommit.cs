@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Confluent.Kafka;
 using TaskPipeline.Shared.Kafka;
 
@@ -13,9 +12,9 @@ internal sealed class PlainCommit(KafkaCluster cluster, Action<IEnumerable<Topic
 {
     private readonly IProducer<byte[]?, byte[]?> _producer = cluster.OrderedProducer();
     private readonly HashSet<CommitRecord> _written = new(ReferenceEqualityComparer.Instance);   // of batches whose offsets were refused: they come again
-    private long _callSince;
+    private readonly CallTimer _call = new();
 
-    public TimeSpan? InCall => Volatile.Read(ref _callSince) is var since and not 0 ? Stopwatch.GetElapsedTime(since) : null;
+    public TimeSpan? InCall => _call.Elapsed;
 
     public void Open(CancellationToken cancellationToken)
     {
@@ -25,19 +24,14 @@ internal sealed class PlainCommit(KafkaCluster cluster, Action<IEnumerable<Topic
     public void Commit(Batch batch)
     {
         Task.WhenAll(batch.Records.Where(_written.Add).Select(record => _producer.ProduceAsync(record.TopicPartition, record.Message))).GetAwaiter().GetResult();
-        Volatile.Write(ref _callSince, Stopwatch.GetTimestamp());
         try
         {
-            commitOffsets(batch.Offsets);
+            _call.Run(() => commitOffsets(batch.Offsets));
             _written.Clear();
         }
         catch (KafkaException exception) when (!exception.Error.IsFatal)
         {
             throw new FencedException(exception.Error.Reason);   // also where the broker did not answer: committing them again is harmless
-        }
-        finally
-        {
-            Volatile.Write(ref _callSince, 0);
         }
     }
 

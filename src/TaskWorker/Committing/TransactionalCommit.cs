@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Confluent.Kafka;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskWorker.Running;
@@ -12,9 +11,9 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId)
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
 
     private IProducer<byte[]?, byte[]?> _producer = cluster.TransactionalProducer(workerId);
-    private long _callSince;
+    private readonly CallTimer _call = new();
 
-    public TimeSpan? InCall => Volatile.Read(ref _callSince) is var since and not 0 ? Stopwatch.GetElapsedTime(since) : null;
+    public TimeSpan? InCall => _call.Elapsed;
 
     public void Open(CancellationToken cancellationToken)
     {
@@ -23,7 +22,7 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId)
             cancellationToken.ThrowIfCancellationRequested();
             try
             {
-                Call(() => _producer.InitTransactions(CallTimeout));
+                _call.Run(() => _producer.InitTransactions(CallTimeout));
                 return;
             }
             catch (KafkaException exception) when (!exception.Error.IsFatal)
@@ -39,7 +38,7 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId)
         {
             try
             {
-                Call(_producer.BeginTransaction);
+                _call.Run(_producer.BeginTransaction);
                 var delivered = batch.Records.Select(record => _producer.ProduceAsync(record.TopicPartition, record.Message)).ToArray();
                 Retrying(() => _producer.SendOffsetsToTransaction(batch.Offsets, batch.Member, CallTimeout));
                 // The commit's own flush polls in steps of 10 ms; waiting for the reports here is quicker.
@@ -72,26 +71,13 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId)
         {
             try
             {
-                Call(call);
+                _call.Run(call);
                 return;
             }
             catch (KafkaRetriableException)
             {
                 // The same call may be made again, and must be before any other.
             }
-        }
-    }
-
-    private void Call(Action call)
-    {
-        Volatile.Write(ref _callSince, Stopwatch.GetTimestamp());
-        try
-        {
-            call();
-        }
-        finally
-        {
-            Volatile.Write(ref _callSince, 0);
         }
     }
 

@@ -352,7 +352,8 @@ internal sealed partial class WorkerLoop : IDisposable
     private Verdict Decide(QueuedTask task)
     {
         var story = task.Lane.Log.Stories.GetValueOrDefault(task.TaskId);
-        var verdict = Verdict.Of(task, story, _stops.Find(task.TaskId), _clock.GetUtcNow(), RandomNumberGenerator.GetInt32(int.MaxValue) / (double)int.MaxValue);
+        var now = _clock.GetUtcNow();
+        var verdict = Verdict.Of(task, story, _stops.Find(task.TaskId), now, RandomNumberGenerator.GetInt32(int.MaxValue) / (double)int.MaxValue);
         task.IsRunning = verdict is Verdict.GoesOn;
         switch (verdict)
         {
@@ -360,7 +361,7 @@ internal sealed partial class WorkerLoop : IDisposable
                 End(task, end);
                 break;
             case Verdict.Wait wait:
-                var (state, records) = _writes.Wait(task, story!, wait, _clock.GetUtcNow());
+                var (state, records) = _writes.Wait(task, story!, wait, now);
                 task.Lane.Wait(task, state);
                 _decided.Add(new Decided(task.Lane, records));
                 LogWaits(_logger, task.TaskId, state.Status, wait.Until, wait.Error);

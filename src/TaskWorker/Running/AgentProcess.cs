@@ -3,12 +3,13 @@ namespace TaskPipeline.TaskWorker.Running;
 /// <summary>What to start. The environment is the whole of it: nothing is inherited.</summary>
 internal sealed record AgentCommand(string Executable, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string Directory, string? Stdin)
 {
-    // $1 its control group, $2 how many files it may have open, $3 its terminal; each may be empty. The rest is the agent's, which takes the shell's place.
-    // When memory runs out, the agent goes before the worker.
+    // $1 its control group, $2 how many files it may have open, $3 its terminal; each may be empty. The rest is the agent's, which takes the shell's place
+    // once there is a line to read: a worker that dies before it writes one has closed the pipe. When memory runs out, the agent goes before the worker.
     private const string Launcher = """
         [ -z "$1" ] || echo 0 > "$1/cgroup.procs"
         { echo 500 > /proc/self/oom_score_adj; } 2>/dev/null
         [ -z "$2" ] || ulimit -n "$2" || exit 126
+        read -r _ || exit 126
         [ -z "$3" ] || exec <> "$3" >&0 2>&0
         shift 3
         unset PWD OLDPWD
@@ -30,6 +31,12 @@ internal sealed record AgentCommand(string Executable, IReadOnlyList<string> Arg
     /// <summary>The program that puts the agent into a session, and so a process group, of its own, under the pid that it was started with.</summary>
     public static string? Setsid { get; } = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
 
+    /// <summary>Whether the process can be started ahead of the agent, which then begins with the first line of its input.</summary>
+    public static bool IsHeld => Setsid is not null;
+
+    /// <summary>What comes to the process' input.</summary>
+    public string AllStdin => (IsHeld ? "\n" : "") + Stdin;
+
     public string FileName => Setsid ?? Executable;
     public IReadOnlyList<string> AllArguments => Setsid is null
         ? Arguments
@@ -37,12 +44,15 @@ internal sealed record AgentCommand(string Executable, IReadOnlyList<string> Arg
 }
 
 /// <summary>
-/// A child process with both outputs drained. This is the seam between the two libraries that can start one; stopping, splitting
+/// A child process with both outputs drained, which becomes the agent when it is told to. This is the seam between the two libraries that can start one; stopping, splitting
 /// and sweeping are the same over both and stand outside.
 /// </summary>
 internal interface IAgentProcess : IAsyncDisposable
 {
     int Pid { get; }
+
+    /// <summary>Lets the agent begin, and gives it its input. At most once; without it the process ends when this is disposed of.</summary>
+    void Begin();
 
     /// <summary>Completes when the process has exited, whatever still holds its outputs.</summary>
     Task Exited { get; }

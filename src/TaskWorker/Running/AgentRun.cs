@@ -41,21 +41,29 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         }
     }
 
+    /// <param name="mayBegin">What the agent waits for. Its process is started meanwhile, where that can be held.</param>
+    /// <param name="spawned">Told the agent's pid when it begins.</param>
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
-    public async Task<AgentExit> RunAsync(ReadOutput stdout, ReadOutput stderr, Action<int> spawned)
+    public async Task<AgentExit> RunAsync(ReadOutput stdout, ReadOutput stderr, Task mayBegin, Action<int> spawned)
     {
         var outOfMemory = OutOfMemory.Kills;
         using var giveUpOutputs = new CancellationTokenSource();
         using var terminal = command.HasTerminal ? PseudoTerminal.Open() : null;
-        using var watch = new LimitWatch(limits, _tree, command.Directory, reason => End(reason, force: false), clock);
+        LimitWatch? hearing = null;
+        if (!AgentCommand.IsHeld)
+            await mayBegin;
         await using var process = AgentProcess.Start(
             command with { Terminal = terminal?.Name, Cgroup = cgroup?.Folder },
-            (stream, giveUp) => stdout(new HeardStream(terminal?.Stream ?? stream, watch.Hear), giveUp),
-            (stream, giveUp) => stderr(new HeardStream(stream, watch.Hear), giveUp),
+            (stream, giveUp) => stdout(new HeardStream(terminal?.Stream ?? stream, Hear), giveUp),
+            (stream, giveUp) => stderr(new HeardStream(stream, Hear), giveUp),
             giveUpOutputs.Token);
         _tree.Root = process.Pid;
+        await mayBegin;
+        using var watch = hearing = new LimitWatch(limits, _tree, command.Directory, reason => End(reason, force: false), clock);
+        if (!_ordered.Task.IsCompleted)
+            process.Begin();
         spawned(process.Pid);
-        Begin(watch);
+        Watch(watch);
 
         await Task.WhenAny(process.Exited, _ordered.Task);
         var reason = process.Exited.IsCompleted ? EndReason.ExitCode : await _ordered.Task;
@@ -79,9 +87,11 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             EndedBy = endedBy,
             StopTime = endedBy is null ? null : stopTime,
         };
+
+        void Hear() => hearing?.Hear();
     }
 
-    private void Begin(LimitWatch watch)
+    private void Watch(LimitWatch watch)
     {
         lock (_gate)
         {

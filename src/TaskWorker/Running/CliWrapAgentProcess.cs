@@ -1,5 +1,6 @@
 #if CLIWRAP
 using System.Diagnostics;
+using System.Text;
 using CliWrap;
 
 namespace TaskPipeline.TaskWorker.Running;
@@ -8,9 +9,12 @@ namespace TaskPipeline.TaskWorker.Running;
 internal sealed class CliWrapAgentProcess : IAgentProcess
 {
     private readonly CommandTask<CommandResult> _command;
+    private readonly TaskCompletionSource<string> _stdin = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly string _input;
 
     public CliWrapAgentProcess(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
     {
+        _input = command.AllStdin;
         // CliWrap adds to the inherited environment: what is there already is taken out by name.
         var environment = Environment.GetEnvironmentVariables().Keys.Cast<string>().ToDictionary(name => name, _ => (string?)null);
         foreach (var (name, value) in command.Environment)
@@ -20,7 +24,7 @@ internal sealed class CliWrapAgentProcess : IAgentProcess
             .WithEnvironmentVariables(environment)
             .WithWorkingDirectory(command.Directory)
             .WithValidation(CommandResultValidation.None)
-            .WithStandardInputPipe(command.Stdin is null ? PipeSource.Null : PipeSource.FromString(command.Stdin, System.Text.Encoding.UTF8))
+            .WithStandardInputPipe(PipeSource.Create(FeedAsync))
             .WithStandardOutputPipe(PipeTarget.Create((stream, _) => stdout(stream, giveUpOutputs)))
             .WithStandardErrorPipe(PipeTarget.Create((stream, _) => stderr(stream, giveUpOutputs)))
             .ExecuteAsync(CancellationToken.None);
@@ -33,11 +37,17 @@ internal sealed class CliWrapAgentProcess : IAgentProcess
     public Task Exited { get; }
     public Task<int> Completion { get; }
 
+    public void Begin() => _stdin.TrySetResult(_input);
+
     public async ValueTask DisposeAsync()
     {
+        _stdin.TrySetResult("");
         await Completion;
         _command.Dispose();
     }
+
+    private async Task FeedAsync(Stream stream, CancellationToken cancellationToken) =>
+        await stream.WriteAsync(Encoding.UTF8.GetBytes(await _stdin.Task.WaitAsync(cancellationToken)), cancellationToken);
 
     private async Task<int> CompleteAsync() => (await _command.Task).ExitCode;
 

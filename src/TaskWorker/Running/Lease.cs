@@ -14,7 +14,7 @@ internal sealed class Lease : IDisposable
         while sleep 0.5; do
           { read -r until < "$1"; } 2>/dev/null || exit 0
           read -r now _ < /proc/uptime
-          [ "${now%.*}" -lt "$until" ] && continue
+          [ "${now%.*}${now#*.}" -lt "$until" ] && continue
           left=
           for environ in $(grep -lszx "$2" /proc/[0-9]*/environ 2>/dev/null); do
             left=yes pid=${environ#/proc/}; kill -KILL "${pid%/environ}" 2>/dev/null
@@ -25,8 +25,13 @@ internal sealed class Lease : IDisposable
 
     private readonly string _file;
     private readonly Process _process;
+    private long _until;
+    private bool _hasLapsed;
 
-    private Lease(string file, Process process) => (_file, _process) = (file, process);
+    private Lease(string file, Process process, long until) => (_file, _process, _until) = (file, process, until);
+
+    /// <summary>Whether the time was ever up before it was renewed: then it may be this that has ended the agent.</summary>
+    public bool HasLapsed => _hasLapsed || Uptime() >= _until;
 
     /// <summary>Null where there is no /proc.</summary>
     public static Lease? Start(string dataDirectory, string marker, TimeSpan time)
@@ -35,17 +40,21 @@ internal sealed class Lease : IDisposable
             return null;
         var folder = Directory.CreateDirectory(Path.Combine(dataDirectory, "leases"));
         var file = Path.Combine(folder.FullName, Guid.NewGuid().ToString("N"));
-        Write(file, time);
+        var until = Write(file, time);
         var start = new ProcessStartInfo("setsid");
         foreach (var argument in (string[])["sh", "-c", Script, "taskworker-lease", file, $"{RunMarker.Variable}={marker}"])
             start.ArgumentList.Add(argument);
         start.Environment.Clear();
         start.Environment["PATH"] = "/usr/local/bin:/usr/bin:/bin";
-        return new Lease(file, Process.Start(start)!);
+        return new Lease(file, Process.Start(start)!, until);
     }
 
     /// <summary>The agent may live for so long from now.</summary>
-    public void Renew(TimeSpan time) => Write(_file, time);
+    public void Renew(TimeSpan time)
+    {
+        _hasLapsed = HasLapsed;
+        _until = Write(_file, time);
+    }
 
     public void Dispose()
     {
@@ -53,11 +62,14 @@ internal sealed class Lease : IDisposable
         _process.Dispose();   // it sees that the file has gone, and ends
     }
 
-    /// <summary>Whole seconds, rounded down: a little early is right. Replaced at once, so that the shell never reads half of it.</summary>
-    private static void Write(string file, TimeSpan time)
+    /// <summary>Uptime in hundredths of a second, as the kernel tells it. Replaced at once, so that the shell never reads half of it.</summary>
+    private static long Write(string file, TimeSpan time)
     {
-        var uptime = double.Parse(File.ReadAllText("/proc/uptime").Split(' ')[0], CultureInfo.InvariantCulture);
-        File.WriteAllText(file + ".new", ((long)(uptime + time.TotalSeconds)).ToString(CultureInfo.InvariantCulture) + "\n");
+        var until = Uptime() + (long)(time.TotalSeconds * 100);
+        File.WriteAllText(file + ".new", until.ToString(CultureInfo.InvariantCulture) + "\n");
         File.Move(file + ".new", file, overwrite: true);
+        return until;
     }
+
+    private static long Uptime() => (long)Math.Round(double.Parse(File.ReadAllText("/proc/uptime").Split(' ')[0], CultureInfo.InvariantCulture) * 100);
 }

@@ -7,7 +7,8 @@ namespace TaskPipeline.TaskWorker.Running;
 internal sealed class SystemAgentProcess : IAgentProcess
 {
     private readonly Process _process;
-    private readonly Task _stdin;
+    private readonly string _input;
+    private Task _stdin = Task.CompletedTask;
 
     public SystemAgentProcess(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
     {
@@ -27,16 +28,19 @@ internal sealed class SystemAgentProcess : IAgentProcess
         // The streams are read directly: with the runtime's line events the exit would wait for grandchildren that hold them.
         var drained = Task.WhenAll(stdout(_process.StandardOutput.BaseStream, giveUpOutputs), stderr(_process.StandardError.BaseStream, giveUpOutputs));
         Completion = CompleteAsync(drained);
-        _stdin = FeedAsync(_process.StandardInput.BaseStream, command.Stdin);
+        _input = command.AllStdin;
     }
 
     public int Pid { get; }
     public Task Exited { get; }
     public Task<int> Completion { get; }
 
+    public void Begin() => _stdin = FeedAsync(_process.StandardInput.BaseStream, _input);
+
     public async ValueTask DisposeAsync()
     {
         await _stdin;   // whoever could have read it has ended, so a write that hung has failed by now
+        _process.StandardInput.Dispose();
         _process.StandardOutput.Dispose();
         _process.StandardError.Dispose();
         _process.Dispose();
@@ -49,13 +53,12 @@ internal sealed class SystemAgentProcess : IAgentProcess
         return _process.ExitCode;
     }
 
-    private static async Task FeedAsync(Stream stdin, string? text)
+    private static async Task FeedAsync(Stream stdin, string text)
     {
         try
         {
             await using (stdin)
-                if (text is not null)
-                    await stdin.WriteAsync(Encoding.UTF8.GetBytes(text));
+                await stdin.WriteAsync(Encoding.UTF8.GetBytes(text));
         }
         catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {

@@ -171,15 +171,11 @@ internal sealed partial class TaskRun : IDisposable
                 return $"the worker {_tools.Options.Id} has no program '{type.Executable}'";
             if (!TryBegin())
                 return null;
-            CrashPoint.Reach(CrashPoint.BeforeStarting);
-            _started.SetResult(await _log.StartingAsync(project.Hash));
-            CrashPoint.Reach(CrashPoint.Starting);
-            LogStarting(_tools.Logger, Queued.TaskId, Attempt, type.FullName);
             await RunAgentAsync(type, new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin)
             {
                 HasTerminal = type.Terminal,
                 OpenFiles = type.OpenFiles,
-            }, environment);
+            }, environment, BeginAsync(project.Hash));
             return null;
         }
         catch (Exception exception) when (exception is ProjectRefusedException or ArgumentsException)
@@ -199,7 +195,16 @@ internal sealed partial class TaskRun : IDisposable
             return _hasBegun = _left is null && _stop is null;
     }
 
-    private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment)
+    /// <summary>Comes back when the log has the attempt: before that no agent of it runs.</summary>
+    private async Task BeginAsync(string configHash)
+    {
+        CrashPoint.Reach(CrashPoint.BeforeStarting);
+        _started.SetResult(await _log.StartingAsync(configHash));
+        CrashPoint.Reach(CrashPoint.Starting);
+        LogStarting(_tools.Logger, Queued.TaskId, Attempt, Queued.Type!.FullName);
+    }
+
+    private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment, Task begun)
     {
         var marker = environment.Variables[RunMarker.Variable];
         using var cgroup = _tools.Cgroups.For(type);
@@ -215,11 +220,15 @@ internal sealed partial class TaskRun : IDisposable
             exit = await agent.RunAsync(
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stdout, stream, giveUp),
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stderr, stream, giveUp),
+                begun,
                 Spawned);
+            if (exit is { Reason: EndReason.ExitCode, Signal: "SIGKILL" } && lease is { HasLapsed: true })
+                exit = exit with { Reason = EndReason.WorkerLost };   // not its own end: this worker was too slow to renew
         }
         catch (Win32Exception exception)
         {
             error = $"{command.Executable} could not be started: {exception.Message}";
+            await begun;
         }
         Supervise(null, null);
         var summary = await output.CompleteAsync();

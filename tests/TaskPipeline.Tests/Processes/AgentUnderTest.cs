@@ -27,7 +27,7 @@ internal sealed class AgentUnderTest : IDisposable
         }, Folder, Stdin: null)
         { HasTerminal = hasTerminal, OpenFiles = openFiles };
         _run = new AgentRun(command, Marker, limits ?? Limits(), cgroup, TimeProvider.System) { Paused = Pauses.Add };
-        Exit = Task.Run(() => _run.RunAsync(ReadAsync, ReadAsync, _spawned.SetResult));
+        Exit = Task.Run(() => _run.RunAsync(ReadAsync, ReadAsync, Task.CompletedTask, _spawned.SetResult));
     }
 
     /// <summary>Its working directory, <c>$F</c>.</summary>

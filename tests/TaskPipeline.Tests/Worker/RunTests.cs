@@ -45,6 +45,15 @@ public sealed class RunTests(SharedPipeline shared, TestBroker broker) : IClassF
     }
 
     [Fact(Timeout = Timeout)]
+    public async Task Last_words_that_are_JSON_but_cannot_be_written_do_not_keep_a_task_from_ending()
+    {
+        var id = await _pipeline.SubmitAsync("script", new { script = """printf '%s\n' '{"text":"\ud800"}'""" });
+        Assert.Equal(Status.Succeeded, (await _pipeline.EndOfAsync(id)).Status);
+        Assert.Equal("""{"text":"\ud800"}""", Assert.Single(await _pipeline.LinesAsync(id)).Text);
+        Assert.Null((await _pipeline.RecordAsync<AttemptExited>(id)).Event);
+    }
+
+    [Fact(Timeout = Timeout)]
     public async Task A_failed_attempt_is_followed_by_another_while_its_type_allows_it()
     {
         var mended = await _pipeline.SubmitAsync("retried", new { script = "echo attempt $TASK_ATTEMPT $TASK_IDEMPOTENCY_KEY; [ $TASK_ATTEMPT = 2 ]" }, lane: 0);
