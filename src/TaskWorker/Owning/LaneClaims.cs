@@ -12,8 +12,8 @@ namespace TaskPipeline.TaskWorker.Owning;
 
 /// <summary>
 /// Makes assigned partitions owned lanes, in an order that matters: the committed offset (which waits for what a dead owner's transaction
-/// left pending), then the committed state, then the claim, then the log for attempts that go on elsewhere, then the barrier behind which only
-/// those are heard besides us, then the log up to that barrier. Claiming before the offset would let tasks end twice.
+/// left pending), then the committed state as far as it was written by then, then the claim, then the log for attempts that go on elsewhere, then the
+/// barrier behind which only those are heard besides us, then the log up to that barrier. Claiming before the offset would let tasks end twice.
 /// </summary>
 internal sealed partial class LaneClaims(
     KafkaCluster cluster, GroupMember member, Committer committer, ProgressLog log, string worker, TimeProvider clock, ILogger<LaneClaims> logger) : IDisposable
@@ -101,18 +101,22 @@ internal sealed partial class LaneClaims(
         return log;
     }
 
-    /// <summary>The committed table of each lane: who claimed it last, which tasks have ended, and which wait for an attempt.</summary>
+    /// <summary>
+    /// The committed table of each lane: who claimed it last, which tasks have ended, and which wait for an attempt. A transaction that somebody has left open
+    /// hides what others have committed behind it, so the end is where the uncommitted records end: it is reached once that one is over, by its own timeout if need be.
+    /// </summary>
     private Dictionary<int, LaneTable> ReadState(IReadOnlyCollection<int> partitions)
     {
         var tables = partitions.ToDictionary(partition => partition, _ => new LaneTable());
+        var ends = partitions.ToDictionary(partition => partition, partition => _logReader.Value.QueryWatermarkOffsets(new TopicPartition(_topics.State, partition), CallTimeout).High.Value);
         var left = partitions.ToHashSet();
         var reading = Read(_stateReader.Value, partitions.Select(partition => new TopicPartitionOffset(_topics.State, partition, Offset.Beginning)));
         foreach (var result in reading)
         {
-            if (result.IsPartitionEOF)
-                left.Remove(result.Partition.Value);
-            else
+            if (!result.IsPartitionEOF)
                 tables[result.Partition.Value].Take(result.Message);
+            else if (result.Offset.Value >= ends[result.Partition.Value])
+                left.Remove(result.Partition.Value);
             if (left.Count == 0)
                 break;
         }
@@ -148,7 +152,7 @@ internal sealed partial class LaneClaims(
         IEnumerable<ConsumeResult<byte[]?, byte[]?>> Rest()
         {
             while (true)
-                yield return reader.Consume(CallTimeout) ?? throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "the lane's log does not come"));
+                yield return reader.Consume(CallTimeout) ?? throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "the lane's records do not come: their broker is away, or a transaction is still open"));
         }
     }
 

@@ -208,8 +208,11 @@ internal sealed class LaneModel
                 yield return 0;
         var committed = lane.Committed;
         yield return 0;
-        var before = lane.State;
-        var (ended, waiting) = (lane.Table.Where(state => state.Value.Status.IsEnd()).Select(state => state.Key).ToHashSet(), lane.Table.Values.Where(state => !state.Status.IsEnd()).ToList());
+        var written = _rules.ReadsBehindOpen ? lane.Written.Count : 0;
+        while (lane.Written.Take(written).Any(write => lane.Open.Contains(write.Open)))
+            yield return 0;
+        var (before, table) = lane.ReadCommitted();
+        var (ended, waiting) = (table.Where(state => state.Value.Status.IsEnd()).Select(state => state.Key).ToHashSet(), table.Values.Where(state => !state.Status.IsEnd()).ToList());
         yield return 0;
         var claim = new Claim((before?.Epoch ?? 0) + 1, $"{member.Name}.{_joined}.{_random.Next()}");
         var claimed = (before ?? new LaneState { Lane = 0, Epoch = 0, Owner = "", Worker = "" }) with { Epoch = claim.Epoch, Owner = claim.Owner, Next = Math.Max(before?.Next ?? 0, committed) };
@@ -358,7 +361,12 @@ internal sealed class LaneModel
         var open = new Open(member);
         foreach (var write in writes)
             write.Lane.Open.Add(open);
-        yield return 0;
+        // The records are on their way while the offsets are added: either may come first.
+        var isWritten = _random.Next(2) == 0;
+        if (isWritten)
+            Write();
+        for (var hangs = _random.Next(10) == 0 ? _random.Next(60) : 1; hangs > 0; hangs--)
+            yield return 0;
         // What the group knows of the member: its generation, as far as it has heard; the owner has not been told otherwise.
         if (generation != _generation || !_members.ContainsKey(member.Name))
         {
@@ -368,22 +376,26 @@ internal sealed class LaneModel
         }
         open.HasOffset = true;
         yield return 0;
+        if (!isWritten)
+            Write();
+        yield return 0;
         if (!writes.All(write => write.Lane.Open.Remove(open)))
             yield break;   // aborted meanwhile
+        open.IsCommitted = true;
         foreach (var (lane, state, states, schedule) in writes)
         {
-            lane.State = state;
             lane.Committed = state.Next;
-            foreach (var task in states)
-            {
-                lane.Table[task.TaskId] = task;
-                if (task.Status.IsEnd())
-                    lane.Ends.Add((task.TaskId, task));
-            }
+            lane.Ends.AddRange(states.Where(task => task.Status.IsEnd()).Select(task => (task.TaskId, task)));
             lane.Schedule.AddRange(schedule.Select(entry => ((string, int)?)entry));
         }
         committed();
         yield return 0;
+
+        void Write()
+        {
+            foreach (var write in writes)
+                write.Lane.Written.Add((open, write.State, write.States));
+        }
     }
 
     private static void Drop(Member member, Lane lane)
@@ -455,21 +467,38 @@ internal sealed class LaneModel
         public int Start { get; set; }
 
         public void Note(FormattableString step) => Steps.Add(FormattableString.Invariant($"at {Progress.Count}: {step}"));
-        public Dictionary<string, TaskState> Table { get; } = [];
+
+        /// <summary>The committed table, as it is written: what was aborted stays in it.</summary>
+        public List<(Open Open, LaneState Claim, IReadOnlyList<TaskState> Tasks)> Written { get; } = [];
+
         public List<(string Task, int Attempt)?> Schedule { get; } = [];
-        public LaneState? State { get; set; }
         public long Committed { get; set; }
         public Member? Owner { get; set; }
         public Member? Next { get; set; }
         public List<Open> Open { get; } = [];
         public List<(string Task, TaskState State)> Ends { get; } = [];
         public List<(string Task, int Attempt, int Position)> Spawns { get; } = [];
+
+        /// <summary>What a reader of committed records is given: nothing from the first open transaction on, also of those that are committed behind it.</summary>
+        public (LaneState? Claim, Dictionary<string, TaskState> Tasks) ReadCommitted()
+        {
+            LaneState? claim = null;
+            Dictionary<string, TaskState> table = [];
+            foreach (var write in Written.TakeWhile(write => !Open.Contains(write.Open)).Where(write => write.Open.IsCommitted))
+            {
+                claim = write.Claim;
+                foreach (var task in write.Tasks)
+                    table[task.TaskId] = task;
+            }
+            return (claim, table);
+        }
     }
 
     private sealed class Open(Member member)
     {
         public Member Member { get; } = member;
         public bool HasOffset { get; set; }
+        public bool IsCommitted { get; set; }
     }
 
     private sealed class Member(string name)
@@ -507,4 +536,4 @@ internal sealed class LaneModel
 }
 
 /// <summary>The parts of the protocol that the model can leave out, to show that it notices.</summary>
-internal sealed record LaneModelRules(bool CommittedFirst = true, bool KeepsStory = true, bool Keeps = true, bool Retells = true);
+internal sealed record LaneModelRules(bool CommittedFirst = true, bool KeepsStory = true, bool Keeps = true, bool Retells = true, bool ReadsBehindOpen = true);

@@ -25,9 +25,14 @@ public sealed class LaneModelTests
     [InlineData(nameof(LaneModelRules.CommittedFirst))]
     [InlineData(nameof(LaneModelRules.KeepsStory))]
     [InlineData(nameof(LaneModelRules.Retells))]
+    [InlineData(nameof(LaneModelRules.ReadsBehindOpen))]
     public void What_is_left_out_of_the_protocol_is_noticed(string part)
     {
-        var rules = new LaneModelRules(part != nameof(LaneModelRules.CommittedFirst), part != nameof(LaneModelRules.KeepsStory), Retells: part != nameof(LaneModelRules.Retells));
+        var rules = new LaneModelRules(
+            CommittedFirst: part != nameof(LaneModelRules.CommittedFirst),
+            KeepsStory: part != nameof(LaneModelRules.KeepsStory),
+            Retells: part != nameof(LaneModelRules.Retells),
+            ReadsBehindOpen: part != nameof(LaneModelRules.ReadsBehindOpen));
         Assert.Contains(Enumerable.Range(0, Seeds), seed => new LaneModel(seed, rules).Run().Count > 0);
     }
 }

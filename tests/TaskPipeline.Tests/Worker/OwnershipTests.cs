@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Confluent.Kafka;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using Xunit;
@@ -46,6 +47,42 @@ public sealed class OwnershipTests(TestBroker broker)
         pipeline.Workers[1].Signal(PosixSignal.SIGTERM);
         await pipeline.Workers[1].WaitForExitAsync(TestPipeline.Patience);
         Assert.Equal(Status.Succeeded, (await pipeline.EndOfAsync(await pipeline.SubmitAsync("say", new { text = "again" }, lane: 0))).Status);
+    }
+
+    /// <summary>What is committed behind an open transaction is hidden from readers of committed records, as if it had not happened.</summary>
+    [Fact(Timeout = Timeout)]
+    public async Task A_transaction_that_hangs_does_not_let_a_lane_be_claimed_without_what_was_committed_behind_it()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 1, lanes: 1, Catalogue);
+        if (await pipeline.IsEmbeddedAsync())
+            Assert.Skip("the embedded broker has no transactions");
+        var gate = Path.Combine(pipeline.Folder, "gate");
+        var first = await pipeline.SubmitAsync("patient", new { file = gate });
+        await pipeline.LineAsync(first, "started");
+        using var hanging = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig
+        {
+            BootstrapServers = broker.BootstrapServers,
+            TransactionalId = Guid.NewGuid().ToString("N"),
+            TransactionTimeoutMs = 120_000,
+        }).Build();
+        hanging.InitTransactions(TestPipeline.Patience);
+        hanging.BeginTransaction();
+        await hanging.ProduceAsync(new TopicPartition(pipeline.Topics.State, 0), new Message<byte[]?, byte[]?> { Key = "nothing"u8.ToArray() }, TestContext.Current.CancellationToken);
+
+        var second = await pipeline.SubmitAsync("say", new { text = "never" });
+        await pipeline.StopAsync(second);
+        await pipeline.RecordAsync<TaskEnded>(second);
+        var waiting = await pipeline.SubmitAsync("say", new { text = "hello" });   // for which the first worker has no time
+        var other = await pipeline.AddWorkerAsync();
+        await other.WaitForLineAsync("could not be claimed yet", TestPipeline.Patience);
+        hanging.AbortTransaction();
+
+        var third = await pipeline.EndOfAsync(waiting);
+        Assert.Equal("w2", Assert.Single(third.Attempts).Worker);
+        Assert.Equal(Status.Stopped, Assert.Single(pipeline.States(second)).Status);
+        Assert.Empty(pipeline.Progress(second).OfType<AttemptStarting>());
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        Assert.Equal(1, (await pipeline.EndOfAsync(first)).Attempt);
     }
 
     [Fact(Timeout = Timeout)]
