@@ -40,7 +40,7 @@ internal sealed class SystemAgentProcess : IAgentProcess
     public async ValueTask DisposeAsync()
     {
         await _stdin;   // whoever could have read it has ended, so a write that hung has failed by now
-        _process.StandardInput.Dispose();
+        await _process.StandardInput.BaseStream.DisposeAsync();   // where it was never given its input
         _process.StandardOutput.Dispose();
         _process.StandardError.Dispose();
         _process.Dispose();
