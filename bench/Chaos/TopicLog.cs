@@ -27,6 +27,7 @@ internal sealed class TopicLog : IAsyncDisposable
             BootstrapServers = bootstrapServers,
             GroupId = topics.TailGroup,   // never joined
             EnableAutoCommit = false,
+            MetadataRecoveryRebootstrapTriggerMs = KafkaCluster.RebootstrapMs,
             AutoOffsetReset = AutoOffsetReset.Error,   // nothing may be passed over
             EnablePartitionEof = true,
             IsolationLevel = IsolationLevel.ReadCommitted,

@@ -13,6 +13,12 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
 {
     public const int MaxRecordBytes = 2 * 1024 * 1024;
 
+    /// <summary>
+    /// A broker that has just started may answer that there are no brokers. The client (seen with 2.15) then forgets all that it knows, and does nothing
+    /// more until it begins again at its bootstrap servers: by default after five minutes.
+    /// </summary>
+    public const int RebootstrapMs = 5_000;
+
     private static readonly TimeSpan AdminTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MostHeartbeatInterval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
@@ -210,6 +216,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         config.SocketNagleDisable = true;
         config.ReconnectBackoffMs = 50;
         config.ReconnectBackoffMaxMs = 1000;
+        config.MetadataRecoveryRebootstrapTriggerMs = RebootstrapMs;
         foreach (var (key, value) in _options.Properties)
             config.Set(key, value);
         return config;
