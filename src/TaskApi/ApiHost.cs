@@ -6,6 +6,7 @@ using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Docs;
 using TaskPipeline.TaskApi.Emitting;
 using TaskPipeline.TaskApi.Health;
+using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Listing;
 using TaskPipeline.TaskApi.Pausing;
 using TaskPipeline.TaskApi.Protection;
@@ -57,7 +58,7 @@ internal static partial class ApiHost
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
         builder.Services.ConfigureHttpJsonOptions(json => ApiJson.Apply(json.SerializerOptions));
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddPausing().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
+        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddPausing().AddInputs().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
 
         var app = builder.Build();
         app.UseProblems();

@@ -3,6 +3,7 @@ using Microsoft.OpenApi;
 using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Emitting;
 using TaskPipeline.TaskApi.Health;
+using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Listing;
 using TaskPipeline.TaskApi.Pausing;
 using TaskPipeline.TaskApi.Repeating;
@@ -48,6 +49,11 @@ internal static class TaskRoutes
             .WithDescription("The state event running says when it has happened. Asking twice is harmless.")
             .AddOpenApiOperationTransformer(KeyHeader)
             .Produces<PauseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
+        tasks.MapPost("/{id}/input", InputEndpoint.PostAsync).WithSummary("Write a line to a running agent's stdin")
+            .WithDescription("For task types with input: true. 202: Kafka has it; the event input says when the agent has it. It is for the attempt that runs now, another one begins without it.")
+            .AddOpenApiOperationTransformer(KeyHeader)
+            .Accepts<SendInput>("application/json")
+            .Produces<InputAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 413, 415, 503);
         tasks.MapPost("/{id}/release", ReleaseEndpoint.PostAsync).WithSummary("Let a waiting task go on at once")
             .WithDescription("For a held task, which waits for a person; a scheduled or retry_waiting one goes on before its time. Asking twice is harmless.")
             .Produces<ReleaseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
@@ -67,7 +73,7 @@ internal static class TaskRoutes
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Produces(StatusCodes.Status204NoContent).Problems(400, 404, 503);
         // Not behind the filter: a browser can read why a socket was closed, but not why a handshake was refused.
         app.MapGet("/tasks/{id}/watch", WatchEndpoints.WatchAsync).WithTags("Tasks").WithSummary("Watch a task over a WebSocket")
-            .WithDescription("The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task.")
+            .WithDescription("The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task, {\"type\":\"input\",\"text\":\"…\"} to write to its agent.")
             .AddOpenApiOperationTransformer(WatchQuery)
             .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426);
         app.MapGet("/task-types", TaskEndpoints.Types).WithTags("Tasks").WithSummary("The task types, with the schema of their params")

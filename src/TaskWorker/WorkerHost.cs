@@ -64,6 +64,7 @@ internal static class WorkerHost
         services.AddSingleton<StopSignals>();
         services.AddSingleton<Fleet>();
         services.AddSingleton<Cgroups>();
+        services.AddSingleton<LaneReader>();
         services.AddSingleton<TaskRunner>();
         services.AddHostedService<Guardian>();
         services.AddHostedService<WorkerService>();

@@ -35,6 +35,7 @@ internal class CommandEntry
     public string? MemoryLimit { get; set; }
     public double? CpuLimit { get; set; }
     public bool Terminal { get; set; }
+    public bool Input { get; set; }
     public RetryEntry? Retry { get; set; }
     public string? Overlap { get; set; }
     public ConcurrencyEntry? Concurrency { get; set; }

@@ -81,6 +81,8 @@ public sealed partial class TaskCatalogue
             errors.Add($"{path}.params: only one param can be the agent's stdin");
         if (entry.Terminal && type.Params.Any(param => param.Kind == ParamKind.Stdin || param.WhenLong is { ByFile: false }))
             errors.Add($"{path}.terminal: the agent's stdin is the terminal, no param can be");
+        if (entry.Input && type.Params.Any(param => param.Kind == ParamKind.Stdin || param.WhenLong is { ByFile: false }))
+            errors.Add($"{path}.input: the agent's stdin stays open for its users, no param can be it");
         if (entry.TimeLimit is { } timeLimit)
             type = type with { TimeLimit = Required(Quantity.Duration(timeLimit), $"{path}.time_limit", "a duration such as 90s, 10m or 6h", errors) };
         if (entry.Grace is { } grace)
@@ -129,6 +131,7 @@ public sealed partial class TaskCatalogue
             MemoryLimit = Size(entry.MemoryLimit, $"{path}.memory_limit", errors),
             CpuLimit = entry.CpuLimit,
             Terminal = entry.Terminal,
+            TakesInput = entry.Input,
         };
     }
 

@@ -67,6 +67,9 @@ public sealed record TaskType
     /// <summary>The agent gets a terminal instead of pipes.</summary>
     public bool Terminal { get; init; }
 
+    /// <summary>Its stdin stays open, for lines that others send to it.</summary>
+    public bool TakesInput { get; init; }
+
     public RetryPolicy Retry { get; init; } = new();
 
     /// <summary>Never: two attempts of a task must not run at once, whatever fails. Each loss of a worker then costs a session's wait.</summary>

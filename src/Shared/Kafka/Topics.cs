@@ -11,6 +11,7 @@ public sealed class Topics(KafkaOptions options)
     public string State { get; } = options.TopicPrefix + "task-state";
     public string Schedule { get; } = options.TopicPrefix + "task-schedule";
     public string DeadLetters { get; } = options.TopicPrefix + "tasks-dlq";
+    public string Input { get; } = options.TopicPrefix + "task-input";
     public string Workers { get; } = options.TopicPrefix + "task-workers";
 
     public string WorkerGroup { get; } = options.TopicPrefix + "task-workers";
@@ -26,6 +27,7 @@ public sealed class Topics(KafkaOptions options)
         new(Schedule, Lanes, Compacted),
         new(Control, 1, Compacted),
         new(DeadLetters, 1, Deleted(options.DeadLetterRetention)),
+        new(Input, Lanes, Deleted(options.TaskRetention)),
         new(Workers, 1, Compacted),
     ];
 

@@ -14,6 +14,7 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonDerivedType(typeof(OutputLines), "lines")]
 [JsonDerivedType(typeof(OutputGap), "gap")]
 [JsonDerivedType(typeof(AttemptNoted), "noted")]
+[JsonDerivedType(typeof(AttemptInput), "input")]
 [JsonDerivedType(typeof(TaskStopping), "stopping")]
 [JsonDerivedType(typeof(AttemptPaused), "paused")]
 [JsonDerivedType(typeof(AttemptResumed), "resumed")]
@@ -149,6 +150,22 @@ public enum NoteName
 
     /// <summary>What came out; the last one is the attempt's.</summary>
     Result,
+}
+
+/// <summary>A receipt: the agent's stdin has what somebody sent, in this place among its lines.</summary>
+public sealed record AttemptInput : AttemptRecord
+{
+    /// <summary>Of the <see cref="TaskInput"/>.</summary>
+    public required string InputId { get; init; }
+
+    /// <summary>Without secrets.</summary>
+    public string? Text { get; init; }
+
+    public bool Close { get; init; }
+    public string? RequestedBy { get; init; }
+
+    /// <summary>It was not written: the agent reads no more.</summary>
+    public bool Refused { get; init; }
 }
 
 /// <summary>A receipt: the worker has the STOP and is ending the agent.</summary>

@@ -15,6 +15,7 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonSerializable(typeof(DeadLetter))]
 [JsonSerializable(typeof(DeadLetterDealtWith))]
 [JsonSerializable(typeof(ScheduledTask))]
+[JsonSerializable(typeof(TaskInput))]
 [JsonSerializable(typeof(WorkerHeartbeat))]
 public sealed partial class TaskJson : JsonSerializerContext
 {
@@ -37,6 +38,7 @@ public sealed partial class TaskJson : JsonSerializerContext
     public static byte[] Encode(DeadLetter record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.DeadLetter);
     public static byte[] Encode(DeadLetterDealtWith record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.DeadLetterDealtWith);
     public static byte[] Encode(ScheduledTask record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.ScheduledTask);
+    public static byte[] Encode(TaskInput record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.TaskInput);
     public static byte[] Encode(WorkerHeartbeat record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.WorkerHeartbeat);
 
     public static bool TryDecodeProgress(ReadOnlySpan<byte> value, out ProgressRecord? record, out string? error)
@@ -54,6 +56,9 @@ public sealed partial class TaskJson : JsonSerializerContext
 
     public static bool TryDecodeScheduled(ReadOnlySpan<byte> value, out ScheduledTask? record, out string? error)
         => TryDecode(value, Wire.ScheduledTask, out record, out error);
+
+    public static bool TryDecodeInput(ReadOnlySpan<byte> value, out TaskInput? record, out string? error)
+        => TryDecode(value, Wire.TaskInput, out record, out error);
 
     public static bool TryDecodeHeartbeat(ReadOnlySpan<byte> value, out WorkerHeartbeat? record, out string? error)
         => TryDecode(value, Wire.WorkerHeartbeat, out record, out error);

@@ -39,6 +39,9 @@ internal sealed class TaskWriter(KafkaCluster cluster, TopicWatch watch, TimePro
     public Task<long?> EmitAsync(TaskEmitted emitted, int lane) =>
         WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), emitted.TaskId, TaskJson.Encode(emitted));
 
+    public async Task<bool> InputAsync(TaskInput input, int lane) =>
+        await WriteAsync(new TopicPartition(cluster.Topics.Input, lane), input.TaskId, TaskJson.Encode(input)) is not null;
+
     public Task RetellAsync(AttemptsRetold retold, int lane) =>
         WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), retold.TaskId, TaskJson.Encode(retold));
 

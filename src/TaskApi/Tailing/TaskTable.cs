@@ -97,6 +97,13 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             return !_tasks.TryGetValue(entry.Task.TaskId, out var tracked) || IsWanted(tracked, entry);
     }
 
+    /// <summary>An input that Kafka has just acknowledged, so that it is known when it is sent again.</summary>
+    public void Asked(TrackedTask tracked, TaskInput input)
+    {
+        lock (_gate)
+            tracked.Asked(input);
+    }
+
     public void StopRequested(ControlRecord record)
     {
         lock (_gate)

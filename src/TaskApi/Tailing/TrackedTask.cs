@@ -15,6 +15,7 @@ internal sealed class TrackedTask(string taskId)
     private Stage _stage;
     private TaskStory? _story;
     private Dictionary<string, TaskEmitted>? _emitted;
+    private List<TaskInput>? _inputs;      // those that their callers have named
     private List<ControlRecord>? _named;   // stops, pauses and resumes
 
     public string TaskId { get; } = taskId;
@@ -119,6 +120,11 @@ internal sealed class TrackedTask(string taskId)
 
     public TaskEmitted? EmittedAs(string eventId) => _emitted?.GetValueOrDefault(eventId);
 
+    /// <summary>The input that its caller named so.</summary>
+    public TaskInput? InputAs(string inputId) => _inputs?.Find(input => input.InputId == inputId);
+
+    public void Asked(TaskInput input) => (_inputs ??= []).Add(input);
+
     /// <summary>The request to stop, pause or resume it that its caller named so.</summary>
     public ControlRecord? RequestOf(string idempotencyKey) => _named?.Find(request => request.IdempotencyKey == idempotencyKey);
 
@@ -181,6 +187,9 @@ internal sealed class TrackedTask(string taskId)
                 if (noted.Name == NoteName.Progress)
                     Progress = noted.Data;
                 Log.Noted(noted, story.LogEnd);
+                return null;
+            case AttemptInput input:
+                Log.Inputted(input, story.LogEnd);
                 return null;
             case OutputGap gap:
                 Log.LeftOut(gap);

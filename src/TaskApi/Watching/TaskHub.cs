@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Microsoft.AspNetCore.SignalR;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Tailing;
 
@@ -10,7 +12,7 @@ namespace TaskPipeline.TaskApi.Watching;
 /// The SignalR hub. <c>Watch</c> is a stream of the events of one task, history first: a stream is sent at the speed of its own connection, which
 /// messages to a group are not. <c>Subscribe</c> is for state events of many tasks, sent to the client's <c>state</c> handler.
 /// </summary>
-internal sealed class TaskHub(TaskFinder finder, TaskTable table, StopRequests stops, StateSubscriptions subscriptions) : Hub
+internal sealed class TaskHub(TaskFinder finder, TaskTable table, StopRequests stops, InputRequests inputs, StateSubscriptions subscriptions) : Hub
 {
     public IAsyncEnumerable<WatchEvent> Watch(string taskId, CancellationToken cancellationToken) => WatchFrom(taskId, new WatchRequest(), cancellationToken);
 
@@ -32,6 +34,14 @@ internal sealed class TaskHub(TaskFinder finder, TaskTable table, StopRequests s
     {
         var problem = await stops.SendAsync(await FindAsync(taskId, Context.ConnectionAborted), "signalr");
         return problem is null ? new StopAnswer(taskId, Status.Stopping) : throw Refused(problem.StatusCode!.Value, problem.Detail);
+    }
+
+    /// <summary>Writes to the stdin of an agent that runs.</summary>
+    public async Task<InputAnswer> Input(string taskId, JsonElement input)
+    {
+        var (body, wrong) = input.ValueKind == JsonValueKind.Object ? SendInput.Read(input) : (null, new Problem(400, "the input must be an object with text, close or both"));
+        var (answer, problem) = wrong is null ? await inputs.SendAsync(await FindAsync(taskId, Context.ConnectionAborted), body!, "signalr") : (null, wrong);
+        return answer ?? throw Refused(problem!.StatusCode!.Value, problem.Detail);
     }
 
     /// <summary>State events of <c>all</c>, of <c>project:NAME</c> or of <c>task:ID</c>, from now on. May be called for several.</summary>

@@ -101,7 +101,9 @@ internal sealed class TaskLog
     public StateEvent PauseChanged(StateChange change, long offset) =>
         Append(new StateEvent(_taskId, Latest with { Events = offset + 1 }, change, _projectOf) { IsPlacedByOffset = true });
 
-    public void Noted(AttemptNoted record, long offset) => Append(new NotedEvent(_taskId, At(record.Attempt, Latest.Attempt == record.Attempt ? Latest.Seq : 0) with { Events = offset + 1 }, record) { IsPlacedByOffset = true });
+    public void Noted(AttemptNoted record, long offset) => Append(new NotedEvent(_taskId, PlaceOf(record.Attempt, offset), record) { IsPlacedByOffset = true });
+
+    public void Inputted(AttemptInput record, long offset) => Append(new InputEvent(_taskId, PlaceOf(record.Attempt, offset), record) { IsPlacedByOffset = true });
 
     public EndEvent End(TaskState state)
     {
@@ -127,6 +129,8 @@ internal sealed class TaskLog
         var cursor = attempt >= Latest.Attempt ? At(attempt, upTo) : Latest;
         Append(new GapEvent(_taskId, cursor, new OutputHole(attempt, seen + 1, upTo, reason)));
     }
+
+    private Cursor PlaceOf(int attempt, long offset) => At(attempt, Latest.Attempt == attempt ? Latest.Seq : 0) with { Events = offset + 1 };
 
     private Cursor At(int attempt, long seq) =>
         Latest.Attempt == attempt ? Latest with { Seq = seq } : Latest with { Attempt = attempt, Seq = seq, Stage = Stage.Begun };

@@ -1,13 +1,14 @@
 using System.Net.WebSockets;
 using Microsoft.Extensions.Options;
 using TaskPipeline.TaskApi.Protection;
+using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>The watch socket and the event stream of one task.</summary>
-internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StopRequests stops, IHostApplicationLifetime host, IOptions<ApiOptions> options)
+internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StopRequests stops, InputRequests inputs, IHostApplicationLifetime host, IOptions<ApiOptions> options)
 {
     public static async Task<IResult> WatchAsync(string id, HttpContext context, WatchEndpoints endpoints) => await endpoints.SocketAsync(id, context);
 
@@ -27,7 +28,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StopReq
             await RefuseAsync(socket, CodeFor(problem), problem.Detail);
         else
         {
-            using var watching = new WatchSocket(socket, found!, table.Watch(found!, plan), plan, stops, options.Value.WriteTimeout, host.ApplicationStopping);
+            using var watching = new WatchSocket(socket, found!, table.Watch(found!, plan), plan, stops, inputs, options.Value.WriteTimeout, host.ApplicationStopping);
             await watching.RunAsync();
         }
         return Results.Empty;

@@ -170,6 +170,23 @@ internal sealed class NotedEvent(string taskId, Cursor cursor, AttemptNoted note
     }
 }
 
+/// <summary>What somebody sent to the agent's stdin, where it lies among the lines.</summary>
+internal sealed class InputEvent(string taskId, Cursor cursor, AttemptInput input) : WatchEvent(taskId, "input", cursor)
+{
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+        writer.WriteNumber("attempt"u8, input.Attempt);
+        writer.WriteString("input_id"u8, input.InputId);
+        writer.WriteOptional("text"u8, input.Text);
+        if (input.Close)
+            writer.WriteBoolean("close"u8, true);
+        if (input.Refused)
+            writer.WriteBoolean("refused"u8, true);
+        writer.WriteOptional("requested_by"u8, input.RequestedBy);
+        writer.WriteString("at"u8, input.At.UtcDateTime);
+    }
+}
+
 /// <summary>The last event of every stream. It counts the lines of the attempt that decided, so that a watcher can prove that it has them all.</summary>
 internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : WatchEvent(taskId, "end", cursor)
 {

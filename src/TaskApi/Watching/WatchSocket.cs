@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
+using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Tailing;
 
@@ -11,7 +12,7 @@ namespace TaskPipeline.TaskApi.Watching;
 /// One watch socket: a loop that sends the watcher's events and a loop that hears commands. They share nothing but the right to send.
 /// Sending is not bound to a token: cancelling a WebSocket's send tears the connection down, and the client would not learn why.
 /// </summary>
-internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher watcher, WatchPlan plan, StopRequests stops, TimeSpan writeTimeout, CancellationToken draining) : IDisposable
+internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher watcher, WatchPlan plan, StopRequests stops, InputRequests inputs, TimeSpan writeTimeout, CancellationToken draining) : IDisposable
 {
     private const int MostCommandBytes = 4 * 1024;
     private static readonly TimeSpan CloseGrace = TimeSpan.FromSeconds(2);
@@ -153,24 +154,25 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
 
     private async Task ObeyAsync(string text)
     {
-        var (command, requestId) = Parse(text);
+        var (command, requestId, content) = Parse(text);
         var problem = command switch
         {
             "stop" => await stops.SendAsync(tracked, "websocket"),
-            _ => new Problem(StatusCodes.Status400BadRequest, """Commands are STOP and {"type":"stop"}"""),
+            "input" => SendInput.Read(content) is { Body: { } input } ? (await inputs.SendAsync(tracked, input, "websocket")).Problem : SendInput.Read(content).Problem,
+            _ => new Problem(StatusCodes.Status400BadRequest, """Commands are STOP, {"type":"stop"} and {"type":"input","text":"…"}"""),
         };
         if (!plan.AsText)
             await SendAsync(CommandReply.Encode(tracked.TaskId, requestId, problem), isLast: false);
     }
 
-    private static (string? Command, string? RequestId) Parse(string text)
+    private static (string? Command, string? RequestId, JsonElement Content) Parse(string text)
     {
         if (text.Trim() is "STOP")
-            return ("stop", null);
+            return ("stop", null, default);
         try
         {
             using var document = JsonDocument.Parse(text);
-            return document.RootElement is { ValueKind: JsonValueKind.Object } command ? (Field(command, "type"), Field(command, "request_id")) : default;
+            return document.RootElement is { ValueKind: JsonValueKind.Object } command ? (Field(command, "type"), Field(command, "request_id"), command.Clone()) : default;
         }
         catch (JsonException)
         {

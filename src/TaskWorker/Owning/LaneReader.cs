@@ -11,6 +11,7 @@ namespace TaskPipeline.TaskWorker.Owning;
 internal sealed class LaneReader : IDisposable
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);   // also how soon a new reading begins
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(1);
 
     private readonly IConsumer<byte[]?, byte[]?> _consumer;
     private readonly ConcurrentQueue<Action> _orders = new();
@@ -34,6 +35,25 @@ internal sealed class LaneReader : IDisposable
         _takers[partition] = take;
         _consumer.IncrementalAssign([new TopicPartitionOffset(partition, from)]);
     });
+
+    /// <summary>Where a partition ends now.</summary>
+    /// <exception cref="KafkaException">Its broker did not say in time.</exception>
+    public Task<long> EndOfAsync(TopicPartition partition)
+    {
+        var answer = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _orders.Enqueue(() =>
+        {
+            try
+            {
+                answer.SetResult(_consumer.QueryWatermarkOffsets(partition, RequestTimeout).High.Value);
+            }
+            catch (KafkaException exception)
+            {
+                answer.SetException(exception);
+            }
+        });
+        return answer.Task;
+    }
 
     public void End(TopicPartition partition) => _orders.Enqueue(() =>
     {
@@ -90,7 +110,7 @@ internal sealed class LaneReader : IDisposable
     {
         try
         {
-            _consumer.QueryWatermarkOffsets(partition, TimeSpan.FromSeconds(1));
+            _consumer.QueryWatermarkOffsets(partition, RequestTimeout);
         }
         catch (KafkaException)
         {

@@ -57,7 +57,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private DateTimeOffset _nextSweep;
 
     public WorkerLoop(
-        KafkaCluster cluster, TopicWatch watch, StopSignals stops, TaskRunner runner, PlainProducer producer, ProgressLog log, Fleet fleet, IOptions<WorkerOptions> options, IOptions<KafkaOptions> kafka,
+        KafkaCluster cluster, TopicWatch watch, StopSignals stops, TaskRunner runner, LaneReader reader, PlainProducer producer, ProgressLog log, Fleet fleet, IOptions<WorkerOptions> options, IOptions<KafkaOptions> kafka,
         TimeProvider clock, ILoggerFactory loggers)
     {
         _topics = cluster.Topics;
@@ -75,7 +75,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _member = new GroupMember(cluster, Assigned, Revoked, Lost, loggers.CreateLogger<GroupMember>());
         _committer = new Committer(cluster.IsEmbedded ? new PlainCommit(cluster, _member.CommitOffsets) : new TransactionalCommit(cluster, _options.Id));
         _claims = new LaneClaims(cluster, _member, _committer, log, _options.Id, clock, loggers.CreateLogger<LaneClaims>());
-        _reader = new LaneReader(cluster);
+        _reader = reader;
         _writes = new LaneWrites(_topics);
     }
 
@@ -103,7 +103,6 @@ internal sealed partial class WorkerLoop : IDisposable
         _stops.Heard = null;
         _run?.Leave(EndReason.WorkerLost);
         _run?.Dispose();
-        _reader.Dispose();
         _committer.Dispose();
         _claims.Dispose();
         _member.Dispose();

@@ -92,6 +92,21 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         },
         done);
 
+    public void Input(TaskInput input, bool isWritten) => Append(new AttemptInput
+    {
+        Epoch = _claim.Epoch,
+        Owner = _claim.Owner,
+        TaskId = taskId,
+        Attempt = attempt,
+        At = clock.GetUtcNow(),
+        InputId = input.InputId,
+        Text = input.Text,
+        Close = input.Close,
+        RequestedBy = input.RequestedBy,
+        Refused = !isWritten,
+        Update = input.Text is null ? "[stdin is closed]" : "> " + input.Text,
+    });
+
     public void Stopping(string? requestedBy) => Append(new TaskStopping
     {
         Epoch = _claim.Epoch,

@@ -25,6 +25,9 @@ internal sealed record AgentCommand(string Executable, IReadOnlyList<string> Arg
     /// <summary>Folder of its control group; null: it has none.</summary>
     public string? Cgroup { get; init; }
 
+    /// <summary>Its input stays open behind <see cref="Stdin"/>.</summary>
+    public bool TakesInput { get; init; }
+
     /// <summary>How many files it may have open; null: as many as the worker may.</summary>
     public int? OpenFiles { get; init; }
 
@@ -51,8 +54,9 @@ internal interface IAgentProcess : IAsyncDisposable
 {
     int Pid { get; }
 
-    /// <summary>Lets the agent begin, and gives it its input. At most once; without it the process ends when this is disposed of.</summary>
-    void Begin();
+    /// <summary>Lets the agent begin by having its input written and closed. At most once; without it the process ends when this is disposed of.</summary>
+    /// <param name="write">Comes back when there is no more; fails when nobody reads any more.</param>
+    void Begin(Func<Stream, Task> write);
 
     /// <summary>Completes when the process has exited, whatever still holds its outputs.</summary>
     Task Exited { get; }

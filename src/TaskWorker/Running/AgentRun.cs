@@ -1,3 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using System.Threading.Channels;
 using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskWorker.Running;
@@ -8,11 +11,13 @@ namespace TaskPipeline.TaskWorker.Running;
 /// </summary>
 internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits limits, AgentCgroup? cgroup, TimeProvider clock)
 {
+    private const string EndOfTransmission = "\u0004";   // Ctrl-D, on a terminal
     private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(1);   // after the exit, for outputs that a grandchild still holds
 
     private readonly AgentTree _tree = new(marker, cgroup);
     private readonly TaskCompletionSource<EndReason> _ordered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _forced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Channel<TypedInput> _input = Channel.CreateUnbounded<TypedInput>();   // the feed bounds it
     private readonly Lock _gate = new();
     private LimitWatch? _watch;                      // under the gate, as is all down to the pause; null before the spawn and from the end on
     private bool _shallPause;
@@ -30,6 +35,13 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             _forced.TrySetResult();
     }
 
+    /// <summary>Gives something to the agent's stdin, behind what came before.</summary>
+    public void Type(TypedInput input)
+    {
+        if (!_input.Writer.TryWrite(input))
+            input.Done(false);
+    }
+
     /// <summary>Lets all of it stand still, as soon as it is spawned, or go on. From the end on it does nothing.</summary>
     public void Pause(bool shallPause)
     {
@@ -44,6 +56,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
     /// <param name="mayBegin">What the agent waits for. Its process is started meanwhile, where that can be held.</param>
     /// <param name="spawned">Told the agent's pid when it begins.</param>
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
+    [SuppressMessage("Reliability", "CA2025", Justification = "The process is disposed of before the terminal, and waits for what writes to that")]
     public async Task<AgentExit> RunAsync(ReadOutput stdout, ReadOutput stderr, Task mayBegin, Action<int> spawned)
     {
         var outOfMemory = OutOfMemory.Kills;
@@ -60,12 +73,14 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         _tree.Root = process.Pid;
         await mayBegin;
         using var watch = hearing = new LimitWatch(limits, _tree, command.Directory, reason => End(reason, force: false), clock);
+        var keyboard = terminal?.Stream;
         if (!_ordered.Task.IsCompleted)
-            process.Begin();
+            process.Begin(stdin => WriteAsync(stdin, keyboard));
         spawned(process.Pid);
         Watch(watch);
 
         await Task.WhenAny(process.Exited, _ordered.Task);
+        _input.Writer.TryComplete();
         var reason = process.Exited.IsCompleted ? EndReason.ExitCode : await _ordered.Task;
         var began = clock.GetTimestamp();
         var seen = reason == EndReason.ExitCode ? [] : _tree.Processes;   // for the receipt: what lives when the end begins
@@ -89,6 +104,41 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         };
 
         void Hear() => hearing?.Hear();
+    }
+
+    /// <summary>What the agent is given at its start, and then what is sent to it, where it takes that.</summary>
+    /// <param name="keyboard">Of its terminal, where it has one.</param>
+    private async Task WriteAsync(Stream stdin, Stream? keyboard)
+    {
+        await stdin.WriteAsync(Encoding.UTF8.GetBytes(command.AllStdin));
+        if (!command.TakesInput)
+            return;
+        await stdin.FlushAsync();
+        var to = keyboard ?? stdin;
+        var end = keyboard is null ? "" : EndOfTransmission;
+        var isOpen = true;
+        await foreach (var input in _input.Reader.ReadAllAsync())
+        {
+            try
+            {
+                if (isOpen)
+                {
+                    await to.WriteAsync(Encoding.UTF8.GetBytes((input.Text is null ? "" : input.Text + "\n") + (input.Closes ? end : "")));
+                    await to.FlushAsync();
+                }
+                input.Done(isOpen);
+            }
+            catch (IOException)
+            {
+                input.Done(isOpen = false);   // it has closed its input, or has ended
+            }
+            if (input.Closes && isOpen)
+            {
+                isOpen = false;
+                if (keyboard is null)
+                    stdin.Close();
+            }
+        }
     }
 
     private void Watch(LimitWatch watch)

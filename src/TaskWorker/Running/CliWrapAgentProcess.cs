@@ -1,6 +1,5 @@
 #if CLIWRAP
 using System.Diagnostics;
-using System.Text;
 using CliWrap;
 
 namespace TaskPipeline.TaskWorker.Running;
@@ -9,12 +8,10 @@ namespace TaskPipeline.TaskWorker.Running;
 internal sealed class CliWrapAgentProcess : IAgentProcess
 {
     private readonly CommandTask<CommandResult> _command;
-    private readonly TaskCompletionSource<string> _stdin = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly string _input;
+    private readonly TaskCompletionSource<Func<Stream, Task>> _stdin = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public CliWrapAgentProcess(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
     {
-        _input = command.AllStdin;
         // CliWrap adds to the inherited environment: what is there already is taken out by name.
         var environment = Environment.GetEnvironmentVariables().Keys.Cast<string>().ToDictionary(name => name, _ => (string?)null);
         foreach (var (name, value) in command.Environment)
@@ -37,17 +34,20 @@ internal sealed class CliWrapAgentProcess : IAgentProcess
     public Task Exited { get; }
     public Task<int> Completion { get; }
 
-    public void Begin() => _stdin.TrySetResult(_input);
+    public void Begin(Func<Stream, Task> write) => _stdin.TrySetResult(write);
 
     public async ValueTask DisposeAsync()
     {
-        _stdin.TrySetResult("");
+        _stdin.TrySetResult(_ => Task.CompletedTask);
         await Completion;
         _command.Dispose();
     }
 
-    private async Task FeedAsync(Stream stream, CancellationToken cancellationToken) =>
-        await stream.WriteAsync(Encoding.UTF8.GetBytes(await _stdin.Task.WaitAsync(cancellationToken)), cancellationToken);
+    private async Task FeedAsync(Stream stream, CancellationToken cancellationToken)
+    {
+        var write = await _stdin.Task.WaitAsync(cancellationToken);
+        await write(stream).WaitAsync(cancellationToken);
+    }
 
     private async Task<int> CompleteAsync() => (await _command.Task).ExitCode;
 

@@ -3,7 +3,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace TaskPipeline.TaskWorker.Running;
 
-/// <summary>A terminal for an agent that behaves otherwise on a pipe. What the agent prints on either output is read from <see cref="Stream"/>.</summary>
+/// <summary>A terminal for an agent that behaves otherwise on a pipe. What the agent prints on either output is read from <see cref="Stream"/>, and what is written to that the agent reads.</summary>
 internal sealed partial class PseudoTerminal : IDisposable
 {
     private const int ReadWrite = 2;
@@ -19,7 +19,7 @@ internal sealed partial class PseudoTerminal : IDisposable
     {
         Name = name;
         _master = new SafeFileHandle(master, ownsHandle: true);
-        Stream = new FileStream(_master, FileAccess.Read, bufferSize: 0);
+        Stream = new FileStream(_master, FileAccess.ReadWrite, bufferSize: 0);
     }
 
     /// <summary>The agent's side. Whoever leads a session without a terminal, and opens it, has it as its own.</summary>

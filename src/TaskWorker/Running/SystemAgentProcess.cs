@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 
 namespace TaskPipeline.TaskWorker.Running;
 
@@ -7,7 +6,6 @@ namespace TaskPipeline.TaskWorker.Running;
 internal sealed class SystemAgentProcess : IAgentProcess
 {
     private readonly Process _process;
-    private readonly string _input;
     private Task _stdin = Task.CompletedTask;
 
     public SystemAgentProcess(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
@@ -28,14 +26,13 @@ internal sealed class SystemAgentProcess : IAgentProcess
         // The streams are read directly: with the runtime's line events the exit would wait for grandchildren that hold them.
         var drained = Task.WhenAll(stdout(_process.StandardOutput.BaseStream, giveUpOutputs), stderr(_process.StandardError.BaseStream, giveUpOutputs));
         Completion = CompleteAsync(drained);
-        _input = command.AllStdin;
     }
 
     public int Pid { get; }
     public Task Exited { get; }
     public Task<int> Completion { get; }
 
-    public void Begin() => _stdin = FeedAsync(_process.StandardInput.BaseStream, _input);
+    public void Begin(Func<Stream, Task> write) => _stdin = FeedAsync(_process.StandardInput.BaseStream, write);
 
     public async ValueTask DisposeAsync()
     {
@@ -53,12 +50,12 @@ internal sealed class SystemAgentProcess : IAgentProcess
         return _process.ExitCode;
     }
 
-    private static async Task FeedAsync(Stream stdin, string text)
+    private static async Task FeedAsync(Stream stdin, Func<Stream, Task> write)
     {
         try
         {
             await using (stdin)
-                await stdin.WriteAsync(Encoding.UTF8.GetBytes(text));
+                await write(stdin);
         }
         catch (Exception exception) when (exception is IOException or ObjectDisposedException)
         {

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
@@ -169,13 +170,16 @@ internal sealed partial class TaskRun : IDisposable
                 return "an argument holds a secret of the agent's environment, where every process of the machine could read it: let the agent take it from its environment";
             if (_tools.Executables.Find(type.Executable) is not { } executable)
                 return $"the worker {_tools.Options.Id} has no program '{type.Executable}'";
+            var input = new TopicPartition(_tools.Topics.Input, Queued.Lane.Partition);
+            var inputFrom = type.TakesInput ? await InputFeed.EndOfAsync(_tools.Reader, input, _tools.Clock, _called.Token) : 0;
             if (!TryBegin())
                 return null;
             await RunAgentAsync(type, new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin)
             {
                 HasTerminal = type.Terminal,
                 OpenFiles = type.OpenFiles,
-            }, environment, BeginAsync(project.Hash));
+                TakesInput = type.TakesInput,
+            }, environment, new TopicPartitionOffset(input, inputFrom), BeginAsync(project.Hash));
             return null;
         }
         catch (Exception exception) when (exception is ProjectRefusedException or ArgumentsException)
@@ -204,13 +208,14 @@ internal sealed partial class TaskRun : IDisposable
         LogStarting(_tools.Logger, Queued.TaskId, Attempt, Queued.Type!.FullName);
     }
 
-    private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment, Task begun)
+    private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment, TopicPartitionOffset input, Task begun)
     {
         var marker = environment.Variables[RunMarker.Variable];
         using var cgroup = _tools.Cgroups.For(type);
         var agent = new AgentRun(command, marker, AgentLimits.Of(type, Queued.Submission.Deadline), cgroup, _tools.Clock) { Paused = TellPaused };
         using var output = new OutputPublisher(
             _log, environment.Secrets, new AgentNotes(type.Parser, environment.Secrets, _tools.Clock), Path.Combine(_tools.Options.DataDirectory, "spool"), new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false)), _tools.Clock);
+        using var feed = type.TakesInput ? new InputFeed(_tools.Reader, input.TopicPartition, input.Offset, Queued.TaskId, Attempt, _log, environment.Secrets, agent) : null;
         using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
         Supervise(agent, lease);
         AgentExit? exit = null;

@@ -15,6 +15,8 @@ internal sealed class TaskRunner(
     ProjectConfigClient projects,
     ProgressLog log,
     Cgroups cgroups,
+    LaneReader reader,
+    KafkaCluster cluster,
     IOptions<WorkerOptions> options,
     IOptions<KafkaOptions> kafka,
     TimeProvider clock,
@@ -24,6 +26,8 @@ internal sealed class TaskRunner(
     public ProjectConfigClient Projects { get; } = projects;
     public ProgressLog Log { get; } = log;
     public Cgroups Cgroups { get; } = cgroups;
+    public LaneReader Reader { get; } = reader;
+    public Topics Topics { get; } = cluster.Topics;
     public WorkerOptions Options { get; } = options.Value;
     public TimeSpan Session { get; } = kafka.Value.SessionTimeout;
 
