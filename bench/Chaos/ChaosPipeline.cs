@@ -86,6 +86,7 @@ internal sealed class ChaosPipeline : IAsyncDisposable
         settings["Worker__Id"] = name;
         settings["Worker__ProjectConfigUrl"] = _projects.Url;
         settings["Worker__DataDirectory"] = Subfolder("data");
+        settings["Artifacts__Directory"] = Subfolder("artifacts");
         settings["Worker__DrainTimeout"] = "00:00:02";
         Workers.Add(new Supervised(times => Start("TaskWorker", $"{name}.{times}", settings), seed));
     }

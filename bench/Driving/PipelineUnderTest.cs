@@ -208,6 +208,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         var settings = Settings("Worker__Id", id);
         settings["Worker__ProjectConfigUrl"] = _projects.Url;
         settings["Worker__DataDirectory"] = Subfolder("data");
+        settings["Artifacts__Directory"] = Subfolder("artifacts");
         settings["Worker__DrainTimeout"] = "00:00:01";
         return ProgramProcess.Start(program, id, Subfolder("config"), Subfolder("logs"), settings, arguments);
     }

@@ -91,6 +91,8 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
         _stop.Cancel();
     }
 
+    private string Artifacts => Path.Combine(options.DataDirectory, "artifacts");
+
     private Child NewBroker() => new(
         "broker", "EmbeddedBroker", ["--topic-prefix", "", "--partitions", EmbeddedLanes, "--group-delay", "1000", "--ignore-interrupt"], new Dictionary<string, string>(), log);
 
@@ -106,6 +108,7 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
     {
         ["Parent__HoldsInput"] = "true",
         ["ASPNETCORE_URLS"] = address,
+        ["Artifacts__Directory"] = Artifacts,
         ["Catalogue__File"] = options.TaskTypes,
     }, log);
 
@@ -115,6 +118,7 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
         ["Worker__Id"] = id,
         ["Worker__ProjectConfigUrl"] = projectConfig,
         ["Worker__DataDirectory"] = options.DataDirectory,
+        ["Artifacts__Directory"] = Artifacts,
         ["Worker__SearchPath"] = Repository.FolderOf("agent-cli"),
         ["Worker__DrainTimeout"] = "00:00:01",   // Ctrl-C means now
         ["Catalogue__File"] = options.TaskTypes,

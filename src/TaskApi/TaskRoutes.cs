@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
+using TaskPipeline.TaskApi.Artifacts;
 using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Emitting;
 using TaskPipeline.TaskApi.Health;
@@ -36,6 +37,10 @@ internal static class TaskRoutes
         tasks.MapGet("/{id}/output", OutputEndpoint.GetAsync).WithSummary("Output in pages, or as a text file")
             .WithDescription("after and before take cursors, also those of events. format=text answers plain text, the whole output unless there is a limit.")
             .Produces<OutputPage>().Produces<string>(StatusCodes.Status200OK, "text/plain").Problems(400, 404, 503);
+        tasks.MapGet("/{id}/artifacts", ArtifactEndpoints.ListAsync).WithSummary("The files that its agents have left behind")
+            .Produces<ArtifactList>().Problems(404, 503);
+        tasks.MapGet("/{id}/artifacts/{attempt:int}/{**name}", ArtifactEndpoints.GetAsync).WithSummary("Download one of them")
+            .Produces<Stream>(StatusCodes.Status200OK, "application/octet-stream").Problems(404, 503);
         tasks.MapPost("/{id}/stop", StopEndpoint.PostAsync).WithSummary("Stop a task")
             .WithDescription("Answers as soon as Kafka has the request. Asking twice is harmless; 409 says how the task has already ended.")
             .AddOpenApiOperationTransformer(KeyHeader)

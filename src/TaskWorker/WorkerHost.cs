@@ -2,6 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Artifacts;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
@@ -64,6 +65,9 @@ internal static class WorkerHost
         services.AddSingleton<StopSignals>();
         services.AddSingleton<Fleet>();
         services.AddSingleton<Cgroups>();
+        services.AddAnnotatedOptions<ArtifactOptions>(ArtifactOptions.Section);
+        services.AddSingleton<ArtifactStore>();
+        services.AddHostedService<OldArtifacts>();
         services.AddSingleton<LaneReader>();
         services.AddSingleton<TaskRunner>();
         services.AddHostedService<Guardian>();
@@ -80,7 +84,8 @@ internal static class WorkerHost
           Kafka__TopicPrefix         prefix of every topic and group
           Worker__ProjectConfigUrl   address of the project-config API (required)
           Worker__Id                 name of this worker; default: host name and process id
-          Worker__DataDirectory      workspaces and artifacts
+          Worker__DataDirectory      workspaces
+          Artifacts__Directory       what agents leave behind; the same folder as the API's
           Worker__SearchPath         folders with agents, before PATH
           Catalogue__File            the task types; default: task-types.yaml
 

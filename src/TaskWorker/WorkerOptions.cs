@@ -15,7 +15,7 @@ public sealed class WorkerOptions
     [Url(ErrorMessage = "Worker:ProjectConfigUrl must be an http address, such as http://127.0.0.1:8081")]
     public string ProjectConfigUrl { get; set; } = "";
 
-    /// <summary>Where attempts have their workspaces and leave their artifacts.</summary>
+    /// <summary>Where attempts have their workspaces.</summary>
     [Required(ErrorMessage = "Worker:DataDirectory must not be empty")]
     public string DataDirectory { get; set; } = Path.Combine(Path.GetTempPath(), "taskpipeline");
 

@@ -139,6 +139,7 @@ public sealed class TaskStory
                     EndedBy = exited.EndedBy,
                     StopMs = exited.StopMs,
                     ProcessesEnded = exited.ProcessesEnded > 0 ? exited.ProcessesEnded : null,
+                    Artifacts = exited.Artifacts,
                 });
                 Outcome = exited;
                 return exited;

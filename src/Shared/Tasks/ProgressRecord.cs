@@ -220,7 +220,18 @@ public sealed record AttemptExited : AttemptRecord
 
     /// <summary>How many processes were ended by us.</summary>
     public int ProcessesEnded { get; init; }
+
+    /// <summary>What the agent has left behind.</summary>
+    public IReadOnlyList<Artifact>? Artifacts { get; init; }
+
+    /// <summary>How many files it left that were not kept: more than there may be, or no files but links.</summary>
+    public int? ArtifactsLeftOut { get; init; }
 }
+
+/// <summary>A file that an agent has left behind.</summary>
+/// <param name="Name">With <c>/</c>, below <c>TASK_ARTIFACTS</c>.</param>
+/// <param name="Size">In bytes.</param>
+public sealed record Artifact(string Name, long Size);
 
 /// <summary>The lane goes to another worker while the attempt goes on here. The next owner keeps it, and writes its end.</summary>
 public sealed record AttemptHanded : AttemptRecord;

@@ -69,6 +69,9 @@ public sealed record AttemptSummary
 
     /// <summary>How many processes were ended; null: none.</summary>
     public int? ProcessesEnded { get; init; }
+
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public IReadOnlyList<Artifact>? Artifacts { get; init; }
 }
 
 /// <summary>A record of the topic <c>task-state</c>, key <c>lane/{partition}</c>: who owns the lane, and where to read from to know its unended tasks.</summary>

@@ -162,7 +162,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         At = clock.GetUtcNow(),
     });
 
-    public Task ExitedAsync(EndReason reason, AgentExit? exit, string? error, OutputSummary output) => AppendAsync(new AttemptExited
+    public Task ExitedAsync(EndReason reason, AgentExit? exit, string? error, OutputSummary output, (IReadOnlyList<Artifact> Kept, int LeftOut) artifacts) => AppendAsync(new AttemptExited
     {
         Epoch = _claim.Epoch,
         Owner = _claim.Owner,
@@ -180,6 +180,8 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         EndedBy = exit?.EndedBy,
         StopMs = exit?.StopTime is { } stopTime ? (long)stopTime.TotalMilliseconds : null,
         ProcessesEnded = exit?.ProcessesEnded ?? 0,
+        Artifacts = artifacts.Kept.Count > 0 ? artifacts.Kept : null,
+        ArtifactsLeftOut = artifacts.LeftOut > 0 ? artifacts.LeftOut : null,
     });
 
     public Task AbandonedAsync(EndReason reason) => AppendAsync(new AttemptAbandoned

@@ -162,7 +162,7 @@ internal sealed partial class TaskRun : IDisposable
         {
             var type = Queued.Type!;
             var asking = _tools.Projects.GetAsync(Queued.Submission.Project, _called.Token);
-            using var workspace = new Workspace(_tools.Options.DataDirectory, Queued.TaskId, Attempt);   // while the config is on its way
+            using var workspace = new Workspace(_tools.Options.DataDirectory, Queued.TaskId, Attempt, _tools.Artifacts.FolderOf(Queued.TaskId, Attempt));   // while the config is on its way
             var project = await asking;
             var arguments = type.BuildArguments(Queued.Submission.Params, project.Paths ?? new Dictionary<string, string>(), workspace.Folder);
             var environment = new AgentEnvironment(Queued.Submission, type, project, Attempt, workspace, _tools.Executables.Path);
@@ -245,8 +245,21 @@ internal sealed partial class TaskRun : IDisposable
             return;
         }
         var reason = exit?.Reason ?? EndReason.SpawnFailed;
-        await _log.ExitedAsync(reason, exit, error ?? Explain(reason, exit!, type, summary.ErrorTail), summary);
+        await _log.ExitedAsync(reason, exit, error ?? Explain(reason, exit!, type, summary.ErrorTail), summary, KeepArtifacts());
         CrashPoint.Reach(CrashPoint.Exited);
+    }
+
+    private (IReadOnlyList<Artifact> Kept, int LeftOut) KeepArtifacts()
+    {
+        try
+        {
+            return _tools.Artifacts.Close(Queued.TaskId, Attempt);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            LogArtifacts(_tools.Logger, Queued.TaskId, exception.Message);
+            return ([], 0);
+        }
     }
 
     private void Spawned(int pid)
@@ -302,6 +315,9 @@ internal sealed partial class TaskRun : IDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} {WhatItDoes}")]
     private static partial void LogPaused(ILogger logger, string taskId, string whatItDoes);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "What the agent of task {TaskId} has left behind cannot be listed: {Reason}")]
+    private static partial void LogArtifacts(ILogger logger, string taskId, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} is given back")]
     private static partial void LogGivenBack(ILogger logger, string taskId);

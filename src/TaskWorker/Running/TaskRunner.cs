@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Artifacts;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
@@ -15,6 +16,7 @@ internal sealed class TaskRunner(
     ProjectConfigClient projects,
     ProgressLog log,
     Cgroups cgroups,
+    ArtifactStore artifacts,
     LaneReader reader,
     KafkaCluster cluster,
     IOptions<WorkerOptions> options,
@@ -26,6 +28,7 @@ internal sealed class TaskRunner(
     public ProjectConfigClient Projects { get; } = projects;
     public ProgressLog Log { get; } = log;
     public Cgroups Cgroups { get; } = cgroups;
+    public ArtifactStore Artifacts { get; } = artifacts;
     public LaneReader Reader { get; } = reader;
     public Topics Topics { get; } = cluster.Topics;
     public WorkerOptions Options { get; } = options.Value;

@@ -7,12 +7,12 @@ internal sealed class Workspace : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    public Workspace(string dataDirectory, string taskId, int attempt)
+    public Workspace(string dataDirectory, string taskId, int attempt, string artifacts)
     {
         Folder = Path.GetFullPath(Path.Combine(dataDirectory, "attempts", $"{taskId}-{attempt}-{Guid.NewGuid():N}"));
         Home = Path.Combine(Folder, "home");
         Temporary = Path.Combine(Folder, "tmp");
-        Artifacts = Path.GetFullPath(Path.Combine(dataDirectory, "artifacts", taskId, attempt.ToString()));
+        Artifacts = artifacts;
         foreach (var folder in (string[])[Folder, Home, Temporary, Artifacts])
             if (OperatingSystem.IsWindows())
                 Directory.CreateDirectory(folder);

@@ -16,9 +16,9 @@ public sealed class DocsTests(TestBroker broker) : ApiTest(broker)
             .SelectMany(path => path.Value.EnumerateObject().Select(operation => (Name: $"{operation.Name} {path.Name}", operation.Value))).ToList();
         Assert.Equal(
             [
-                "get /dead-letters", "get /dead-letters/redrives/{id}", "get /dead-letters/{id}", "get /healthz", "get /queue", "get /readyz", "get /task-types", "get /tasks", "get /tasks/{id}",
+                "get /dead-letters", "get /dead-letters/redrives/{id}", "get /dead-letters/{id}", "get /healthz", "get /queue", "get /readyz", "get /task-types", "get /tasks", "get /tasks/{id}", "get /tasks/{id}/artifacts", "get /tasks/{id}/artifacts/{attempt}/{name}",
                 "get /tasks/{id}/events", "get /tasks/{id}/output", "get /tasks/{id}/watch", "get /workers", "post /dead-letters/redrive", "post /dead-letters/{id}/discard",
-                "post /dead-letters/{id}/redrive", "post /tasks", "post /tasks/{id}/emit", "post /tasks/{id}/pause", "post /tasks/{id}/release", "post /tasks/{id}/replay", "post /tasks/{id}/resume", "post /tasks/{id}/stop",
+                "post /dead-letters/{id}/redrive", "post /tasks", "post /tasks/{id}/emit", "post /tasks/{id}/input", "post /tasks/{id}/pause", "post /tasks/{id}/release", "post /tasks/{id}/replay", "post /tasks/{id}/resume", "post /tasks/{id}/stop",
             ],
             operations.Select(operation => operation.Name).Order(StringComparer.Ordinal));
         Assert.All(operations, operation => Assert.NotEmpty(operation.Value.GetProperty("summary").GetString()!));
@@ -27,7 +27,7 @@ public sealed class DocsTests(TestBroker broker) : ApiTest(broker)
         Assert.True(schemas.GetProperty("TaskDetail").GetProperty("properties").TryGetProperty("queue_position", out _));
         Assert.Equal("integer", schemas.GetProperty("TaskDetail").GetProperty("properties").GetProperty("attempt").GetProperty("type").GetString());
         Assert.Contains("\"tail\"", operations.Single(operation => operation.Name == "get /tasks/{id}/events").Value.GetProperty("parameters").ToString(), StringComparison.Ordinal);
-        foreach (var repeatable in new[] { "post /tasks", "post /tasks/{id}/stop", "post /tasks/{id}/pause", "post /tasks/{id}/resume", "post /tasks/{id}/replay", "post /tasks/{id}/emit", "post /dead-letters/{id}/redrive", "post /dead-letters/redrive" })
+        foreach (var repeatable in new[] { "post /tasks", "post /tasks/{id}/stop", "post /tasks/{id}/pause", "post /tasks/{id}/resume", "post /tasks/{id}/replay", "post /tasks/{id}/emit", "post /tasks/{id}/input", "post /dead-letters/{id}/redrive", "post /dead-letters/redrive" })
             Assert.Contains("Idempotency-Key", operations.Single(operation => operation.Name == repeatable).Value.GetProperty("parameters").ToString(), StringComparison.Ordinal);
         Assert.Contains("timed_out", schemas.GetProperty("Status").ToString(), StringComparison.Ordinal);
     }

@@ -86,6 +86,7 @@ internal sealed class TestPipeline : IAsyncDisposable
         environment["Worker:Id"] = $"w{Workers.Count + 1}";
         environment["Worker:ProjectConfigUrl"] = Config.Url;
         environment["Worker:DataDirectory"] = Path.Combine(Folder, "data");
+        environment["Artifacts:Directory"] = Path.Combine(Folder, "artifacts");
         environment["Catalogue:File"] = CatalogueFile;
         foreach (var (key, value) in settings)
             environment[key] = value;

@@ -1,0 +1,48 @@
+using Microsoft.AspNetCore.StaticFiles;
+using Microsoft.Net.Http.Headers;
+using TaskPipeline.Shared.Artifacts;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Tailing;
+
+namespace TaskPipeline.TaskApi.Artifacts;
+
+/// <summary>What a task's agents have left behind, attempt by attempt.</summary>
+public sealed record ArtifactList(IReadOnlyList<ArtifactView> Artifacts);
+
+/// <param name="Size">In bytes.</param>
+/// <param name="Url">Where it can be downloaded; null: this API does not find it (any more) in its <c>Artifacts:Directory</c>.</param>
+public sealed record ArtifactView(int Attempt, string Name, long Size, string? Url);
+
+internal static class ArtifactEndpoints
+{
+    private static readonly FileExtensionContentTypeProvider ContentTypes = new();
+
+    public static async Task<IResult> ListAsync(string id, HttpContext context, TaskFinder finder, TaskTable table, ArtifactStore store)
+    {
+        var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
+        if (problem is not null)
+            return problem;
+        return TypedResults.Ok(new ArtifactList([.. Of(found!, table).Select(kept =>
+            new ArtifactView(kept.Attempt, kept.Artifact.Name, kept.Artifact.Size, store.Find(id, kept.Attempt, kept.Artifact.Name) is null ? null : UrlOf(id, kept.Attempt, kept.Artifact.Name)))]));
+    }
+
+    /// <summary>Always as a download: what an agent wrote must not run as a page of this API.</summary>
+    public static async Task<IResult> GetAsync(string id, int attempt, string name, HttpContext context, TaskFinder finder, TaskTable table, ArtifactStore store)
+    {
+        var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
+        if (problem is not null)
+            return problem;
+        if (!Of(found!, table).Any(kept => kept.Attempt == attempt && kept.Artifact.Name == name))
+            return new Problem(StatusCodes.Status404NotFound, $"Attempt {attempt} of task '{id}' has left no '{name}'; GET /tasks/{id}/artifacts lists what there is");
+        if (store.Find(id, attempt, name) is not { } file)
+            return new Problem(StatusCodes.Status404NotFound, $"'{name}' is not in this API's Artifacts:Directory (any more): the worker keeps it elsewhere, or it is older than Artifacts:Keep");
+        context.Response.Headers[HeaderNames.XContentTypeOptions] = "nosniff";
+        return TypedResults.PhysicalFile(
+            file.FullName, ContentTypes.TryGetContentType(name, out var type) ? type : "application/octet-stream", Path.GetFileName(name), file.LastWriteTimeUtc, enableRangeProcessing: true);
+    }
+
+    private static List<(int Attempt, Artifact Artifact)> Of(TrackedTask task, TaskTable table) =>
+        table.Read(task, tracked => tracked.Attempts.SelectMany(attempt => (attempt.Artifacts ?? []).Select(artifact => (attempt.Attempt, artifact))).ToList());
+
+    private static string UrlOf(string id, int attempt, string name) => $"/tasks/{id}/artifacts/{attempt}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}";
+}
