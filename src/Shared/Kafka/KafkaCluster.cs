@@ -160,6 +160,13 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         MessageMaxBytes = MaxRecordBytes,
     });
 
+    /// <summary>Gives up a client that does not do its work any more.</summary>
+    public void Replace(IClient stalled)
+    {
+        LogStalled(logger, stalled.Name);
+        _ = Task.Run(stalled.Dispose);   // which may take as long as the client likes
+    }
+
     private async Task CreateMissingAsync(IAdminClient admin, CancellationToken cancellationToken)
     {
         var existing = admin.GetMetadata(AdminTimeout).Topics.Select(topic => topic.Topic).ToHashSet();
@@ -233,6 +240,9 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         else
             LogError(logger, error.Code, error.Reason);
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The Kafka client {Client} stands still though there are records for it; a new one takes its place")]
+    private static partial void LogStalled(ILogger logger, string client);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Connected to {BootstrapServers}, cluster {ClusterId} ({Kind})")]
     private static partial void LogConnected(ILogger logger, string bootstrapServers, string clusterId, string kind);

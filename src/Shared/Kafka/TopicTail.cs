@@ -38,7 +38,8 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
 
     private void Run(CancellationToken cancellationToken)
     {
-        using var consumer = cluster.TailConsumer(isolation);
+        using var stalls = new StallWatch(cluster, isolation);
+        var consumer = cluster.TailConsumer(isolation);
         try
         {
             Assign(consumer, cancellationToken);
@@ -49,6 +50,8 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
                 if (result is null)
                 {
                     Idle?.Invoke();
+                    if (stalls.HasStalled(Positions))
+                        consumer = Renew(consumer);
                     result = Poll(consumer, PollInterval);
                 }
                 if (result is not null)
@@ -63,7 +66,23 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         finally
         {
             consumer.Unassign();   // Close() is for group members, and waits for a coordinator that may be away
+            consumer.Dispose();
         }
+    }
+
+    /// <summary>Another consumer in the place of one that stands still.</summary>
+    private IConsumer<byte[]?, byte[]?> Renew(IConsumer<byte[]?, byte[]?> stalled)
+    {
+        cluster.Replace(stalled);
+        var consumer = cluster.TailConsumer(isolation);
+        consumer.Assign(Positions().Select(place => new TopicPartitionOffset(place.Key, place.Value)));
+        return consumer;
+    }
+
+    private Dictionary<TopicPartition, long> Positions()
+    {
+        lock (_positions)
+            return new Dictionary<TopicPartition, long>(_positions);
     }
 
     /// <summary>A partition without leader, or one that is not there for a moment, is what the client retries by itself: only its fatal errors end the tail.</summary>

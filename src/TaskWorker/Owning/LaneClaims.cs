@@ -21,8 +21,8 @@ internal sealed partial class LaneClaims(
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
 
     private readonly Topics _topics = cluster.Topics;
-    private readonly Lazy<IConsumer<byte[]?, byte[]?>> _stateReader = new(() => cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted, isUrgent: true));
-    private readonly Lazy<IConsumer<byte[]?, byte[]?>> _logReader = new(() => cluster.TailConsumer(IsolationLevel.ReadUncommitted, isUrgent: true));
+    private IConsumer<byte[]?, byte[]?>? _stateReader;
+    private IConsumer<byte[]?, byte[]?>? _logReader;
 
     /// <summary>Takes as long as Kafka takes, away from the worker's loop. One at a time.</summary>
     /// <param name="metadata">Taken while the partitions were assigned.</param>
@@ -32,6 +32,26 @@ internal sealed partial class LaneClaims(
     public async Task<IReadOnlyList<OwnedLane>> ClaimAsync(IReadOnlyCollection<int> partitions, IConsumerGroupMetadata metadata, KeptAttempt? running)
     {
         await Task.Yield();
+        try
+        {
+            return await TryAsync(partitions, metadata, running);
+        }
+        catch (KafkaException)
+        {
+            // Whatever it was: the next try does not lean on a reader that may stand still.
+            foreach (var reader in new[] { _stateReader, _logReader }.OfType<IConsumer<byte[]?, byte[]?>>())
+                _ = Task.Run(reader.Dispose);
+            (_stateReader, _logReader) = (null, null);
+            throw;
+        }
+    }
+
+    private IConsumer<byte[]?, byte[]?> StateReader => _stateReader ??= cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted, isUrgent: true);
+
+    private IConsumer<byte[]?, byte[]?> LogReader => _logReader ??= cluster.TailConsumer(IsolationLevel.ReadUncommitted, isUrgent: true);
+
+    private async Task<IReadOnlyList<OwnedLane>> TryAsync(IReadOnlyCollection<int> partitions, IConsumerGroupMetadata metadata, KeptAttempt? running)
+    {
         var committed = member.Committed(partitions, CallTimeout);
         var found = ReadState(partitions);
         var owner = Guid.NewGuid().ToString("N")[..12];
@@ -48,8 +68,8 @@ internal sealed partial class LaneClaims(
 
         var logs = claimed.ToDictionary(claim => claim.Key, claim => Begin(claim.Value, found[claim.Key]));
         // Whoever handed an attempt over had done so before the lane could be ours. Asked for before anything is fetched: a question waits behind a fetch, which may take half a second.
-        var ends = claimed.Keys.ToDictionary(lane => lane, lane => _logReader.Value.QueryWatermarkOffsets(new TopicPartition(_topics.Progress, lane), CallTimeout).High - 1);
-        var reading = Read(_logReader.Value, claimed.Values.Select(state => new TopicPartitionOffset(_topics.Progress, state.Lane, state.From)));
+        var ends = claimed.Keys.ToDictionary(lane => lane, lane => LogReader.QueryWatermarkOffsets(new TopicPartition(_topics.Progress, lane), CallTimeout).High - 1);
+        var reading = Read(LogReader, claimed.Values.Select(state => new TopicPartitionOffset(_topics.Progress, state.Lane, state.From)));
         ReadLogs(reading, logs, ends);
         var barriers = await Task.WhenAll(claimed.Values.Select(async state =>
         {
@@ -66,7 +86,7 @@ internal sealed partial class LaneClaims(
         })).WaitAsync(CallTimeout);
         CrashPoint.Reach(CrashPoint.Barrier);
         ReadLogs(reading, logs, barriers.ToDictionary(barrier => barrier.Lane, barrier => barrier.Offset));
-        _logReader.Value.Unassign();
+        LogReader.Unassign();
 
         // Only where no transaction orders the claims can another's barrier have come in between.
         if (claimed.Values.FirstOrDefault(state => logs[state.Lane].InForce != new Claim(state.Epoch, owner)) is { } overtaken)
@@ -84,10 +104,8 @@ internal sealed partial class LaneClaims(
 
     public void Dispose()
     {
-        if (_stateReader.IsValueCreated)
-            _stateReader.Value.Dispose();
-        if (_logReader.IsValueCreated)
-            _logReader.Value.Dispose();
+        _stateReader?.Dispose();
+        _logReader?.Dispose();
     }
 
     private static bool IsOpen(LaneLog log, KeptAttempt attempt) =>
@@ -108,9 +126,9 @@ internal sealed partial class LaneClaims(
     private Dictionary<int, LaneTable> ReadState(IReadOnlyCollection<int> partitions)
     {
         var tables = partitions.ToDictionary(partition => partition, _ => new LaneTable());
-        var ends = partitions.ToDictionary(partition => partition, partition => _logReader.Value.QueryWatermarkOffsets(new TopicPartition(_topics.State, partition), CallTimeout).High.Value);
+        var ends = partitions.ToDictionary(partition => partition, partition => LogReader.QueryWatermarkOffsets(new TopicPartition(_topics.State, partition), CallTimeout).High.Value);
         var left = partitions.ToHashSet();
-        var reading = Read(_stateReader.Value, partitions.Select(partition => new TopicPartitionOffset(_topics.State, partition, Offset.Beginning)));
+        var reading = Read(StateReader, partitions.Select(partition => new TopicPartitionOffset(_topics.State, partition, Offset.Beginning)));
         foreach (var result in reading)
         {
             if (!result.IsPartitionEOF)
@@ -120,7 +138,7 @@ internal sealed partial class LaneClaims(
             if (left.Count == 0)
                 break;
         }
-        _stateReader.Value.Unassign();
+        StateReader.Unassign();
         return tables;
     }
 

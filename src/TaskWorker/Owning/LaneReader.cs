@@ -13,13 +13,19 @@ internal sealed class LaneReader : IDisposable
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);   // also how soon a new reading begins
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(1);
 
-    private readonly IConsumer<byte[]?, byte[]?> _consumer;
+    private readonly KafkaCluster _cluster;
+    private readonly StallWatch _stalls;
+    private IConsumer<byte[]?, byte[]?> _consumer;   // of the reader's thread, as are its partitions
     private readonly ConcurrentQueue<Action> _orders = new();
     private readonly Dictionary<TopicPartition, Action<ConsumeResult<byte[]?, byte[]?>>> _takers = [];
+    private readonly Dictionary<TopicPartition, long> _positions = [];
+    private readonly HashSet<TopicPartition> _paused = [];
     private volatile bool _ended;
 
     public LaneReader(KafkaCluster cluster)
     {
+        _cluster = cluster;
+        _stalls = new StallWatch(cluster, IsolationLevel.ReadUncommitted);
         _consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
         Reading = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
@@ -30,9 +36,8 @@ internal sealed class LaneReader : IDisposable
     /// <summary>Hands every record from an offset on to <paramref name="take"/>, on the reader's thread.</summary>
     public void Read(TopicPartition partition, long from, Action<ConsumeResult<byte[]?, byte[]?>> take) => _orders.Enqueue(() =>
     {
-        if (_takers.Remove(partition))
-            _consumer.IncrementalUnassign([partition]);
-        _takers[partition] = take;
+        Leave(partition);
+        (_takers[partition], _positions[partition]) = (take, from);
         _consumer.IncrementalAssign([new TopicPartitionOffset(partition, from)]);
     });
 
@@ -55,21 +60,17 @@ internal sealed class LaneReader : IDisposable
         return answer.Task;
     }
 
-    public void End(TopicPartition partition) => _orders.Enqueue(() =>
-    {
-        if (_takers.Remove(partition))
-            _consumer.IncrementalUnassign([partition]);
-    });
+    public void End(TopicPartition partition) => _orders.Enqueue(() => Leave(partition));
 
     public void Pause(TopicPartition partition) => _orders.Enqueue(() =>
     {
-        if (_takers.ContainsKey(partition))
+        if (_takers.ContainsKey(partition) && _paused.Add(partition))
             _consumer.Pause([partition]);
     });
 
     public void Resume(TopicPartition partition) => _orders.Enqueue(() =>
     {
-        if (!_takers.ContainsKey(partition))
+        if (!_paused.Remove(partition))
             return;
         _consumer.Resume([partition]);
         Wake(partition);
@@ -80,6 +81,7 @@ internal sealed class LaneReader : IDisposable
         _ended = true;
         Task.WaitAny([Reading]);
         _consumer.Dispose();
+        _stalls.Dispose();
     }
 
     private void Run()
@@ -88,9 +90,35 @@ internal sealed class LaneReader : IDisposable
         {
             while (_orders.TryDequeue(out var order))
                 order();
-            if (Consume() is { IsPartitionEOF: false } result)
+            if (Consume() is not { } result)
+                RenewIfStalled();
+            else if (!result.IsPartitionEOF)
+            {
+                _positions[result.TopicPartition] = result.Offset.Value + 1;
                 _takers[result.TopicPartition](result);
+            }
+            else if (_positions.TryGetValue(result.TopicPartition, out var position))
+                _positions[result.TopicPartition] = Math.Max(position, result.Offset.Value);   // behind the last record may stand markers of transactions
         }
+    }
+
+    private void Leave(TopicPartition partition)
+    {
+        if (!_takers.Remove(partition))
+            return;
+        _consumer.IncrementalUnassign([partition]);
+        _positions.Remove(partition);
+        _paused.Remove(partition);
+    }
+
+    private void RenewIfStalled()
+    {
+        if (!_stalls.HasStalled(() => _positions.Where(place => !_paused.Contains(place.Key)).ToDictionary()))
+            return;
+        _cluster.Replace(_consumer);
+        _consumer = _cluster.TailConsumer(IsolationLevel.ReadUncommitted);
+        _consumer.IncrementalAssign(_positions.Select(place => new TopicPartitionOffset(place.Key, place.Value)));
+        _consumer.Pause(_paused);
     }
 
     private ConsumeResult<byte[]?, byte[]?>? Consume()

@@ -1,0 +1,57 @@
+using Confluent.Kafka;
+using Confluent.Kafka.Admin;
+
+namespace TaskPipeline.Shared.Kafka;
+
+/// <summary>
+/// Notices that a consumer stands still: it has been behind the end of a partition for a while, though it was asked for more and Kafka answers others. The client
+/// has been seen to do that after a broker's restart, for single partitions and without an error; a new one at the same place goes on.
+/// </summary>
+/// <param name="isolation">Of the consumer.</param>
+/// <param name="interval">Between two looks; null: 10 s.</param>
+public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, TimeSpan? interval = null) : IDisposable
+{
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly TimeSpan _interval = interval ?? TimeSpan.FromSeconds(10);
+    private IAdminClient? _admin;
+    private Task<Dictionary<TopicPartition, long>>? _asking;
+    private long _lookedAt = Environment.TickCount64;
+    private Dictionary<TopicPartition, long> _behind = [];   // at the last look: partition → where the consumer was
+
+    /// <summary>To be called whenever the consumer has nothing at hand, always on one thread. It does not wait.</summary>
+    /// <param name="positions">Where the consumer is in each of its partitions but those that it has paused: the next offset, the end counted in.</param>
+    public bool HasStalled(Func<IReadOnlyDictionary<TopicPartition, long>> positions)
+    {
+        if (_asking is null)
+        {
+            if (Environment.TickCount64 - _lookedAt < _interval.TotalMilliseconds)
+                return false;
+            _asking = EndsAsync([.. positions().Keys]);
+        }
+        if (!_asking.IsCompleted)
+            return false;
+        var ends = _asking.IsCompletedSuccessfully ? _asking.Result : [];   // of a Kafka that does not answer nobody expects records
+        (_asking, _lookedAt) = (null, Environment.TickCount64);
+        var before = _behind;
+        _behind = positions().Where(place => ends.TryGetValue(place.Key, out var end) && place.Value < end).ToDictionary();
+        if (!_behind.Any(place => before.TryGetValue(place.Key, out var then) && then == place.Value))
+            return false;
+        _behind = [];
+        return true;
+    }
+
+    public void Dispose() => _admin?.Dispose();
+
+    private async Task<Dictionary<TopicPartition, long>> EndsAsync(IReadOnlyList<TopicPartition> partitions)
+    {
+        if (partitions.Count == 0)
+            return [];
+        _admin ??= cluster.Admin();
+        var answer = await _admin.ListOffsetsAsync(
+            partitions.Select(partition => new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = OffsetSpec.Latest() }),
+            new ListOffsetsOptions { IsolationLevel = isolation, RequestTimeout = RequestTimeout });
+        return answer.ResultInfos.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
+            .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
+    }
+}
