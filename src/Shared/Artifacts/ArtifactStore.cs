@@ -23,10 +23,8 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
         var (kept, leftOut, bytes) = (new List<Artifact>(), 0, 0L);
         if (!folder.Exists)
             return (kept, leftOut);
-        foreach (var entry in folder.EnumerateFileSystemInfos("*", Everything).OrderBy(entry => entry.FullName, StringComparer.Ordinal).ToList())
+        foreach (var entry in Below(folder).OrderBy(entry => entry.FullName, StringComparer.Ordinal).ToList())
         {
-            if (entry is DirectoryInfo { LinkTarget: null })
-                continue;
             var name = Path.GetRelativePath(folder.FullName, entry.FullName);
             if (entry is FileInfo { LinkTarget: null, Exists: true } file && kept.Count < MostFiles && name.Length <= LongestName && bytes + file.Length <= options.Value.MaxBytes)
             {
@@ -60,7 +58,9 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
         }
     }
 
-    private static EnumerationOptions Everything => new() { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = true, ReturnSpecialDirectories = false };
+    /// <summary>Everything but the folders themselves. What a link leads to is not below.</summary>
+    private static IEnumerable<FileSystemInfo> Below(DirectoryInfo folder) =>
+        folder.EnumerateFileSystemInfos().SelectMany(entry => entry is DirectoryInfo { LinkTarget: null } inner ? Below(inner) : [entry]);
 
     private static string Remove(FileInfo file)
     {

@@ -10,7 +10,7 @@ namespace TaskPipeline.Tests.Docs;
 public sealed class OperationsPageTests
 {
     // Defaults that are not the same everywhere, so that the page describes them in words.
-    private static readonly string[] DescribedDefaults = ["Worker:Id", "Worker:DataDirectory"];
+    private static readonly string[] DescribedDefaults = ["Worker:Id", "Worker:DataDirectory", "Artifacts:Directory"];
 
     [Fact]
     public void Every_option_is_on_the_page_with_its_default_and_no_other_is()
@@ -44,7 +44,7 @@ public sealed class OperationsPageTests
         {
             null => "",
             bool value => value ? "true" : "false",
-            string or int or short or TimeSpan => property.GetValue(options)!.ToString()!,
+            string or int or long or short or TimeSpan => property.GetValue(options)!.ToString()!,
             _ => "",   // lists and tables are empty
         }));
     }

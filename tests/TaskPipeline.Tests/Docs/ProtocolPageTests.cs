@@ -21,6 +21,7 @@ public sealed class ProtocolPageTests(TestBroker broker)
     [InlineData("task-schedule")]
     [InlineData("task-workers")]
     [InlineData("task-control")]
+    [InlineData("task-input")]
     [InlineData("tasks-dlq")]
     public void Records_are_read_and_written_as_shown(string topic)
     {
@@ -78,6 +79,7 @@ public sealed class ProtocolPageTests(TestBroker broker)
         "lane" => TaskJson.TryDecodeLane(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         "task-schedule" => TaskJson.TryDecodeScheduled(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         "task-workers" => TaskJson.TryDecodeHeartbeat(value, out var record, out _) ? TaskJson.Encode(record!) : [],
+        "task-input" => TaskJson.TryDecodeInput(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         "task-control" => TaskJson.TryDecodeControl(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         _ when TaskJson.TryDecodeDealtWith(value, out var record, out _) => TaskJson.Encode(record!),
         _ => TaskJson.TryDecodeDeadLetter(value, out var record, out _) ? TaskJson.Encode(record!) : [],
