@@ -6,6 +6,7 @@ using TaskPipeline.TaskApi.Artifacts;
 using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Docs;
 using TaskPipeline.TaskApi.Emitting;
+using TaskPipeline.TaskApi.Files;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Listing;
@@ -59,7 +60,7 @@ internal static partial class ApiHost
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
         builder.Services.ConfigureHttpJsonOptions(json => ApiJson.Apply(json.SerializerOptions));
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddPausing().AddInputs().AddArtifacts().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
+        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddPausing().AddInputs().AddArtifacts().AddFiles().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
 
         var app = builder.Build();
         app.UseProblems();

@@ -3,6 +3,7 @@ using Microsoft.OpenApi;
 using TaskPipeline.TaskApi.Artifacts;
 using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Emitting;
+using TaskPipeline.TaskApi.Files;
 using TaskPipeline.TaskApi.Health;
 using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Listing;
@@ -81,6 +82,10 @@ internal static class TaskRoutes
             .WithDescription("The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task, {\"type\":\"input\",\"text\":\"…\"} to write to its agent.")
             .AddOpenApiOperationTransformer(WatchQuery)
             .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426);
+        app.MapPost("/files", FileEndpoint.PostAsync).WithTags("Tasks").AddEndpointFilter(OnlyWhenReady).WithSummary("Store an input file for tasks")
+            .WithDescription("The body is the file, name what it is called. The answer's file goes into a param of type file; whichever worker runs the task puts a copy into its workspace.")
+            .Accepts<Stream>("application/octet-stream")
+            .Produces<FileAnswer>(StatusCodes.Status201Created).Problems(400, 413, 415, 503);
         app.MapGet("/task-types", TaskEndpoints.Types).WithTags("Tasks").WithSummary("The task types, with the schema of their params")
             .Produces<TaskTypeList>();
         app.MapHub<TaskHub>("/hubs/tasks");

@@ -68,6 +68,7 @@ internal static class WorkerHost
         services.AddAnnotatedOptions<ArtifactOptions>(ArtifactOptions.Section);
         services.AddSingleton<ArtifactStore>();
         services.AddHostedService<OldArtifacts>();
+        services.AddSingleton<InputFiles>();
         services.AddSingleton<LaneReader>();
         services.AddSingleton<TaskRunner>();
         services.AddHostedService<Guardian>();

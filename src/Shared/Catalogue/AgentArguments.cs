@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Shared.Catalogue;
 
@@ -23,6 +24,9 @@ public sealed class AgentArguments
     /// <summary>What the agent reads from its stdin; null: nothing.</summary>
     public string? Stdin { get; private set; }
 
+    /// <summary>Where an attempt finds its copy of a file.</summary>
+    public static string PathOfFile(string workspace, string param, FileReference file) => Path.Combine(workspace, "files", param, file.Name);
+
     internal void Add(ParamRule rule, JsonElement value)
     {
         if (rule.Kind == ParamKind.Flag)
@@ -37,6 +41,7 @@ public sealed class AgentArguments
             ParamType.Integer => value.GetInt64().ToString(CultureInfo.InvariantCulture),
             ParamType.Number => value.GetRawText(),
             ParamType.Path => PathOf(rule, value.GetString()!),
+            ParamType.File => PathOfFile(_workspace, rule.Name, FileReference.Parse(value.GetString()!)!),
             _ => value.GetString()!,
         };
         if (rule.Kind == ParamKind.Stdin)

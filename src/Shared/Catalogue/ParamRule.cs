@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Shared.Catalogue;
 
@@ -20,6 +21,9 @@ public enum ParamType
     Number,
     Boolean,
     Path,
+
+    /// <summary>A <see cref="FileReference"/>; the agent is given the path of a copy.</summary>
+    File,
 }
 
 /// <summary>How one param is checked, and what it becomes on the agent's command line.</summary>
@@ -64,7 +68,7 @@ public sealed record ParamRule
 
     public JsonObject Schema()
     {
-        var schema = new JsonObject { ["type"] = Type switch { ParamType.Path => "string", var type => JsonNamingPolicy.SnakeCaseLower.ConvertName(type.ToString()) } };
+        var schema = new JsonObject { ["type"] = Type switch { ParamType.Path or ParamType.File => "string", var type => JsonNamingPolicy.SnakeCaseLower.ConvertName(type.ToString()) } };
         if (Summary is not null)
             schema["description"] = Summary;
         if (Default is { } value)
@@ -81,6 +85,8 @@ public sealed record ParamRule
             schema["maxLength"] = MaxLength;
         if (Type == ParamType.Path)
             schema["format"] = "path";
+        if (Type == ParamType.File)
+            schema["format"] = "file";
         return schema;
     }
 
@@ -104,6 +110,8 @@ public sealed record ParamRule
             return $"must match {Pattern}";
         if (Type == ParamType.Path)
             return ErrorInPath(text);
+        if (Type == ParamType.File)
+            return FileReference.Parse(text) is null ? "must be the file of an answer to POST /files" : null;
         if (text.StartsWith('-') && (Kind == ParamKind.Positional || Separate))
             return "must not begin with a dash: it would be taken for an option";
         if (Kind is ParamKind.Option or ParamKind.Positional && WhenLong is null && Encoding.UTF8.GetByteCount(text) > LongValue.Threshold)

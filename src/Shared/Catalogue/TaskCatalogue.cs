@@ -187,7 +187,7 @@ public sealed partial class TaskCatalogue
         var kind = kinds.FirstOrDefault(ParamKind.Option);
         var type = ParamType.String;
         if (entry.Type is not null && !Enum.TryParse(entry.Type, ignoreCase: true, out type))
-            errors.Add($"{path}.type must be string, integer, number, boolean or path");
+            errors.Add($"{path}.type must be string, integer, number, boolean, path or file");
         if (kind == ParamKind.Flag && entry.Type is null)
             type = ParamType.Boolean;
         if (kind == ParamKind.Flag && type != ParamType.Boolean)

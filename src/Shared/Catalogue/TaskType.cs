@@ -109,6 +109,26 @@ public sealed record TaskType
     /// The arguments behind the executable, and what goes to its stdin. <paramref name="parameters"/> must be valid;
     /// throws <see cref="ArgumentsException"/> where a path leaves its project folder or does not exist.
     /// </summary>
+    /// <summary><see cref="Validate(IReadOnlyDictionary{string, JsonElement})"/>, and whether the files are kept for as long as the task may wait from a time on.</summary>
+    /// <param name="runAt">When the task may run first.</param>
+    /// <param name="taskRetention">Files are kept for twice as long.</param>
+    public IReadOnlyList<FieldError> Validate(IReadOnlyDictionary<string, JsonElement> parameters, DateTimeOffset runAt, TimeSpan taskRetention)
+    {
+        var errors = Validate(parameters);
+        return errors.Count > 0
+            ? errors
+            : [.. FilesOf(parameters).Where(given => runAt > given.File.StoredAt + taskRetention)
+                .Select(given => new FieldError($"params.{given.Param}", $"is kept for tasks that run by {given.File.StoredAt + taskRetention:yyyy-MM-ddTHH:mm:ssZ} only: store the file again"))];
+    }
+
+    /// <summary>The files that a task is given.</summary>
+    public IEnumerable<(string Param, FileReference File)> FilesOf(IReadOnlyDictionary<string, JsonElement> parameters)
+    {
+        foreach (var rule in Params.Where(rule => rule.Type == ParamType.File))
+            if (ValueOf(rule, parameters) is { } value && FileReference.Parse(value.GetString()!) is { } file)
+                yield return (rule.Name, file);
+    }
+
     public AgentArguments BuildArguments(IReadOnlyDictionary<string, JsonElement> parameters, IReadOnlyDictionary<string, string> projectPaths, string workspace)
     {
         var arguments = new AgentArguments(Arguments, projectPaths, workspace);

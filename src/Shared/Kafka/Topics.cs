@@ -12,6 +12,7 @@ public sealed class Topics(KafkaOptions options)
     public string Schedule { get; } = options.TopicPrefix + "task-schedule";
     public string DeadLetters { get; } = options.TopicPrefix + "tasks-dlq";
     public string Input { get; } = options.TopicPrefix + "task-input";
+    public string Files { get; } = options.TopicPrefix + "task-files";
     public string Workers { get; } = options.TopicPrefix + "task-workers";
 
     public string WorkerGroup { get; } = options.TopicPrefix + "task-workers";
@@ -28,6 +29,7 @@ public sealed class Topics(KafkaOptions options)
         new(Control, 1, Compacted),
         new(DeadLetters, 1, Deleted(options.DeadLetterRetention)),
         new(Input, Lanes, Deleted(options.TaskRetention)),
+        new(Files, Lanes, Deleted(options.TaskRetention * 2)),   // a task may be given one until half of it is over, and wait as long again
         new(Workers, 1, Compacted),
     ];
 

@@ -20,6 +20,10 @@ public sealed class ApiOptions
     [Range(typeof(TimeSpan), "00:00:00.1", "00:01:00", ErrorMessage = "Api:KafkaTimeout must be 100 ms to 1 min")]
     public TimeSpan KafkaTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>How large a file may be that is stored for tasks.</summary>
+    [Range(0, 1L << 40, ErrorMessage = "Api:MaxFileBytes must be 0 to 1 TiB")]
+    public long MaxFileBytes { get; set; } = 64L << 20;
+
     /// <summary>How long a watcher's connection may take no data before it is closed; it can come back to where it was.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00", ErrorMessage = "Api:WriteTimeout must be 100 ms to 10 min")]
     public TimeSpan WriteTimeout { get; set; } = TimeSpan.FromSeconds(10);

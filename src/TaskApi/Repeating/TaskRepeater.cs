@@ -1,17 +1,19 @@
+using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.Repeating;
 
 /// <summary>Makes of a task that is over a new one that does the same, by the rules of today's catalogue.</summary>
-internal sealed class TaskRepeater(CatalogueFile catalogue, TimeProvider clock)
+internal sealed class TaskRepeater(CatalogueFile catalogue, IOptions<KafkaOptions> kafka, TimeProvider clock)
 {
     public (TaskSubmission? Submission, Problem? Problem) Again(TaskSubmission task, RepeatTask body)
     {
         if (catalogue.Current.Find(task.Type, task.Command) is not { } type)
             return (null, new Problem(StatusCodes.Status409Conflict, $"The task types have no '{$"{task.Type} {task.Command}".TrimEnd()}' any more; put it back into the catalogue, or submit a new task"));
         var parameters = body.Params is { } edited ? new(edited) : task.Params;
-        var errors = type.Validate(parameters).GroupBy(error => error.Field, error => error.Message).ToDictionary(field => field.Key, field => field.ToArray());
+        var errors = type.Validate(parameters, clock.GetUtcNow(), kafka.Value.TaskRetention).GroupBy(error => error.Field, error => error.Message).ToDictionary(field => field.Key, field => field.ToArray());
         if (errors.Count > 0)
             return (null, Problem.Invalid(errors));
         // Its times are over, and its number among repetitions is its own.

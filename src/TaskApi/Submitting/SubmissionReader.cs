@@ -21,13 +21,14 @@ internal sealed class SubmissionReader
     private readonly Dictionary<string, List<string>> _errors = [];
     private readonly JsonElement _body;
     private readonly DateTimeOffset _now;
+    private readonly TimeSpan _taskRetention;
 
-    private SubmissionReader(JsonElement body, DateTimeOffset now) => (_body, _now) = (body, now);
+    private SubmissionReader(JsonElement body, DateTimeOffset now, TimeSpan taskRetention) => (_body, _now, _taskRetention) = (body, now, taskRetention);
 
-    public static async Task<(TaskSubmission? Submission, bool HasOwnId, Problem? Problem)> ReadAsync(HttpRequest request, TaskCatalogue catalogue, DateTimeOffset now)
+    public static async Task<(TaskSubmission? Submission, bool HasOwnId, Problem? Problem)> ReadAsync(HttpRequest request, TaskCatalogue catalogue, DateTimeOffset now, TimeSpan taskRetention)
     {
         var body = await JsonBody.ReadAsync(request, "project", "type", "command", "params", "task_id", "delay", "run_at", "start_by", "deadline", "priority", "concurrency", "labels");
-        return body.Problem is { } problem ? (null, false, problem) : new SubmissionReader(body.Content, now).Read(catalogue);
+        return body.Problem is { } problem ? (null, false, problem) : new SubmissionReader(body.Content, now, taskRetention).Read(catalogue);
     }
 
     private (TaskSubmission?, bool, Problem?) Read(TaskCatalogue catalogue)
@@ -41,7 +42,7 @@ internal sealed class SubmissionReader
         var deadline = Limit("deadline", runAt);
         var priority = PriorityOf();
         var concurrency = ConcurrencyOf();
-        var type = TypeOf(catalogue, parameters);
+        var type = TypeOf(catalogue, parameters, runAt);
         if (_errors.Count > 0)
             return (null, false, Problem.Invalid(_errors.ToDictionary(error => error.Key, error => error.Value.ToArray())));
         var submission = type!.Complete(new TaskSubmission
@@ -63,7 +64,7 @@ internal sealed class SubmissionReader
         return (submission, taskId is not null, null);
     }
 
-    private TaskType? TypeOf(TaskCatalogue catalogue, Dictionary<string, JsonElement> parameters)
+    private TaskType? TypeOf(TaskCatalogue catalogue, Dictionary<string, JsonElement> parameters, DateTimeOffset? runAt)
     {
         var type = Text("type");
         var command = Text("command");
@@ -73,7 +74,7 @@ internal sealed class SubmissionReader
             Wrong("type", $"is required: one of {Names(catalogue.Types)}");
         else if (catalogue.Find(type, command) is { } found)
         {
-            foreach (var error in found.Validate(parameters))
+            foreach (var error in found.Validate(parameters, runAt ?? _now, _taskRetention))
                 Wrong(error.Field, error.Message);
             return found;
         }

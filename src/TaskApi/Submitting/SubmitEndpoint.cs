@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
@@ -11,7 +12,7 @@ namespace TaskPipeline.TaskApi.Submitting;
 /// <param name="DueAt">When a task that was submitted for later comes into its queue.</param>
 public sealed record SubmitAnswer(string TaskId, Status Status, TaskLinks Links, DateTimeOffset? DueAt = null);
 
-internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaCluster cluster, TaskTable table, TaskFinder finder, TaskWriter writer, TimeProvider clock, ILogger<SubmitEndpoint> logger)
+internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaCluster cluster, TaskTable table, TaskFinder finder, TaskWriter writer, IOptions<KafkaOptions> kafka, TimeProvider clock, ILogger<SubmitEndpoint> logger)
 {
     public static async Task<IResult> PostAsync(HttpRequest request, SubmitEndpoint endpoint) => await endpoint.SubmitAsync(request);
 
@@ -20,7 +21,7 @@ internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaClust
         var (key, unfit) = IdempotencyKey.Of(request);
         if (unfit is not null)
             return unfit;
-        var (submission, hasOwnId, problem) = await SubmissionReader.ReadAsync(request, catalogue.Current, clock.GetUtcNow());
+        var (submission, hasOwnId, problem) = await SubmissionReader.ReadAsync(request, catalogue.Current, clock.GetUtcNow(), kafka.Value.TaskRetention);
         if (problem is not null)
             return problem;
         if (key is null)

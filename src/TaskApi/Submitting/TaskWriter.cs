@@ -42,6 +42,9 @@ internal sealed class TaskWriter(KafkaCluster cluster, TopicWatch watch, TimePro
     public async Task<bool> InputAsync(TaskInput input, int lane) =>
         await WriteAsync(new TopicPartition(cluster.Topics.Input, lane), input.TaskId, TaskJson.Encode(input)) is not null;
 
+    /// <summary>Null where Kafka did not take it.</summary>
+    public Task<long?> FileAsync(string key, byte[] chunk, int partition) => WriteAsync(new TopicPartition(cluster.Topics.Files, partition), key, chunk);
+
     public Task RetellAsync(AttemptsRetold retold, int lane) =>
         WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), retold.TaskId, TaskJson.Encode(retold));
 

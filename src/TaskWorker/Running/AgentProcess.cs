@@ -68,14 +68,20 @@ internal interface IAgentProcess : IAsyncDisposable
 /// <summary>Reads one output to its end, or returns when the token says that nobody waits for the rest.</summary>
 internal delegate Task ReadOutput(Stream stream, CancellationToken cancellationToken);
 
+/// <summary>Starts a process.</summary>
+/// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
+internal delegate IAgentProcess StartAgent(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs);
+
+/// <summary>The libraries that this build can start agents with.</summary>
 internal static class AgentProcess
 {
-    /// <summary>Starts with the library that this build was made with.</summary>
-    /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
-    public static IAgentProcess Start(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs) =>
+    public static StartAgent System { get; } = (command, stdout, stderr, giveUpOutputs) => new SystemAgentProcess(command, stdout, stderr, giveUpOutputs);
+
 #if CLIWRAP
-        new CliWrapAgentProcess(command, stdout, stderr, giveUpOutputs);
+    public static StartAgent CliWrap { get; } = (command, stdout, stderr, giveUpOutputs) => new CliWrapAgentProcess(command, stdout, stderr, giveUpOutputs);
+
+    public static StartAgent Default => CliWrap;
 #else
-        new SystemAgentProcess(command, stdout, stderr, giveUpOutputs);
+    public static StartAgent Default => System;
 #endif
 }

@@ -24,6 +24,8 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
     private Task _pausing = Task.CompletedTask;      // changes of it, one after the other
     private bool _isPaused;                          // of whoever runs as _pausing, and of the end after it
 
+    public StartAgent Start { get; init; } = AgentProcess.Default;
+
     /// <summary>Called when the whole tree has come to stand still, and when it goes on.</summary>
     public Action<bool>? Paused { get; init; }
 
@@ -65,7 +67,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         LimitWatch? hearing = null;
         if (!AgentCommand.IsHeld)
             await mayBegin;
-        await using var process = AgentProcess.Start(
+        await using var process = Start(
             command with { Terminal = terminal?.Name, Cgroup = cgroup?.Folder },
             (stream, giveUp) => stdout(new HeardStream(terminal?.Stream ?? stream, Hear), giveUp),
             (stream, giveUp) => stderr(new HeardStream(stream, Hear), giveUp),

@@ -163,6 +163,7 @@ internal sealed partial class TaskRun : IDisposable
             var type = Queued.Type!;
             var asking = _tools.Projects.GetAsync(Queued.Submission.Project, _called.Token);
             using var workspace = new Workspace(_tools.Options.DataDirectory, Queued.TaskId, Attempt, _tools.Artifacts.FolderOf(Queued.TaskId, Attempt));   // while the config is on its way
+            await _tools.Files.FetchAsync(type, Queued.Submission, workspace.Folder, _called.Token);
             var project = await asking;
             var arguments = type.BuildArguments(Queued.Submission.Params, project.Paths ?? new Dictionary<string, string>(), workspace.Folder);
             var environment = new AgentEnvironment(Queued.Submission, type, project, Attempt, workspace, _tools.Executables.Path);

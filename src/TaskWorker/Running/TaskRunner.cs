@@ -17,6 +17,7 @@ internal sealed class TaskRunner(
     ProgressLog log,
     Cgroups cgroups,
     ArtifactStore artifacts,
+    InputFiles files,
     LaneReader reader,
     KafkaCluster cluster,
     IOptions<WorkerOptions> options,
@@ -28,6 +29,7 @@ internal sealed class TaskRunner(
     public ProjectConfigClient Projects { get; } = projects;
     public ProgressLog Log { get; } = log;
     public Cgroups Cgroups { get; } = cgroups;
+    public InputFiles Files { get; } = files;
     public ArtifactStore Artifacts { get; } = artifacts;
     public LaneReader Reader { get; } = reader;
     public Topics Topics { get; } = cluster.Topics;

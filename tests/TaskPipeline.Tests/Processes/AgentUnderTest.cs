@@ -15,7 +15,7 @@ internal sealed class AgentUnderTest : IDisposable
     private readonly AgentCgroup? _cgroup;
     private readonly TaskCompletionSource<int> _spawned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public AgentUnderTest(string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, bool hasTerminal = false, int? openFiles = null)
+    public AgentUnderTest(StartAgent start, string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, bool hasTerminal = false, int? openFiles = null)
     {
         _cgroup = cgroup;
         Marker = RunMarker.Of(TaskIds.New(), 1);
@@ -26,7 +26,7 @@ internal sealed class AgentUnderTest : IDisposable
             [RunMarker.Variable] = Marker,
         }, Folder, Stdin: null)
         { HasTerminal = hasTerminal, OpenFiles = openFiles };
-        _run = new AgentRun(command, Marker, limits ?? Limits(), cgroup, TimeProvider.System) { Paused = Pauses.Add };
+        _run = new AgentRun(command, Marker, limits ?? Limits(), cgroup, TimeProvider.System) { Paused = Pauses.Add, Start = start };
         Exit = Task.Run(() => _run.RunAsync(ReadAsync, ReadAsync, Task.CompletedTask, _spawned.SetResult));
     }
 

@@ -1,0 +1,46 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace TaskPipeline.Shared.Tasks;
+
+/// <summary>
+/// A file in the topic <c>task-files</c>: where its chunks lie, and what they make together. It says everything itself, so nobody keeps an index. The chunks are
+/// records with the keys <c>{id}/0</c>, <c>{id}/1</c> …, in one partition; records of other files may lie between them.
+/// </summary>
+/// <param name="Id">A UUID of version 7, which tells when the file was stored.</param>
+/// <param name="Offset">Of the first chunk.</param>
+/// <param name="Size">In bytes.</param>
+/// <param name="Sha256">Of the whole, 64 hexadecimal digits.</param>
+/// <param name="Name">As its owner called it; it fits as the name of a file anywhere.</param>
+public sealed partial record FileReference(Guid Id, int Partition, long Offset, int Chunks, long Size, string Sha256, string Name)
+{
+    /// <summary>What a chunk has, but for the last one.</summary>
+    public const int ChunkBytes = 512 * 1024;
+
+    public static readonly string NameRule = "1 to 100 letters, digits, spaces, dots, underscores and dashes, not beginning with a dot, dash or space";
+
+    public DateTimeOffset StoredAt => DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(Id.ToString("N")[..12], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+
+    public string KeyOf(int chunk) => $"{Id:N}/{chunk}";
+
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"file:{Id:N}.{Partition}.{Offset}.{Chunks}.{Size}.{Sha256}/{Name}");
+
+    public static bool IsName(string name) => NamePattern().IsMatch(name);
+
+    /// <summary>Null: it is no reference.</summary>
+    public static FileReference? Parse(string text)
+    {
+        if (Pattern().Match(text) is not { Success: true } match || !IsName(match.Groups[7].Value) || !Guid.TryParseExact(match.Groups[1].Value, "N", out var id))
+            return null;
+        return int.TryParse(match.Groups[2].Value, out var partition) && long.TryParse(match.Groups[3].Value, out var offset)
+            && int.TryParse(match.Groups[4].Value, out var chunks) && long.TryParse(match.Groups[5].Value, out var size)
+            ? new FileReference(id, partition, offset, chunks, size, match.Groups[6].Value, match.Groups[7].Value)
+            : null;
+    }
+
+    [GeneratedRegex(@"\Afile:([0-9a-f]{32})\.([0-9]{1,9})\.([0-9]{1,18})\.([0-9]{1,9})\.([0-9]{1,18})\.([0-9a-f]{64})/(.*)\z")]
+    private static partial Regex Pattern();
+
+    [GeneratedRegex(@"\A[\p{L}\p{Nd}_][\p{L}\p{Nd} ._-]{0,99}\z")]
+    private static partial Regex NamePattern();
+}

@@ -1,0 +1,24 @@
+using TaskPipeline.TaskWorker.Running;
+
+namespace TaskPipeline.Tests.Processes;
+
+/// <summary>Tests of agents; each class of them is run over every library that can start one.</summary>
+public abstract class AgentTests
+{
+    private readonly StartAgent _start;
+
+    private protected AgentTests(StartAgent start) => _start = start;
+
+    private protected AgentUnderTest NewAgent(string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, bool hasTerminal = false, int? openFiles = null) =>
+        new(_start, script, limits, cgroup, hasTerminal, openFiles);
+}
+
+public sealed class ProcessTreeOverSystemTests() : ProcessTreeTests(AgentProcess.System);
+
+public sealed class LimitOverSystemTests() : LimitTests(AgentProcess.System);
+
+#if CLIWRAP
+public sealed class ProcessTreeOverCliWrapTests() : ProcessTreeTests(AgentProcess.CliWrap);
+
+public sealed class LimitOverCliWrapTests() : LimitTests(AgentProcess.CliWrap);
+#endif
