@@ -30,8 +30,10 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
             {
                 kept.Add(new Artifact(name, file.Length));
                 bytes += file.Length;
-                if (file.Length == 0)
-                    File.Create(Remove(file)).Dispose();   // whatever it was: who opens a pipe may wait for ever
+                if (file.Length > 0)
+                    continue;
+                file.Delete();   // whatever it was: who opens a pipe may wait for ever
+                File.Create(file.FullName).Dispose();
                 continue;
             }
             leftOut++;
@@ -61,10 +63,4 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
     /// <summary>Everything but the folders themselves. What a link leads to is not below.</summary>
     private static IEnumerable<FileSystemInfo> Below(DirectoryInfo folder) =>
         folder.EnumerateFileSystemInfos().SelectMany(entry => entry is DirectoryInfo { LinkTarget: null } inner ? Below(inner) : [entry]);
-
-    private static string Remove(FileInfo file)
-    {
-        file.Delete();
-        return file.FullName;
-    }
 }

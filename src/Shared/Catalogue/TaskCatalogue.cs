@@ -79,9 +79,10 @@ public sealed partial class TaskCatalogue
         };
         if (type.Params.Count(param => param.Kind == ParamKind.Stdin) > 1)
             errors.Add($"{path}.params: only one param can be the agent's stdin");
-        if (entry.Terminal && type.Params.Any(param => param.Kind == ParamKind.Stdin || param.WhenLong is { ByFile: false }))
+        var hasStdin = type.Params.Any(param => param.Kind == ParamKind.Stdin || param.WhenLong is { ByFile: false });
+        if (entry.Terminal && hasStdin)
             errors.Add($"{path}.terminal: the agent's stdin is the terminal, no param can be");
-        if (entry.Input && type.Params.Any(param => param.Kind == ParamKind.Stdin || param.WhenLong is { ByFile: false }))
+        if (entry.Input && hasStdin)
             errors.Add($"{path}.input: the agent's stdin stays open for its users, no param can be it");
         if (entry.TimeLimit is { } timeLimit)
             type = type with { TimeLimit = Required(Quantity.Duration(timeLimit), $"{path}.time_limit", "a duration such as 90s, 10m or 6h", errors) };

@@ -164,7 +164,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     public void Replace(IClient stalled)
     {
         LogStalled(logger, stalled.Name);
-        _ = Task.Run(stalled.Dispose);   // which may take as long as the client likes
+        stalled.Discard();
     }
 
     private async Task CreateMissingAsync(IAdminClient admin, CancellationToken cancellationToken)

@@ -46,13 +46,13 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
             while (!cancellationToken.IsCancellationRequested)
             {
                 Volatile.Write(ref _lastPoll, Environment.TickCount64);
-                var result = Poll(consumer, TimeSpan.Zero);
+                var result = consumer.Poll(TimeSpan.Zero);
                 if (result is null)
                 {
                     Idle?.Invoke();
                     if (stalls.HasStalled(Positions))
                         consumer = Renew(consumer);
-                    result = Poll(consumer, PollInterval);
+                    result = consumer.Poll(PollInterval);
                 }
                 if (result is not null)
                     Take(result);
@@ -83,19 +83,6 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
     {
         lock (_positions)
             return new Dictionary<TopicPartition, long>(_positions);
-    }
-
-    /// <summary>A partition without leader, or one that is not there for a moment, is what the client retries by itself: only its fatal errors end the tail.</summary>
-    private static ConsumeResult<byte[]?, byte[]?>? Poll(IConsumer<byte[]?, byte[]?> consumer, TimeSpan patience)
-    {
-        try
-        {
-            return consumer.Consume(patience);
-        }
-        catch (ConsumeException exception) when (!exception.Error.IsFatal)
-        {
-            return null;
-        }
     }
 
     private void Assign(IConsumer<byte[]?, byte[]?> consumer, CancellationToken cancellationToken)

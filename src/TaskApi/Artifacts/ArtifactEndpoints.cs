@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.StaticFiles;
-using Microsoft.Net.Http.Headers;
 using TaskPipeline.Shared.Artifacts;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Tailing;
@@ -36,7 +35,6 @@ internal static class ArtifactEndpoints
             return new Problem(StatusCodes.Status404NotFound, $"Attempt {attempt} of task '{id}' has left no '{name}'; GET /tasks/{id}/artifacts lists what there is");
         if (store.Find(id, attempt, name) is not { } file)
             return new Problem(StatusCodes.Status404NotFound, $"'{name}' is not in this API's Artifacts:Directory (any more): the worker keeps it elsewhere, or it is older than Artifacts:Keep");
-        context.Response.Headers[HeaderNames.XContentTypeOptions] = "nosniff";
         return TypedResults.PhysicalFile(
             file.FullName, ContentTypes.TryGetContentType(name, out var type) ? type : "application/octet-stream", Path.GetFileName(name), file.LastWriteTimeUtc, enableRangeProcessing: true);
     }

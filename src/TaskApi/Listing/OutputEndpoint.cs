@@ -135,7 +135,6 @@ internal sealed class PlainOutput(string taskId, IEnumerable<NumberedLine> lines
     {
         var response = httpContext.Response;
         response.ContentType = $"{MediaTypeNames.Text.Plain}; charset=utf-8";
-        response.Headers.XContentTypeOptions = "nosniff";
         response.Headers.ContentSecurityPolicy = "sandbox";
         response.Headers.ContentDisposition = $"attachment; filename=\"{taskId}.txt\"";
         foreach (var line in lines)

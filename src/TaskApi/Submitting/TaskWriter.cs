@@ -103,7 +103,7 @@ internal sealed class TaskWriter(KafkaCluster cluster, TopicWatch watch, TimePro
                 return;
             (_producer, _failingSince) = (null, null);
         }
-        _ = Task.Run(broken.Dispose);   // which may take as long as the client likes
+        broken.Discard();
     }
 
     public override void Dispose()

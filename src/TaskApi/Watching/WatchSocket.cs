@@ -158,11 +158,17 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
         var problem = command switch
         {
             "stop" => await stops.SendAsync(tracked, "websocket"),
-            "input" => SendInput.Read(content) is { Body: { } input } ? (await inputs.SendAsync(tracked, input, "websocket")).Problem : SendInput.Read(content).Problem,
+            "input" => await TypeAsync(content),
             _ => new Problem(StatusCodes.Status400BadRequest, """Commands are STOP, {"type":"stop"} and {"type":"input","text":"…"}"""),
         };
         if (!plan.AsText)
             await SendAsync(CommandReply.Encode(tracked.TaskId, requestId, problem), isLast: false);
+    }
+
+    private async Task<Problem?> TypeAsync(JsonElement content)
+    {
+        var (input, wrong) = SendInput.Read(content);
+        return wrong ?? (await inputs.SendAsync(tracked, input!, "websocket")).Problem;
     }
 
     private static (string? Command, string? RequestId, JsonElement Content) Parse(string text)

@@ -24,6 +24,10 @@ internal sealed partial class LaneClaims(
     private IConsumer<byte[]?, byte[]?>? _stateReader;
     private IConsumer<byte[]?, byte[]?>? _logReader;
 
+    private IConsumer<byte[]?, byte[]?> StateReader => _stateReader ??= cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted, isUrgent: true);
+
+    private IConsumer<byte[]?, byte[]?> LogReader => _logReader ??= cluster.TailConsumer(IsolationLevel.ReadUncommitted, isUrgent: true);
+
     /// <summary>Takes as long as Kafka takes, away from the worker's loop. One at a time.</summary>
     /// <param name="metadata">Taken while the partitions were assigned.</param>
     /// <param name="running">The attempt that this worker runs, under whichever claim: it goes on.</param>
@@ -39,16 +43,12 @@ internal sealed partial class LaneClaims(
         catch (KafkaException)
         {
             // Whatever it was: the next try does not lean on a reader that may stand still.
-            foreach (var reader in new[] { _stateReader, _logReader }.OfType<IConsumer<byte[]?, byte[]?>>())
-                _ = Task.Run(reader.Dispose);
+            _stateReader?.Discard();
+            _logReader?.Discard();
             (_stateReader, _logReader) = (null, null);
             throw;
         }
     }
-
-    private IConsumer<byte[]?, byte[]?> StateReader => _stateReader ??= cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted, isUrgent: true);
-
-    private IConsumer<byte[]?, byte[]?> LogReader => _logReader ??= cluster.TailConsumer(IsolationLevel.ReadUncommitted, isUrgent: true);
 
     private async Task<IReadOnlyList<OwnedLane>> TryAsync(IReadOnlyCollection<int> partitions, IConsumerGroupMetadata metadata, KeptAttempt? running)
     {

@@ -90,7 +90,7 @@ internal sealed class LaneReader : IDisposable
         {
             while (_orders.TryDequeue(out var order))
                 order();
-            if (Consume() is not { } result)
+            if (_consumer.Poll(Poll) is not { } result)
                 RenewIfStalled();
             else if (!result.IsPartitionEOF)
             {
@@ -119,18 +119,6 @@ internal sealed class LaneReader : IDisposable
         _consumer = _cluster.TailConsumer(IsolationLevel.ReadUncommitted);
         _consumer.IncrementalAssign(_positions.Select(place => new TopicPartitionOffset(place.Key, place.Value)));
         _consumer.Pause(_paused);
-    }
-
-    private ConsumeResult<byte[]?, byte[]?>? Consume()
-    {
-        try
-        {
-            return _consumer.Consume(Poll);
-        }
-        catch (ConsumeException exception) when (!exception.Error.IsFatal)
-        {
-            return null;   // a leader that is away is what the client retries by itself
-        }
     }
 
     /// <summary>A fetcher whose every partition was paused sleeps up to a second and does not hear the resume; a request to its broker wakes it.</summary>

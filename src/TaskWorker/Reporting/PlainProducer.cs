@@ -73,7 +73,7 @@ internal sealed partial class PlainProducer(KafkaCluster cluster, TopicWatch wat
             }
             LogRenewed(logger, _pending.Count);
         }
-        _ = Task.Run(old.Dispose);   // which may take as long as the client likes
+        old.Discard();
     }
 
     private sealed record Pending(TopicPartition Where, Message<byte[]?, byte[]?> Message, Action<DeliveryReport<byte[]?, byte[]?>>? Done, long SentAt);

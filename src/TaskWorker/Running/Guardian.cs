@@ -102,15 +102,8 @@ internal sealed partial class Guardian(Cgroups cgroups, IHostApplicationLifetime
         }
     }
 
-    private void Start(int place)
-    {
-        var start = new ProcessStartInfo("setsid") { RedirectStandardInput = true };
-        foreach (var argument in (string[])["sh", "-c", Script, "taskworker-guardian", $"{RunMarker.Variable}={RunMarker.Owner}", cgroups.Folder])
-            start.ArgumentList.Add(argument);
-        start.Environment.Clear();
-        start.Environment["PATH"] = "/usr/local/bin:/usr/bin:/bin";
-        _processes[place] = Process.Start(start);
-    }
+    private void Start(int place) =>
+        _processes[place] = HelperShell.Start("taskworker-guardian", Script, [$"{RunMarker.Variable}={RunMarker.Owner}", cgroups.Folder], hasInput: true);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A guardian has ended and is replaced")]
     private static partial void LogReplaced(ILogger logger);

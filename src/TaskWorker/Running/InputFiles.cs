@@ -42,7 +42,7 @@ internal sealed class InputFiles(KafkaCluster cluster)
         for (var chunk = 0; chunk < file.Chunks;)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var result = Consume(consumer);
+            var result = consumer.Poll(Poll);
             if (result is { IsPartitionEOF: true })
                 throw Gone();   // all of them were there when the reference was given out
             if (result?.Message.Key is not { } key || Encoding.UTF8.GetString(key) is not { } name || !name.StartsWith(file.KeyOf(0)[..^1], StringComparison.Ordinal))
@@ -58,17 +58,5 @@ internal sealed class InputFiles(KafkaCluster cluster)
             throw new ArgumentsException($"params.{param}: what Kafka has of '{file.Name}' is not what was stored");
 
         ArgumentsException Gone() => new($"params.{param}: '{file.Name}' is no longer kept; store it again, and submit the task with the new reference");
-    }
-
-    private static ConsumeResult<byte[]?, byte[]?>? Consume(IConsumer<byte[]?, byte[]?> consumer)
-    {
-        try
-        {
-            return consumer.Consume(Poll);
-        }
-        catch (ConsumeException exception) when (!exception.Error.IsFatal)
-        {
-            return null;   // its broker is away
-        }
     }
 }

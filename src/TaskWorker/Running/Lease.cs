@@ -41,12 +41,7 @@ internal sealed class Lease : IDisposable
         var folder = Directory.CreateDirectory(Path.Combine(dataDirectory, "leases"));
         var file = Path.Combine(folder.FullName, Guid.NewGuid().ToString("N"));
         var until = Write(file, time);
-        var start = new ProcessStartInfo("setsid");
-        foreach (var argument in (string[])["sh", "-c", Script, "taskworker-lease", file, $"{RunMarker.Variable}={marker}"])
-            start.ArgumentList.Add(argument);
-        start.Environment.Clear();
-        start.Environment["PATH"] = "/usr/local/bin:/usr/bin:/bin";
-        return new Lease(file, Process.Start(start)!, until);
+        return new Lease(file, HelperShell.Start("taskworker-lease", Script, [file, $"{RunMarker.Variable}={marker}"]), until);
     }
 
     /// <summary>The agent may live for so long from now.</summary>
