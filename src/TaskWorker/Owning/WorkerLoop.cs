@@ -581,6 +581,8 @@ internal sealed partial class WorkerLoop : IDisposable
     private void Drain()
     {
         var began = _clock.GetTimestamp();
+        if (_run is { } run)
+            LogDrains(_logger, run.Queued.TaskId, _options.DrainTimeout);
         while (_run is not null && _clock.GetElapsedTime(began) < _options.DrainTimeout)
             Turn();
         _run?.Leave(EndReason.WorkerShutdown);
@@ -640,6 +642,9 @@ internal sealed partial class WorkerLoop : IDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The group has refused a commit, it is made again: {Reason}")]
     private static partial void LogFenced(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Told to end: task {TaskId} runs on for up to {DrainTimeout}, and is then given back")]
+    private static partial void LogDrains(ILogger logger, string taskId, TimeSpan drainTimeout);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The group has counted this worker out; {Count} lanes are lost")]
     private static partial void LogLost(ILogger logger, int count);

@@ -15,10 +15,11 @@ internal sealed partial class WorkerService(
     [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop: whatever it was, the process ends with it")]
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        using var over = new CancellationTokenSource();   // later than the stopping: while a task is waited for, it can still be stopped
         try
         {
             await cluster.ConnectAsync(stoppingToken);
-            Task[] tails = [stops.Tail.RunAsync(stoppingToken), fleet.Tail.RunAsync(stoppingToken), topics.RunAsync(stoppingToken)];
+            Task[] tails = [stops.Tail.RunAsync(over.Token), fleet.Tail.RunAsync(over.Token), topics.RunAsync(over.Token)];
             await stops.Tail.CaughtUp.WaitAsync(stoppingToken);
             using var loop = ActivatorUtilities.CreateInstance<WorkerLoop>(services);
             await Task.Factory.StartNew(() => loop.Run(tails, stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -42,6 +43,10 @@ internal sealed partial class WorkerService(
             // The log has what is needed to go on, whoever goes on. A process whose picture of it may be wrong must not.
             LogDied(logger, exception);
             End(ExitCodes.Died);
+        }
+        finally
+        {
+            await over.CancelAsync();
         }
     }
 

@@ -53,6 +53,14 @@ public sealed class StopTests(SharedPipeline shared, TestBroker broker) : IClass
         var id = await pipeline.SubmitAsync("silent");
         await pipeline.RecordAsync<AttemptRunning>(id);
         pipeline.Workers[0].Signal(PosixSignal.SIGTERM);
+        await pipeline.Workers[0].WaitForLineAsync("runs on for up to");
+        for (var round = 1; round <= 3; round++)   // for as long as it takes
+        {
+            await pipeline.PauseAsync(id);
+            await pipeline.UntilAsync("it is paused", () => pipeline.Progress(id).OfType<AttemptPaused>().Count() == round);
+            await pipeline.ResumeAsync(id);
+            await pipeline.UntilAsync("it goes on", () => pipeline.Progress(id).OfType<AttemptResumed>().Count() == round);
+        }
         await pipeline.StopAsync(id);
         Assert.Equal((Status.Stopped, 1), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempts.Count) : default);
         Assert.Equal(0, await pipeline.Workers[0].WaitForExitAsync());
