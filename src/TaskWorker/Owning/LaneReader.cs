@@ -113,9 +113,9 @@ internal sealed class LaneReader : IDisposable
 
     private void RenewIfStalled()
     {
-        if (!_stalls.HasStalled(() => _positions.Where(place => !_paused.Contains(place.Key)).ToDictionary()))
+        if (_stalls.StalledAt(() => _positions.Where(place => !_paused.Contains(place.Key)).ToDictionary()) is not { } stalled)
             return;
-        _cluster.Replace(_consumer);
+        _cluster.Replace(_consumer, stalled);
         _consumer = _cluster.TailConsumer(IsolationLevel.ReadUncommitted);
         _consumer.IncrementalAssign(_positions.Select(place => new TopicPartitionOffset(place.Key, place.Value)));
         _consumer.Pause(_paused);
