@@ -43,6 +43,9 @@ public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, T
         return stalled;
     }
 
+    /// <summary>The consumer begins anew in a partition: that it is where it was before tells nothing.</summary>
+    public void Forget(TopicPartition partition) => _behind.Remove(partition);
+
     public void Dispose() => _admin?.Dispose();
 
     private async Task<Dictionary<TopicPartition, long>> EndsAsync(IReadOnlyList<TopicPartition> partitions)

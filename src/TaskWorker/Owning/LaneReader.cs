@@ -37,6 +37,7 @@ internal sealed class LaneReader : IDisposable
     public void Read(TopicPartition partition, long from, Action<ConsumeResult<byte[]?, byte[]?>> take) => _orders.Enqueue(() =>
     {
         Leave(partition);
+        _stalls.Forget(partition);
         (_takers[partition], _positions[partition]) = (take, from);
         _consumer.IncrementalAssign([new TopicPartitionOffset(partition, from)]);
     });
