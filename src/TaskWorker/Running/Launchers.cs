@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace TaskPipeline.TaskWorker.Running;
 
 /// <summary>Has a launcher at hand for the next agent.</summary>
@@ -32,5 +34,6 @@ internal sealed class Launchers(Cgroups cgroups)
         return Start();
     }
 
+    [SuppressMessage("Reliability", "CA2000", Justification = "The group goes with its launcher")]
     private Launcher Start() => Launcher.Start(AgentProcess.Default, cgroups.New());
 }
