@@ -7,6 +7,7 @@ namespace TaskPipeline.Bench.Benches;
 internal sealed class OverheadBench : Benchmark
 {
     private const int WarmUp = 20;
+    private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(100);   // longer than a task takes
 
     public override string Name => "overhead";
 
@@ -39,15 +40,10 @@ internal sealed class OverheadBench : Benchmark
 
         async Task<List<double>> TimesAsync(int count)
         {
-            var times = new List<double>();
-            while (times.Count < count)
-            {
-                var before = pipeline.State.Count;
-                await pipeline.QueueAsync("noop", 1);
-                var end = (await pipeline.State.NextAsync(before, 1, run.Stop))[0];
-                times.Add((end.ReadAt - end.State.Attempts[0].StartedAt).TotalMilliseconds);
-            }
-            return times;
+            var before = pipeline.State.Count;
+            await pipeline.QueueAsync("noop", count, Beat);
+            var ends = await pipeline.State.NextAsync(before, count, run.Stop);
+            return [.. ends.Select(end => (end.ReadAt - end.State.Attempts[0].StartedAt).TotalMilliseconds)];
         }
     }
 }

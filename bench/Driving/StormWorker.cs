@@ -2,7 +2,6 @@ using System.Globalization;
 using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
-using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker;
 using TaskPipeline.TaskWorker.Running;
@@ -21,7 +20,6 @@ internal static class StormWorker
     public const string Variable = "STORM_RUN";
 
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(300);
-    private static readonly TaskType Type = new() { Name = "storm", Executable = "sh" };
 
     // Ignores SIGTERM; has a daemon in a session of its own, a chain of forks, each in a session of its own, and a grandchild that holds its output.
     private const string Nasty = """
@@ -46,8 +44,8 @@ internal static class StormWorker
             {
                 case ["run", var id, var limit]:
                     await running;
-                    var cgroup = groups.For(Type);
-                    run = Prepare(id, TimeSpan.FromMilliseconds(int.Parse(limit, CultureInfo.InvariantCulture)), cgroup);
+                    var cgroup = groups.New();
+                    run = Prepare(id, TimeSpan.FromMilliseconds(int.Parse(limit, CultureInfo.InvariantCulture)), Launcher.Start(AgentProcess.Default, cgroup));
                     running = RunAsync(run, id, cgroup);
                     break;
                 case ["stop"]:
@@ -63,11 +61,11 @@ internal static class StormWorker
         return 0;
     }
 
-    private static AgentRun Prepare(string id, TimeSpan limit, AgentCgroup? cgroup)
+    private static AgentRun Prepare(string id, TimeSpan limit, Launcher launcher)
     {
         var marker = RunMarker.Of(id, 1);
         var environment = new Dictionary<string, string> { ["PATH"] = "/usr/local/bin:/usr/bin:/bin", [Variable] = id, [RunMarker.Variable] = marker };
-        return new AgentRun(new AgentCommand("/bin/sh", ["-c", Nasty], environment, Path.GetTempPath(), Stdin: null), marker, new AgentLimits { Time = limit, Grace = Grace }, cgroup, TimeProvider.System);
+        return new AgentRun(new AgentCommand("/bin/sh", ["-c", Nasty], environment, Path.GetTempPath(), Stdin: null), marker, new AgentLimits { Time = limit, Grace = Grace }, launcher, TimeProvider.System);
     }
 
     private static async Task RunAsync(AgentRun run, string id, AgentCgroup? cgroup)

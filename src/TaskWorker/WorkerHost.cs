@@ -65,6 +65,7 @@ internal static class WorkerHost
         services.AddSingleton<StopSignals>();
         services.AddSingleton<Fleet>();
         services.AddSingleton<Cgroups>();
+        services.AddSingleton<Launchers>();
         services.AddAnnotatedOptions<ArtifactOptions>(ArtifactOptions.Section);
         services.AddSingleton<ArtifactStore>();
         services.AddHostedService<OldArtifacts>();

@@ -161,9 +161,9 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     });
 
     /// <summary>Gives up a client that does not do its work any more.</summary>
-    public void Replace(IClient stalled)
+    public void Replace(IClient stalled, string place)
     {
-        LogStalled(logger, stalled.Name);
+        LogStalled(logger, stalled.Name, place);
         stalled.Discard();
     }
 
@@ -241,8 +241,8 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
             LogError(logger, error.Code, error.Reason);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The Kafka client {Client} stands still though there are records for it; a new one takes its place")]
-    private static partial void LogStalled(ILogger logger, string client);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The Kafka client {Client} stands still, {Place}; a new one goes on there")]
+    private static partial void LogStalled(ILogger logger, string client, string place);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Connected to {BootstrapServers}, cluster {ClusterId} ({Kind})")]
     private static partial void LogConnected(ILogger logger, string bootstrapServers, string clusterId, string kind);

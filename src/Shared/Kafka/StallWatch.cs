@@ -8,12 +8,12 @@ namespace TaskPipeline.Shared.Kafka;
 /// has been seen to do that after a broker's restart, for single partitions and without an error; a new one at the same place goes on.
 /// </summary>
 /// <param name="isolation">Of the consumer.</param>
-/// <param name="interval">Between two looks; null: 10 s.</param>
+/// <param name="interval">Between two looks; null: 15 s.</param>
 public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, TimeSpan? interval = null) : IDisposable
 {
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
 
-    private readonly TimeSpan _interval = interval ?? TimeSpan.FromSeconds(10);
+    private readonly TimeSpan _interval = interval ?? TimeSpan.FromSeconds(15);
     private IAdminClient? _admin;
     private Task<Dictionary<TopicPartition, long>>? _asking;
     private long _lookedAt = Environment.TickCount64;
@@ -21,25 +21,30 @@ public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, T
 
     /// <summary>To be called whenever the consumer has nothing at hand, always on one thread. It does not wait.</summary>
     /// <param name="positions">Where the consumer is in each of its partitions but those that it has paused: the next offset, the end counted in.</param>
-    public bool HasStalled(Func<IReadOnlyDictionary<TopicPartition, long>> positions)
+    /// <returns>Where it stands still, for people; null: it does not.</returns>
+    public string? StalledAt(Func<IReadOnlyDictionary<TopicPartition, long>> positions)
     {
         if (_asking is null)
         {
             if (Environment.TickCount64 - _lookedAt < _interval.TotalMilliseconds)
-                return false;
+                return null;
             _asking = EndsAsync([.. positions().Keys]);
         }
         if (!_asking.IsCompleted)
-            return false;
+            return null;
         var ends = _asking.IsCompletedSuccessfully ? _asking.Result : [];   // of a Kafka that does not answer nobody expects records
         (_asking, _lookedAt) = (null, Environment.TickCount64);
         var before = _behind;
         _behind = positions().Where(place => ends.TryGetValue(place.Key, out var end) && place.Value < end).ToDictionary();
-        if (!_behind.Any(place => before.TryGetValue(place.Key, out var then) && then == place.Value))
-            return false;
+        var stalled = string.Join(", ", _behind.Where(place => before.TryGetValue(place.Key, out var then) && then == place.Value).Select(place => $"{place.Key} at {place.Value} of {ends[place.Key]}"));
+        if (stalled.Length == 0)
+            return null;
         _behind = [];
-        return true;
+        return stalled;
     }
+
+    /// <summary>The consumer begins anew in a partition: that it is where it was before tells nothing.</summary>
+    public void Forget(TopicPartition partition) => _behind.Remove(partition);
 
     public void Dispose() => _admin?.Dispose();
 

@@ -50,8 +50,8 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
                 if (result is null)
                 {
                     Idle?.Invoke();
-                    if (stalls.HasStalled(Positions))
-                        consumer = Renew(consumer);
+                    if (stalls.StalledAt(Positions) is { } place)
+                        consumer = Renew(consumer, place);
                     result = consumer.Poll(PollInterval);
                 }
                 if (result is not null)
@@ -71,9 +71,9 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
     }
 
     /// <summary>Another consumer in the place of one that stands still.</summary>
-    private IConsumer<byte[]?, byte[]?> Renew(IConsumer<byte[]?, byte[]?> stalled)
+    private IConsumer<byte[]?, byte[]?> Renew(IConsumer<byte[]?, byte[]?> stalled, string place)
     {
-        cluster.Replace(stalled);
+        cluster.Replace(stalled, place);
         var consumer = cluster.TailConsumer(isolation);
         consumer.Assign(Positions().Select(place => new TopicPartitionOffset(place.Key, place.Value)));
         return consumer;

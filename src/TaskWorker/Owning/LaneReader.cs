@@ -37,6 +37,7 @@ internal sealed class LaneReader : IDisposable
     public void Read(TopicPartition partition, long from, Action<ConsumeResult<byte[]?, byte[]?>> take) => _orders.Enqueue(() =>
     {
         Leave(partition);
+        _stalls.Forget(partition);
         (_takers[partition], _positions[partition]) = (take, from);
         _consumer.IncrementalAssign([new TopicPartitionOffset(partition, from)]);
     });
@@ -113,9 +114,9 @@ internal sealed class LaneReader : IDisposable
 
     private void RenewIfStalled()
     {
-        if (!_stalls.HasStalled(() => _positions.Where(place => !_paused.Contains(place.Key)).ToDictionary()))
+        if (_stalls.StalledAt(() => _positions.Where(place => !_paused.Contains(place.Key)).ToDictionary()) is not { } stalled)
             return;
-        _cluster.Replace(_consumer);
+        _cluster.Replace(_consumer, stalled);
         _consumer = _cluster.TailConsumer(IsolationLevel.ReadUncommitted);
         _consumer.IncrementalAssign(_positions.Select(place => new TopicPartitionOffset(place.Key, place.Value)));
         _consumer.Pause(_paused);

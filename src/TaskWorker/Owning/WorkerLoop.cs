@@ -87,6 +87,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _committer.Open(stoppingToken);
         _stops.Heard = control => _inbox.Post(() => Hear(control));
         _member.Join();
+        _runner.Launchers.Prepare();
         LogReady(_logger, _options.Id);
         while (!stoppingToken.IsCancellationRequested)
         {

@@ -10,30 +10,36 @@ internal sealed class AgentCgroup : IDisposable
     private const int CpuPeriod = 100_000;      // microseconds
     private const int Patience = 2000;          // milliseconds, for what the kernel does at once unless a process hangs in it
 
-    private readonly bool _hasPids;
-    private readonly bool _hasMemory;
+    private readonly IReadOnlySet<string> _controllers;
+    private bool _hasPids;
+    private bool _hasMemory;
 
     /// <param name="folder">Does not exist yet.</param>
     /// <param name="controllers">Those that are in force in it.</param>
-    public AgentCgroup(string folder, IReadOnlySet<string> controllers, TaskType type)
+    public AgentCgroup(string folder, IReadOnlySet<string> controllers)
     {
-        Folder = folder;
+        (Folder, _controllers) = (folder, controllers);
         Directory.CreateDirectory(folder);
-        (_hasPids, _hasMemory) = (controllers.Contains("pids") && type.ProcessLimit is not null, controllers.Contains("memory"));
+    }
+
+    public string Folder { get; }
+
+    /// <summary>From now on it holds the limits of a type, as far as the kernel knows them.</summary>
+    public void Limit(TaskType type)
+    {
+        (_hasPids, _hasMemory) = (_controllers.Contains("pids") && type.ProcessLimit is not null, _controllers.Contains("memory"));
         if (_hasPids)
             Write("pids.max", (long)type.ProcessLimit!.Value * ThreadsPerProcess);
         if (_hasMemory && type.MemoryLimit is { } memory)
         {
             Write("memory.max", memory);
             Write("memory.oom.group", 1);   // a tree that has lost one of its processes is not worth much
-            if (File.Exists(Path.Combine(folder, "memory.swap.max")))
+            if (File.Exists(Path.Combine(Folder, "memory.swap.max")))
                 Write("memory.swap.max", 0);
         }
-        if (controllers.Contains("cpu") && type.CpuLimit is { } processors)
-            File.WriteAllText(Path.Combine(folder, "cpu.max"), string.Create(CultureInfo.InvariantCulture, $"{Math.Max(1000, (long)(processors * CpuPeriod))} {CpuPeriod}"));
+        if (_controllers.Contains("cpu") && type.CpuLimit is { } processors)
+            File.WriteAllText(Path.Combine(Folder, "cpu.max"), string.Create(CultureInfo.InvariantCulture, $"{Math.Max(1000, (long)(processors * CpuPeriod))} {CpuPeriod}"));
     }
-
-    public string Folder { get; }
 
     public IReadOnlyCollection<int> Processes
     {

@@ -9,12 +9,12 @@ namespace TaskPipeline.TaskWorker.Running;
 /// One run of an agent, from the spawn until nothing of it is left. Whatever asks first for its end decides the reason; after the exit
 /// nothing does, and no signal is sent any more.
 /// </summary>
-internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits limits, AgentCgroup? cgroup, TimeProvider clock)
+internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits limits, Launcher? ready, TimeProvider clock)
 {
     private const string EndOfTransmission = "\u0004";   // Ctrl-D, on a terminal
     private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(1);   // after the exit, for outputs that a grandchild still holds
 
-    private readonly AgentTree _tree = new(marker, cgroup);
+    private readonly AgentTree _tree = new(marker, ready?.Cgroup);
     private readonly TaskCompletionSource<EndReason> _ordered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _forced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Channel<TypedInput> _input = Channel.CreateUnbounded<TypedInput>();   // the feed bounds it
@@ -23,8 +23,6 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
     private bool _shallPause;
     private Task _pausing = Task.CompletedTask;      // changes of it, one after the other
     private bool _isPaused;                          // of whoever runs as _pausing, and of the end after it
-
-    public StartAgent Start { get; init; } = AgentProcess.Default;
 
     /// <summary>Called when the whole tree has come to stand still, and when it goes on.</summary>
     public Action<bool>? Paused { get; init; }
@@ -55,29 +53,36 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         }
     }
 
-    /// <param name="mayBegin">What the agent waits for. Its process is started meanwhile, where that can be held.</param>
+    /// <param name="mayBegin">What the agent waits for.</param>
     /// <param name="spawned">Told the agent's pid when it begins.</param>
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
     [SuppressMessage("Reliability", "CA2025", Justification = "The process is disposed of before the terminal, and waits for what writes to that")]
     public async Task<AgentExit> RunAsync(ReadOutput stdout, ReadOutput stderr, Task mayBegin, Action<int> spawned)
     {
         var outOfMemory = OutOfMemory.Kills;
-        using var giveUpOutputs = new CancellationTokenSource();
         using var terminal = command.HasTerminal ? PseudoTerminal.Open() : null;
         LimitWatch? hearing = null;
-        if (!AgentCommand.IsHeld)
+        if (ready is null)
             await mayBegin;
-        await using var process = Start(
-            command with { Terminal = terminal?.Name, Cgroup = cgroup?.Folder },
-            (stream, giveUp) => stdout(new HeardStream(terminal?.Stream ?? stream, Hear), giveUp),
+        await using var launcher = ready ?? Launcher.StartDirectly(AgentProcess.Default, command);
+        var process = launcher.Process;
+        var (screen, begun) = (terminal?.Stream, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
+        launcher.Become(
+            command with { Terminal = terminal?.Name },
+            (stream, giveUp) => stdout(new HeardStream(screen ?? stream, Hear), giveUp),
             (stream, giveUp) => stderr(new HeardStream(stream, Hear), giveUp),
-            giveUpOutputs.Token);
+            begun.Task,
+            stdin => WriteAsync(stdin, screen));
         _tree.Root = process.Pid;
-        await mayBegin;
+        try
+        {
+            await mayBegin;
+        }
+        finally
+        {
+            begun.SetResult(mayBegin.IsCompletedSuccessfully && !_ordered.Task.IsCompleted);
+        }
         using var watch = hearing = new LimitWatch(limits, _tree, command.Directory, reason => End(reason, force: false), clock);
-        var keyboard = terminal?.Stream;
-        if (!_ordered.Task.IsCompleted)
-            process.Begin(stdin => WriteAsync(stdin, keyboard));
         spawned(process.Pid);
         Watch(watch);
 
@@ -95,9 +100,9 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         var ended = _tree.End().Union(seen).Count();
         var stopTime = clock.GetElapsedTime(began);
         if (!await IsDoneIn(process.Completion, DrainLimit))
-            await giveUpOutputs.CancelAsync();
+            await launcher.GiveUpOutputsAsync();
         var exitCode = await process.Completion;
-        if (reason == EndReason.ExitCode && exitCode == 128 + Posix.Kill && (cgroup?.HasRunOutOfMemory == true || OutOfMemory.Kills > outOfMemory))
+        if (reason == EndReason.ExitCode && exitCode == 128 + Posix.Kill && (launcher.Cgroup?.HasRunOutOfMemory == true || OutOfMemory.Kills > outOfMemory))
             reason = EndReason.MemoryLimit;
         return new AgentExit(reason, exitCode, Posix.SignalOf(exitCode), ended)
         {
@@ -112,7 +117,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
     /// <param name="keyboard">Of its terminal, where it has one.</param>
     private async Task WriteAsync(Stream stdin, Stream? keyboard)
     {
-        await stdin.WriteAsync(Encoding.UTF8.GetBytes(command.AllStdin));
+        await stdin.WriteAsync(Encoding.UTF8.GetBytes(command.Stdin ?? ""));
         if (!command.TakesInput)
             return;
         await stdin.FlushAsync();

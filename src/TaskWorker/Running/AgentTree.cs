@@ -17,7 +17,7 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
     /// <summary>To the agent and to whatever has stayed in its process group.</summary>
     public void Signal(int signal)
     {
-        if (AgentCommand.Setsid is null || !Posix.SignalGroup(Root, signal))
+        if (Launcher.Setsid is null || !Posix.SignalGroup(Root, signal))
             Posix.SignalProcess(Root, signal);
     }
 

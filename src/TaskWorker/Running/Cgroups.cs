@@ -24,7 +24,7 @@ internal sealed partial class Cgroups
             LogElsewhere(logger);
             return;
         }
-        if (AgentCommand.Setsid is null)
+        if (Launcher.Setsid is null)
             LogNoSetsid(logger);
         var (parent, reason) = options.Value.Cgroups ? Find() : (null, "Worker:Cgroups is off");
         if (parent is null)
@@ -56,11 +56,11 @@ internal sealed partial class Cgroups
     public string Folder => _folder ?? "";
 
     /// <summary>Null where there are none.</summary>
-    public AgentCgroup? For(TaskType type)
+    public AgentCgroup? New()
     {
         try
         {
-            return _folder is null ? null : new AgentCgroup(Path.Combine(_folder, Guid.NewGuid().ToString("N")), _controllers, type);
+            return _folder is null ? null : new AgentCgroup(Path.Combine(_folder, Guid.NewGuid().ToString("N")), _controllers);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -10,16 +10,16 @@ internal sealed class CliWrapAgentProcess : IAgentProcess
     private readonly CommandTask<CommandResult> _command;
     private readonly TaskCompletionSource<Func<Stream, Task>> _stdin = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public CliWrapAgentProcess(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
+    public CliWrapAgentProcess(ProgramStart program, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
     {
         // CliWrap adds to the inherited environment: what is there already is taken out by name.
         var environment = Environment.GetEnvironmentVariables().Keys.Cast<string>().ToDictionary(name => name, _ => (string?)null);
-        foreach (var (name, value) in command.Environment)
+        foreach (var (name, value) in program.Environment)
             environment[name] = value;
-        _command = Cli.Wrap(command.FileName)
-            .WithArguments(command.AllArguments)
+        _command = Cli.Wrap(program.FileName)
+            .WithArguments(program.Arguments)
             .WithEnvironmentVariables(environment)
-            .WithWorkingDirectory(command.Directory)
+            .WithWorkingDirectory(program.Directory)
             .WithValidation(CommandResultValidation.None)
             .WithStandardInputPipe(PipeSource.Create(FeedAsync))
             .WithStandardOutputPipe(PipeTarget.Create((stream, _) => stdout(stream, giveUpOutputs)))
@@ -34,7 +34,7 @@ internal sealed class CliWrapAgentProcess : IAgentProcess
     public Task Exited { get; }
     public Task<int> Completion { get; }
 
-    public void Begin(Func<Stream, Task> write) => _stdin.TrySetResult(write);
+    public void Feed(Func<Stream, Task> write) => _stdin.TrySetResult(write);
 
     public async ValueTask DisposeAsync()
     {

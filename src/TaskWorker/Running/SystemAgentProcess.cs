@@ -8,17 +8,17 @@ internal sealed class SystemAgentProcess : IAgentProcess
     private readonly Process _process;
     private Task _stdin = Task.CompletedTask;
 
-    public SystemAgentProcess(AgentCommand command, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
+    public SystemAgentProcess(ProgramStart program, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
     {
-        var start = new ProcessStartInfo(command.FileName, command.AllArguments)
+        var start = new ProcessStartInfo(program.FileName, program.Arguments)
         {
-            WorkingDirectory = command.Directory,
+            WorkingDirectory = program.Directory,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
         start.Environment.Clear();
-        foreach (var (name, value) in command.Environment)
+        foreach (var (name, value) in program.Environment)
             start.Environment[name] = value;
         _process = Process.Start(start)!;
         Pid = _process.Id;
@@ -32,7 +32,7 @@ internal sealed class SystemAgentProcess : IAgentProcess
     public Task Exited { get; }
     public Task<int> Completion { get; }
 
-    public void Begin(Func<Stream, Task> write) => _stdin = FeedAsync(_process.StandardInput.BaseStream, write);
+    public void Feed(Func<Stream, Task> write) => _stdin = FeedAsync(_process.StandardInput.BaseStream, write);
 
     public async ValueTask DisposeAsync()
     {

@@ -212,18 +212,18 @@ internal sealed partial class TaskRun : IDisposable
     private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment, TopicPartitionOffset input, Task begun)
     {
         var marker = environment.Variables[RunMarker.Variable];
-        using var cgroup = _tools.Cgroups.For(type);
-        var agent = new AgentRun(command, marker, AgentLimits.Of(type, Queued.Submission.Deadline), cgroup, _tools.Clock) { Paused = TellPaused };
+        var (launcher, error) = await LauncherForAsync(type);
+        using var cgroup = launcher?.Cgroup;
+        var agent = new AgentRun(command, marker, AgentLimits.Of(type, Queued.Submission.Deadline), launcher, _tools.Clock) { Paused = TellPaused };
         using var output = new OutputPublisher(
             _log, environment.Secrets, new AgentNotes(type.Parser, environment.Secrets, _tools.Clock), Path.Combine(_tools.Options.DataDirectory, "spool"), new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false)), _tools.Clock);
         using var feed = type.TakesInput ? new InputFeed(_tools.Reader, input.TopicPartition, input.Offset, Queued.TaskId, Attempt, _log, environment.Secrets, agent) : null;
         using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
         Supervise(agent, lease);
         AgentExit? exit = null;
-        string? error = null;
         try
         {
-            exit = await agent.RunAsync(
+            exit = error is not null ? null : await agent.RunAsync(
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stdout, stream, giveUp),
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stderr, stream, giveUp),
                 begun,
@@ -234,8 +234,8 @@ internal sealed partial class TaskRun : IDisposable
         catch (Win32Exception exception)
         {
             error = $"{command.Executable} could not be started: {exception.Message}";
-            await begun;
         }
+        await begun;
         Supervise(null, null);
         var summary = await output.CompleteAsync();
         CrashPoint.Reach(CrashPoint.BeforeExited);
@@ -247,7 +247,22 @@ internal sealed partial class TaskRun : IDisposable
         }
         var reason = exit?.Reason ?? EndReason.SpawnFailed;
         await _log.ExitedAsync(reason, exit, error ?? Explain(reason, exit!, type, summary.ErrorTail), summary, KeepArtifacts());
+        _tools.Launchers.Prepare();
         CrashPoint.Reach(CrashPoint.Exited);
+    }
+
+    private async Task<(Launcher? Launcher, string? Error)> LauncherForAsync(TaskType type)
+    {
+        try
+        {
+            var launcher = await _tools.Launchers.TakeAsync();
+            launcher?.Cgroup?.Limit(type);
+            return (launcher, null);
+        }
+        catch (Exception exception) when (exception is Win32Exception or IOException or UnauthorizedAccessException)
+        {
+            return (null, $"the worker {_tools.Options.Id} cannot start processes as {type.FullName} needs them: {exception.Message}");
+        }
     }
 
     private (IReadOnlyList<Artifact> Kept, int LeftOut) KeepArtifacts()

@@ -15,7 +15,7 @@ internal sealed class TaskRunner(
     CatalogueFile catalogue,
     ProjectConfigClient projects,
     ProgressLog log,
-    Cgroups cgroups,
+    Launchers launchers,
     ArtifactStore artifacts,
     InputFiles files,
     LaneReader reader,
@@ -28,7 +28,7 @@ internal sealed class TaskRunner(
     public TaskCatalogue Catalogue => catalogue.Current;
     public ProjectConfigClient Projects { get; } = projects;
     public ProgressLog Log { get; } = log;
-    public Cgroups Cgroups { get; } = cgroups;
+    public Launchers Launchers { get; } = launchers;
     public InputFiles Files { get; } = files;
     public ArtifactStore Artifacts { get; } = artifacts;
     public LaneReader Reader { get; } = reader;

@@ -30,7 +30,7 @@ public sealed class StallWatchTests(TestBroker broker)
             using var limit = new CancellationTokenSource(Patience);
             while (goesOn())
             {
-                if (watch.HasStalled(Positions))
+                if (watch.StalledAt(Positions) is not null)
                     return true;
                 await Task.Delay(5, limit.Token);
             }

@@ -26,7 +26,7 @@ internal sealed class AgentUnderTest : IDisposable
             [RunMarker.Variable] = Marker,
         }, Folder, Stdin: null)
         { HasTerminal = hasTerminal, OpenFiles = openFiles };
-        _run = new AgentRun(command, Marker, limits ?? Limits(), cgroup, TimeProvider.System) { Paused = Pauses.Add, Start = start };
+        _run = new AgentRun(command, Marker, limits ?? Limits(), Launcher.Start(start, cgroup), TimeProvider.System) { Paused = Pauses.Add };
         Exit = Task.Run(() => _run.RunAsync(ReadAsync, ReadAsync, Task.CompletedTask, _spawned.SetResult));
     }
 

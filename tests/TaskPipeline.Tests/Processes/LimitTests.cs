@@ -86,7 +86,7 @@ public abstract class LimitTests : AgentTests
     public void A_control_group_is_told_the_limits_of_the_type()
     {
         var folder = Path.Combine(Directory.CreateTempSubdirectory("taskpipeline-group-").FullName, "attempt");
-        _ = new AgentCgroup(folder, new HashSet<string> { "memory", "cpu", "pids" }, new TaskType { Name = "t", Executable = "sh", MemoryLimit = 1 << 20, CpuLimit = 1.5, ProcessLimit = 10 });
+        new AgentCgroup(folder, new HashSet<string> { "memory", "cpu", "pids" }).Limit(new TaskType { Name = "t", Executable = "sh", MemoryLimit = 1 << 20, CpuLimit = 1.5, ProcessLimit = 10 });
         Assert.Equal("1048576", File.ReadAllText(Path.Combine(folder, "memory.max")));
         Assert.Equal("1", File.ReadAllText(Path.Combine(folder, "memory.oom.group")));
         Assert.Equal("150000 100000", File.ReadAllText(Path.Combine(folder, "cpu.max")));

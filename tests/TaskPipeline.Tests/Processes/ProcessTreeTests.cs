@@ -13,7 +13,6 @@ namespace TaskPipeline.Tests.Processes;
 public abstract class ProcessTreeTests : AgentTests
 {
     private const int Timeout = 60_000;
-    private static readonly TaskType Plain = new() { Name = "plain", Executable = "sh" };
     private static readonly Lazy<Cgroups> Groups = new(() => new Cgroups(Options.Create(new WorkerOptions()), NullLogger<Cgroups>.Instance));
 
     private protected ProcessTreeTests(StartAgent start)
@@ -168,7 +167,10 @@ public abstract class ProcessTreeTests : AgentTests
         if (!isWanted)
             return null;
         Assert.SkipUnless(Groups.Value.Folder.Length > 0, "this machine lets nobody make control groups");
-        return Groups.Value.For(type ?? Plain);
+        var group = Groups.Value.New();
+        if (type is not null)
+            group?.Limit(type);
+        return group;
     }
 
     private static long SizeOf(AgentUnderTest agent, string file) => new FileInfo(Path.Combine(agent.Folder, file)) is { Exists: true } found ? found.Length : 0;
