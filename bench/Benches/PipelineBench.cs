@@ -105,7 +105,7 @@ internal sealed class PipelineBench : Benchmark
     {
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, "watch", run.Stop);
         await Task.WhenAll(pipeline.StartApiAsync(Connections), pipeline.StartWorkersAsync(1));
-        var raw = await broker.NewTopicsAsync("watch-raw", PipelineUnderTest.Lanes, run.Stop);
+        await using var raw = new RawPair(await broker.NewTopicsAsync("watch-raw", PipelineUnderTest.Lanes, run.Stop), run.Stop);
         var unmeasured = (int)(LinesWarmUp / LineInterval);
         var count = unmeasured + (int)(duration / LineInterval);
         var (floor50, floor99, subject50, subject99) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
@@ -115,7 +115,7 @@ internal sealed class PipelineBench : Benchmark
             var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             var watching = LineWatcher.WatchAsync(pipeline.Http.BaseAddress!, task.Watch, began.SetResult, run.Stop);
             await await Task.WhenAny(began.Task, watching);
-            var pair = RawPair.RunAsync(raw, LineInterval, count, run.Stop);
+            var pair = raw.RunAsync(LineInterval, count);
             var (lines, records) = ((await watching).Skip(unmeasured).ToList(), (await pair).Skip(unmeasured).ToList());
             if (lines.Count != count - unmeasured)
                 throw new BenchException($"the watcher saw {lines.Count + unmeasured} of {count} lines");

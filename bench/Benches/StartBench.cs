@@ -8,7 +8,7 @@ namespace TaskPipeline.Bench.Benches;
 /// <summary>How soon a task begins on a worker that has nothing to do: from the submission to the agent's first line, as a consumer of the log sees it.</summary>
 internal sealed class StartBench : Benchmark
 {
-    private const int WarmUp = 20;
+    private const int WarmUp = 200;   // until the just-in-time compilers of all have done what there is to do
     private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
@@ -18,7 +18,7 @@ internal sealed class StartBench : Benchmark
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
-        new("--rounds", "N", "3", "how often"),
+        new("--rounds", "N", "5", "how often"),
         new("--tasks", "N", "200", "in each round, one every 100 ms at most"),
         new("--long", "N", "10", "tasks that are submitted when a long one has just ended"),
         new("--long-seconds", "N", "5", "how long those are"),
@@ -33,16 +33,14 @@ internal sealed class StartBench : Benchmark
         await using var broker = await BenchBroker.StartAsync(run);
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, "start", run.Stop);
         await Task.WhenAll(pipeline.StartApiAsync(connections: 4), pipeline.StartWorkersAsync(1));
-        var raw = await broker.NewTopicsAsync("start-raw", PipelineUnderTest.Lanes, run.Stop);
+        await using var raw = new RawPair(await broker.NewTopicsAsync("start-raw", PipelineUnderTest.Lanes, run.Stop), run.Stop);
         await using var progress = new ProgressReader(pipeline.Cluster);
         await BeatAsync(WarmUp);
 
         var (floor50, floor99, subject50, subject99, beyond) = (new List<double>(), new List<double>(), new List<double>(), new List<double>(), new List<double>());
         for (var round = 1; round <= rounds; round++)
         {
-            var pair = RawPair.RunAsync(raw, Beat, tasks, run.Stop);
-            var starts = await BeatAsync(tasks);
-            var records = await pair;
+            var (starts, records) = await BeatAsync(tasks);
             var first = starts.Select(start => start.Total).ToList();
             floor50.Add(Statistics.Percentile(records, 0.5));
             floor99.Add(Statistics.Percentile(records, 0.99));
@@ -60,7 +58,7 @@ internal sealed class StartBench : Benchmark
         }
         run.Say($"after {seconds} s: first line p50 {Statistics.Median([.. late.Select(start => start.Total)]):0.0} ms ({Parts(late)})");
 
-        const string Pair = "a raw produce → consume pair with the pipeline's client settings, at the same time, ms";
+        const string Pair = "a raw produce → consume pair with the pipeline's client settings, halfway between the tasks, ms";
         return
         [
             Figure.Of("start.first_line_ms.p50", "ms", subject50, floor50, Pair),
@@ -69,16 +67,19 @@ internal sealed class StartBench : Benchmark
             Figure.Of("start.after_long_ms.p50", "ms", [Statistics.Percentile([.. late.Select(start => start.Total)], 0.5)], floor50, Pair) with { Least = late.Min(start => start.Total), Most = late.Max(start => start.Total) },
         ];
 
-        async Task<List<TaskStart>> BeatAsync(int count)
+        // In turn: both see the same noise of the machine, but not each other.
+        async Task<(List<TaskStart> Starts, List<double> Records)> BeatAsync(int count)
         {
-            var starts = new List<TaskStart>();
-            using var timer = new PeriodicTimer(Beat);
-            while (starts.Count < count)
+            var (starts, records) = (new List<TaskStart>(), new List<double>());
+            using var timer = new PeriodicTimer(Beat / 2);
+            while (records.Count < count)
             {
                 await timer.WaitForNextTickAsync(run.Stop);
                 starts.Add(await StartAsync());
+                await timer.WaitForNextTickAsync(run.Stop);
+                records.Add(await raw.OnceAsync());
             }
-            return starts;
+            return (starts, records);
         }
 
         async Task<TaskStart> StartAsync()

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using System.Threading.Channels;
 using Confluent.Kafka;
 using TaskPipeline.Bench.Driving;
 using TaskPipeline.Shared.Kafka;
@@ -8,57 +9,93 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.Bench.Floors;
 
 /// <summary>The floor of watching: a producer and a consumer with the pipeline's settings and nothing between them but the broker.</summary>
-internal static class RawPair
+internal sealed class RawPair : IAsyncDisposable
 {
     private static readonly TimeSpan LastRecord = TimeSpan.FromSeconds(5);
 
-    /// <summary>Sends records like those of output lines, and answers the age of each in milliseconds when it is consumed.</summary>
-    public static async Task<IReadOnlyList<double>> RunAsync(KafkaCluster cluster, TimeSpan interval, int count, CancellationToken stop)
+    private readonly TopicPartition _lane;
+    private readonly IProducer<byte[]?, byte[]?> _producer;
+    private readonly IConsumer<byte[]?, byte[]?> _consumer;
+    private readonly Channel<double> _ages = Channel.CreateUnbounded<double>();
+    private readonly CancellationTokenSource _over;
+    private readonly Task _consuming;
+    private readonly string _taskId = TaskIds.New();
+    private long _sent;
+
+    /// <param name="cluster">With topics of its own.</param>
+    public RawPair(KafkaCluster cluster, CancellationToken stop)
     {
-        var lane = new TopicPartition(cluster.Topics.Progress, 0);
-        using var consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
-        consumer.Assign(new TopicPartitionOffset(lane, consumer.QueryWatermarkOffsets(lane, LastRecord).High));
-        using var producer = cluster.OrderedProducer();
-        var consuming = Task.Factory.StartNew(() => Consume(consumer, count, stop), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        await Task.Factory.StartNew(() => Produce(producer, lane, interval, count, stop), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        return await consuming;
+        _over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        _lane = new TopicPartition(cluster.Topics.Progress, 0);
+        _producer = cluster.OrderedProducer();
+        _consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
+        _consumer.Assign(new TopicPartitionOffset(_lane, Offset.Beginning));
+        _consuming = Task.Factory.StartNew(Consume, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
-    private static void Produce(IProducer<byte[]?, byte[]?> producer, TopicPartition lane, TimeSpan interval, int count, CancellationToken stop)
+    /// <summary>Sends a record like those of output lines, and answers its age in milliseconds when it is consumed.</summary>
+    public async Task<double> OnceAsync()
     {
-        var taskId = TaskIds.New();
-        var pace = new Pace(interval);
-        for (var number = 1; number <= count; number++)
-        {
-            pace.Wait();
-            stop.ThrowIfCancellationRequested();
-            var text = Stopwatch.GetTimestamp().ToString();
-            var now = DateTimeOffset.UtcNow;
-            var record = new OutputLines
-            {
-                Epoch = 1,
-                Owner = "000000000000",
-                TaskId = taskId,
-                Attempt = 1,
-                At = now,
-                Lines = [new OutputLine(number, OutputStream.Stdout, text, now)],
-                Update = text,
-            };
-            producer.Produce(lane, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(taskId), Value = TaskJson.Encode(record) });
-        }
-        producer.Flush(LastRecord);
+        Send();
+        return await _ages.Reader.ReadAsync(_over.Token);
     }
 
-    private static List<double> Consume(IConsumer<byte[]?, byte[]?> consumer, int count, CancellationToken stop)
+    /// <summary>Sends them at a beat of their own.</summary>
+    public async Task<IReadOnlyList<double>> RunAsync(TimeSpan interval, int count)
     {
+        await Task.Factory.StartNew(() => SendAll(interval, count), _over.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var ages = new List<double>();
         while (ages.Count < count)
+            ages.Add(await _ages.Reader.ReadAsync(_over.Token));
+        return ages;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _over.CancelAsync();
+        await Task.WhenAny(_consuming);
+        _consumer.Dispose();
+        _producer.Dispose();
+        _over.Dispose();
+    }
+
+    private void SendAll(TimeSpan interval, int count)
+    {
+        var pace = new Pace(interval);
+        for (var left = count; left > 0; left--)
         {
-            var result = consumer.Consume(stop);
+            pace.Wait();
+            _over.Token.ThrowIfCancellationRequested();
+            Send();
+        }
+        _producer.Flush(LastRecord);
+    }
+
+    private void Send()
+    {
+        var text = Stopwatch.GetTimestamp().ToString();
+        var now = DateTimeOffset.UtcNow;
+        var record = new OutputLines
+        {
+            Epoch = 1,
+            Owner = "000000000000",
+            TaskId = _taskId,
+            Attempt = 1,
+            At = now,
+            Lines = [new OutputLine(++_sent, OutputStream.Stdout, text, now)],
+            Update = text,
+        };
+        _producer.Produce(_lane, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(_taskId), Value = TaskJson.Encode(record) });
+    }
+
+    private void Consume()
+    {
+        while (!_over.IsCancellationRequested)
+        {
+            var result = _consumer.Consume(_over.Token);
             var seen = Stopwatch.GetTimestamp();
             if (!result.IsPartitionEOF && TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
-                ages.Add(LineAgent.Age(((OutputLines)record!).Lines[0].Text, seen));
+                _ages.Writer.TryWrite(LineAgent.Age(((OutputLines)record!).Lines[0].Text, seen));
         }
-        return ages;
     }
 }

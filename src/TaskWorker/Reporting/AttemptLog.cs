@@ -11,7 +11,11 @@ namespace TaskPipeline.TaskWorker.Reporting;
 /// </summary>
 internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId, int attempt, string worker, TimeProvider clock, Action<AttemptRecord, long> wrote)
 {
+    private static readonly TimeSpan RunningWait = TimeSpan.FromMilliseconds(10);
+
     private readonly Claim _claim = lane.Claim;
+    private readonly Lock _gate = new();
+    private AttemptRunning? _running;   // under the gate
     private long _lastOffset;
     private long _lastAck = clock.GetTimestamp();
 
@@ -38,16 +42,22 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         return starting;
     }
 
-    public void Running(int pid) => Append(new AttemptRunning
+    /// <summary>Is held back for a moment: where the first line follows at once, both go in one request.</summary>
+    public void Running(int pid)
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
-        At = clock.GetUtcNow(),
-        Pid = pid,
-        Update = "Running",
-    });
+        lock (_gate)
+            _running = new AttemptRunning
+            {
+                Epoch = _claim.Epoch,
+                Owner = _claim.Owner,
+                TaskId = taskId,
+                Attempt = attempt,
+                At = clock.GetUtcNow(),
+                Pid = pid,
+                Update = "Running",
+            };
+        Task.Delay(RunningWait, clock).ContinueWith(_ => TellRunning(), TaskScheduler.Default);
+    }
 
     /// <summary>Does not wait; <paramref name="done"/> is called once Kafka has the lines.</summary>
     public void Lines(IReadOnlyList<OutputLine> lines, Action done) => Append(
@@ -197,17 +207,38 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
 
     private async Task AppendAsync(AttemptRecord record)
     {
-        var offset = await log.AppendAsync(lane.Partition, record);
+        Task<long> appending;
+        lock (_gate)
+            appending = log.AppendAsync(lane.Partition, [.. TakeRunning(), record]);
+        var offset = await appending;
         Acknowledged(offset);
         wrote(record, offset);
     }
 
-    private void Append(AttemptRecord record, Action? done = null) => log.Append(lane.Partition, record, offset =>
+    private void Append(AttemptRecord record, Action? done = null)
     {
-        if (offset >= 0)
-            Acknowledged(offset);
-        done?.Invoke();
-    });
+        lock (_gate)
+            log.Append(lane.Partition, [.. TakeRunning(), record], offset =>
+            {
+                if (offset >= 0)
+                    Acknowledged(offset);
+                done?.Invoke();
+            });
+    }
+
+    private void TellRunning()
+    {
+        lock (_gate)
+            foreach (var running in TakeRunning())
+                Append(running);
+    }
+
+    private AttemptRecord[] TakeRunning()
+    {
+        AttemptRecord[] taken = _running is null ? [] : [_running];
+        _running = null;
+        return taken;
+    }
 
     private void Acknowledged(long offset)
     {

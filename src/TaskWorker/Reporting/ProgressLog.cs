@@ -15,11 +15,11 @@ internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer)
     /// <summary>Never completes but by failing.</summary>
     public Task Broken => _broken.Task;
 
-    /// <summary>Appends and waits until Kafka has it; answers its offset.</summary>
-    public async Task<long> AppendAsync(int lane, ProgressRecord record)
+    /// <summary>Appends and waits until Kafka has it; answers the last one's offset.</summary>
+    public async Task<long> AppendAsync(int lane, params IReadOnlyList<ProgressRecord> records)
     {
         var acknowledged = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
-        Produce(lane, record, report =>
+        Produce(lane, records, report =>
         {
             if (report.Error.IsError)
                 acknowledged.TrySetException(new KafkaException(report.Error));
@@ -29,17 +29,23 @@ internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer)
         return await acknowledged.Task;
     }
 
-    /// <summary>Appends without waiting; <paramref name="done"/> is called with its offset once Kafka has it, or with -1 if it never will.</summary>
-    public void Append(int lane, ProgressRecord record, Action<long> done) => Produce(lane, record, report => done(report.Error.IsError ? -1 : report.Offset.Value));
+    /// <summary>Appends without waiting; <paramref name="done"/> is called with the last one's offset once Kafka has it, or with -1 if it never will.</summary>
+    public void Append(int lane, IReadOnlyList<ProgressRecord> records, Action<long> done) => Produce(lane, records, report => done(report.Error.IsError ? -1 : report.Offset.Value));
 
-    private void Produce(int lane, ProgressRecord record, Action<DeliveryReport<byte[]?, byte[]?>> done)
+    /// <summary>One right after the other, so that they go in one request.</summary>
+    private void Produce(int lane, IReadOnlyList<ProgressRecord> records, Action<DeliveryReport<byte[]?, byte[]?>> done)
     {
-        var taskId = (record as AttemptRecord)?.TaskId;
-        producer.Produce(cluster.Topics.Progress, lane, taskId, TaskJson.Encode(record), report =>
+        List<byte[]> values = [.. records.Select(record => TaskJson.Encode(record))];
+        for (var i = 0; i < values.Count; i++)
         {
-            if (report.Error.IsError)
-                _broken.TrySetException(new KafkaException(report.Error));
-            done(report);
-        });
+            var isLast = i == values.Count - 1;
+            producer.Produce(cluster.Topics.Progress, lane, (records[i] as AttemptRecord)?.TaskId, values[i], report =>
+            {
+                if (report.Error.IsError)
+                    _broken.TrySetException(new KafkaException(report.Error));
+                if (isLast)
+                    done(report);
+            });
+        }
     }
 }

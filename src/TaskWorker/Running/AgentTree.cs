@@ -41,9 +41,9 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
     /// <summary>Ends all of it that is left, and answers which processes that were.</summary>
     public IReadOnlySet<int> End()
     {
-        var ended = RunMarker.Sweep(marker);
-        if (cgroup is not null)
-            ended.UnionWith(cgroup.End());
-        return ended;
+        if (cgroup is null)
+            return RunMarker.Sweep(marker, cleanPasses: 2);
+        var ended = cgroup.End();
+        return RunMarker.Sweep(marker, cleanPasses: 1).Union(ended).ToHashSet();   // those that had moved out of it
     }
 }

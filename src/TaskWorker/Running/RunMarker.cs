@@ -25,8 +25,8 @@ internal static class RunMarker
 
     public static IReadOnlyList<int> ProcessesOf(string marker) => Marked(value => value == marker);
 
-    /// <summary>Ends every process that bears the marker, and looks again until two passes find none. Answers which were ended.</summary>
-    public static HashSet<int> Sweep(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true);
+    /// <summary>Ends every process that bears the marker, and looks again until so many passes find none. Answers which were ended.</summary>
+    public static HashSet<int> Sweep(string marker, int cleanPasses) => UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true, cleanPasses);
 
     /// <summary>Ends what workers have left behind that do not live any more. Of those in another namespace, such as a container's, nobody here can say that.</summary>
     public static int SweepOrphans() => UntilNoneIsLeft(value => value.Split('/') is [var owner, _, _, var space] && space == Namespace && IsDead(owner), Posix.Kill, isLeft: static (_, _) => true).Count;
@@ -43,11 +43,11 @@ internal static class RunMarker
     /// <summary>Whether the worker of that part of a marker lives no more.</summary>
     public static bool IsDead(string owner) => owner.Split('.') is [var pid, var started] && int.TryParse(pid, out var id) && StartTimeOf(id) != started;
 
-    private static HashSet<int> UntilNoneIsLeft(Predicate<string> isMeant, int signal, Func<string, bool, bool> isLeft)
+    private static HashSet<int> UntilNoneIsLeft(Predicate<string> isMeant, int signal, Func<string, bool, bool> isLeft, int cleanPasses = 2)
     {
         var reached = new HashSet<int>();
         var began = Stopwatch.GetTimestamp();
-        for (var clean = 0; clean < 2 && Stopwatch.GetElapsedTime(began) < SweepLimit;)
+        for (var clean = 0; clean < cleanPasses && Stopwatch.GetElapsedTime(began) < SweepLimit;)
         {
             var found = Marked(isMeant, (state, pid) => isLeft(state, reached.Contains(pid)));
             foreach (var pid in found)

@@ -180,7 +180,7 @@ internal sealed partial class TaskRun : IDisposable
                 HasTerminal = type.Terminal,
                 OpenFiles = type.OpenFiles,
                 TakesInput = type.TakesInput,
-            }, environment, new TopicPartitionOffset(input, inputFrom), BeginAsync(project.Hash));
+            }, environment, workspace, new TopicPartitionOffset(input, inputFrom), BeginAsync(project.Hash));
             return null;
         }
         catch (Exception exception) when (exception is ProjectRefusedException or ArgumentsException)
@@ -206,13 +206,12 @@ internal sealed partial class TaskRun : IDisposable
         CrashPoint.Reach(CrashPoint.BeforeStarting);
         _started.SetResult(await _log.StartingAsync(configHash));
         CrashPoint.Reach(CrashPoint.Starting);
-        LogStarting(_tools.Logger, Queued.TaskId, Attempt, Queued.Type!.FullName);
     }
 
-    private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment, TopicPartitionOffset input, Task begun)
+    private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment, Workspace workspace, TopicPartitionOffset input, Task begun)
     {
         var marker = environment.Variables[RunMarker.Variable];
-        var (launcher, error) = await LauncherForAsync(type);
+        var (launcher, error) = await PrepareAsync(type, workspace);   // while the log takes the attempt
         using var cgroup = launcher?.Cgroup;
         var agent = new AgentRun(command, marker, AgentLimits.Of(type, Queued.Submission.Deadline), launcher, _tools.Clock) { Paused = TellPaused };
         using var output = new OutputPublisher(
@@ -251,10 +250,11 @@ internal sealed partial class TaskRun : IDisposable
         CrashPoint.Reach(CrashPoint.Exited);
     }
 
-    private async Task<(Launcher? Launcher, string? Error)> LauncherForAsync(TaskType type)
+    private async Task<(Launcher? Launcher, string? Error)> PrepareAsync(TaskType type, Workspace workspace)
     {
         try
         {
+            workspace.Furnish();
             var launcher = await _tools.Launchers.TakeAsync();
             launcher?.Cgroup?.Limit(type);
             return (launcher, null);
@@ -282,6 +282,7 @@ internal sealed partial class TaskRun : IDisposable
     {
         Pid = pid;
         _log.Running(pid);
+        LogStarting(_tools.Logger, Queued.TaskId, Attempt, Queued.Type!.FullName);
         CrashPoint.Reach(CrashPoint.Running);
     }
 

@@ -13,11 +13,7 @@ internal sealed class Workspace : IDisposable
         Home = Path.Combine(Folder, "home");
         Temporary = Path.Combine(Folder, "tmp");
         Artifacts = artifacts;
-        foreach (var folder in (string[])[Folder, Home, Temporary, Artifacts])
-            if (OperatingSystem.IsWindows())
-                Directory.CreateDirectory(folder);
-            else
-                Directory.CreateDirectory(folder, OwnerOnly);
+        Make(Folder);
     }
 
     /// <summary>A worker that could make no workspaces learns it at its start, not at its first task.</summary>
@@ -39,17 +35,33 @@ internal sealed class Workspace : IDisposable
     public string Temporary { get; }
     public string Artifacts { get; }
 
+    /// <summary>Makes what is in it: only the agent needs that.</summary>
+    public void Furnish()
+    {
+        Make(Home);
+        Make(Temporary);
+        Make(Artifacts);
+    }
+
     public void Dispose()
     {
         try
         {
             Directory.Delete(Folder, recursive: true);
-            if (!Directory.EnumerateFileSystemEntries(Artifacts).Any())
+            if (Directory.Exists(Artifacts) && !Directory.EnumerateFileSystemEntries(Artifacts).Any())
                 Directory.Delete(Artifacts);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             // An agent can leave files that its owner may not delete; a full disk shows elsewhere. The task has its end all the same.
         }
+    }
+
+    private static void Make(string folder)
+    {
+        if (OperatingSystem.IsWindows())
+            Directory.CreateDirectory(folder);
+        else
+            Directory.CreateDirectory(folder, OwnerOnly);
     }
 }

@@ -62,7 +62,7 @@ internal sealed class AgentUnderTest : IDisposable
 
     public void Dispose()
     {
-        RunMarker.Sweep(Marker);
+        RunMarker.Sweep(Marker, cleanPasses: 2);
         _cgroup?.End();
         _cgroup?.Dispose();
         Directory.Delete(Folder, recursive: true);
