@@ -85,7 +85,8 @@ internal sealed class ChaosBench : Benchmark
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(run.Stop);
             run.Say($"{plan.Tasks.Count} tasks, and {plan.Attacks.Count} attacks, in {length.TotalSeconds} s");
-            var attacks = new Enemy(pipeline, broker, run).AttackAsync(plan.Attacks, run.Stop);
+            using var enemy = new Enemy(pipeline, broker, run);
+            var attacks = enemy.AttackAsync(plan.Attacks, run.Stop);
             await Task.WhenAll(UntilSettledAsync(pipeline, load, log, plan.Tasks, length, limit), attacks);
             run.Stop.ThrowIfCancellationRequested();
             run.Say($"{load.Accepted.Count} tasks were accepted, {load.Accepted.Count(log.HasEnded)} of them have ended");

@@ -3,14 +3,28 @@ using TaskPipeline.Bench.Driving;
 namespace TaskPipeline.Bench.Chaos;
 
 /// <summary>Carries out the attacks of a plan, each at its time, and leaves nothing frozen or down behind.</summary>
-internal sealed class Enemy(ChaosPipeline pipeline, BenchBroker broker, BenchRun run)
+internal sealed class Enemy(ChaosPipeline pipeline, BenchBroker broker, BenchRun run) : IDisposable
 {
+    private readonly SemaphoreSlim _oneBroker = new(1);   // of three, the next one only goes once the last is back
+
+    public void Dispose() => _oneBroker.Dispose();
+
     public async Task AttackAsync(IReadOnlyList<Attack> attacks, CancellationToken stop) => await Task.WhenAll(attacks.Select(attack => AttackAsync(attack, stop)));
 
     private async Task AttackAsync(Attack attack, CancellationToken stop)
     {
         await Task.Delay(attack.At, stop);
+        var isOnBroker = attack.Kind is AttackKind.KillBroker or AttackKind.FreezeBroker;
+        if (isOnBroker)
+            await _oneBroker.WaitAsync(stop);
         run.Say($"{attack.At.TotalSeconds,5:0.0} s: {attack}");
+        await CarryOutAsync(attack, stop);
+        if (isOnBroker)
+            _oneBroker.Release();
+    }
+
+    private async Task CarryOutAsync(Attack attack, CancellationToken stop)
+    {
         switch (attack.Kind)
         {
             case AttackKind.KillWorker:

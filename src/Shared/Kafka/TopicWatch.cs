@@ -62,6 +62,8 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
             await admin.DescribeClusterAsync(new DescribeClusterOptions { RequestTimeout = RequestTimeout }).WaitAsync(cancellationToken);
             return "";   // it gives topics no ids
         }
+        // Whoever answers says who the controller is now. The client goes on asking the one it knows of, without a pause between its tries, also when that has died.
+        await Task.Run(() => admin.GetMetadata(cluster.Topics.Control, RequestTimeout), cancellationToken);
         var names = TopicCollection.OfTopicNames(cluster.Topics.All.Select(topic => topic.Name));
         var gone = new List<string>();
         foreach (var topic in await DescribeAsync(admin, names, cancellationToken))

@@ -10,7 +10,7 @@ namespace TaskPipeline.TaskWorker.Reading;
 /// </summary>
 internal sealed class LineSplitter(Action<LinePiece> emit)
 {
-    public const int PartBytes = 64 * 1024;
+    public const int PartBytes = 32 * 1024;   // a string of it, or the record that it goes into, is not yet what the runtime takes for a large object
     public const int MostLineBytes = 16 * 1024 * 1024;
 
     private readonly byte[] _pending = new byte[PartBytes];

@@ -17,8 +17,12 @@ public sealed class ProcessTreeOverSystemTests() : ProcessTreeTests(AgentProcess
 
 public sealed class LimitOverSystemTests() : LimitTests(AgentProcess.System);
 
+public sealed class AwkwardAgentOverSystemTests() : AwkwardAgentTests(AgentProcess.System);
+
 #if CLIWRAP
 public sealed class ProcessTreeOverCliWrapTests() : ProcessTreeTests(AgentProcess.CliWrap);
 
 public sealed class LimitOverCliWrapTests() : LimitTests(AgentProcess.CliWrap);
+
+public sealed class AwkwardAgentOverCliWrapTests() : AwkwardAgentTests(AgentProcess.CliWrap);
 #endif

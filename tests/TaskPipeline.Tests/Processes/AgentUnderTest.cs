@@ -10,7 +10,8 @@ internal sealed class AgentUnderTest : IDisposable
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private readonly StringBuilder _output = new();
+    private readonly Lock _gate = new();
+    private readonly MemoryStream _output = new();   // under the gate
     private readonly AgentRun _run;
     private readonly AgentCgroup? _cgroup;
     private readonly TaskCompletionSource<int> _spawned = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -38,12 +39,15 @@ internal sealed class AgentUnderTest : IDisposable
     public Task<int> Spawned => _spawned.Task;
     public List<bool> Pauses { get; } = [];
 
-    public string Output
+    public string Output => Encoding.UTF8.GetString(Bytes);
+
+    /// <summary>Of both outputs, as they came.</summary>
+    public byte[] Bytes
     {
         get
         {
-            lock (_output)
-                return _output.ToString();
+            lock (_gate)
+                return _output.ToArray();
         }
     }
 
@@ -65,6 +69,7 @@ internal sealed class AgentUnderTest : IDisposable
         RunMarker.Sweep(Marker, cleanPasses: 2);
         _cgroup?.End();
         _cgroup?.Dispose();
+        _output.Dispose();
         Directory.Delete(Folder, recursive: true);
     }
 
@@ -74,8 +79,8 @@ internal sealed class AgentUnderTest : IDisposable
         try
         {
             while (await stream.ReadAsync(buffer, CancellationToken.None).AsTask().WaitAsync(giveUp) is > 0 and var length)
-                lock (_output)
-                    _output.Append(Encoding.UTF8.GetString(buffer, 0, length));
+                lock (_gate)
+                    _output.Write(buffer, 0, length);
         }
         catch (Exception exception) when (exception is IOException or OperationCanceledException)
         {
