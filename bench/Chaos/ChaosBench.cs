@@ -10,6 +10,7 @@ internal sealed class ChaosBench : Benchmark
     private const int MostRecords = 20;
     private static readonly TimeSpan Standstill = TimeSpan.FromSeconds(60);   // without an end of a task: what has not ended by then is lost
     private static readonly TimeSpan LastProcesses = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan LastEvents = TimeSpan.FromSeconds(45);     // a client of a replica that stands still is noticed and replaced within that
     private static readonly TimeSpan LastRecords = TimeSpan.FromSeconds(60);
 
     public override string Name => "chaos";
@@ -90,7 +91,7 @@ internal sealed class ChaosBench : Benchmark
             await Task.WhenAll(UntilSettledAsync(pipeline, load, log, plan.Tasks, length, limit), attacks);
             run.Stop.ThrowIfCancellationRequested();
             run.Say($"{load.Accepted.Count} tasks were accepted, {load.Accepted.Count(log.HasEnded)} of them have ended");
-            await Task.WhenAny(load.WatchedAsync(), Task.Delay(LastProcesses, run.Stop));
+            await Task.WhenAny(load.WatchedAsync(), Task.Delay(LastEvents, run.Stop));
             await limit.CancelAsync();
             watched = await load.WatchedAsync();
             left = await leftovers.AgentsAsync(LastProcesses, run.Stop);
@@ -146,6 +147,8 @@ internal sealed class ChaosBench : Benchmark
             if (task.Key.Length > 0)
                 foreach (var record in records[task.Key].Where(record => record.Json?.Text("kind") != "lines").TakeLast(MostRecords))
                     run.Say($"    {record}");
+            if (evidence.Watched.FirstOrDefault(watched => watched.TaskId == task.Key) is { } watched)
+                run.Say($"    its watcher was told {watched.Events.Count} events, the last: {string.Join(", ", watched.Events.TakeLast(3))}");
         }
         var tasks = findings.Select(finding => finding.TaskId).Distinct().ToList();
         if (tasks.Count > shown.Count)

@@ -8,12 +8,12 @@ namespace TaskPipeline.Shared.Kafka;
 /// has been seen to do that after a broker's restart, for single partitions and without an error; a new one at the same place goes on.
 /// </summary>
 /// <param name="isolation">Of the consumer.</param>
-/// <param name="interval">Between two looks; null: 15 s.</param>
+/// <param name="interval">Between two looks; null: 10 s.</param>
 public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, TimeSpan? interval = null) : IDisposable
 {
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
 
-    private readonly TimeSpan _interval = interval ?? TimeSpan.FromSeconds(15);
+    private readonly TimeSpan _interval = interval ?? TimeSpan.FromSeconds(10);
     private IAdminClient? _admin;
     private Task<Dictionary<TopicPartition, long>>? _asking;
     private long _lookedAt = Environment.TickCount64;
@@ -33,6 +33,11 @@ public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, T
         if (!_asking.IsCompleted)
             return null;
         var ends = _asking.IsCompletedSuccessfully ? _asking.Result : [];   // of a Kafka that does not answer nobody expects records
+        if (!_asking.IsCompletedSuccessfully)
+        {
+            _admin?.Discard();   // or it is this client that stands still
+            _admin = null;
+        }
         (_asking, _lookedAt) = (null, Environment.TickCount64);
         var before = _behind;
         _behind = positions().Where(place => ends.TryGetValue(place.Key, out var end) && place.Value < end).ToDictionary();

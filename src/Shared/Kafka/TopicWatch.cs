@@ -30,27 +30,36 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
     /// <exception cref="TopicsGoneException">A topic was deleted, or is another one than before.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        using var admin = cluster.Admin();
         using var timer = new PeriodicTimer(Interval, clock);
+        var admin = cluster.Admin();
         var gone = "";
-        for (var round = 0; ; round++)
+        try
         {
-            try
+            for (var round = 0; ; round++)
             {
-                // A broker that has just started may not know its topics yet: only what is gone twice is gone.
-                var before = gone;
-                gone = await GoneAsync(admin, cancellationToken);
-                if (gone.Length > 0 && gone == before)
-                    throw new TopicsGoneException(gone);
-                if (round % DriftEvery == 0 && !cluster.IsEmbedded)
-                    _drift = await cluster.DriftAsync(admin, cancellationToken);
-                Answered();
+                try
+                {
+                    // A broker that has just started may not know its topics yet: only what is gone twice is gone.
+                    var before = gone;
+                    gone = await GoneAsync(admin, cancellationToken);
+                    if (gone.Length > 0 && gone == before)
+                        throw new TopicsGoneException(gone);
+                    if (round % DriftEvery == 0 && !cluster.IsEmbedded)
+                        _drift = await cluster.DriftAsync(admin, cancellationToken);
+                    Answered();
+                }
+                catch (KafkaException exception)
+                {
+                    Silent(exception.Error.Reason);
+                    admin.Discard();   // or it is only this client that stands still
+                    admin = cluster.Admin();
+                }
+                await timer.WaitForNextTickAsync(cancellationToken);
             }
-            catch (KafkaException exception)
-            {
-                Silent(exception.Error.Reason);
-            }
-            await timer.WaitForNextTickAsync(cancellationToken);
+        }
+        finally
+        {
+            admin.Dispose();
         }
     }
 
