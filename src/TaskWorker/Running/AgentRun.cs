@@ -74,13 +74,15 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             begun.Task,
             stdin => WriteAsync(stdin, screen));
         _tree.Root = process.Pid;
+        var isCalledOff = true;   // then the launcher, which was to become the agent, ends by itself
         try
         {
             await mayBegin;
+            isCalledOff = _ordered.Task.IsCompleted;
         }
         finally
         {
-            begun.SetResult(mayBegin.IsCompletedSuccessfully && !_ordered.Task.IsCompleted);
+            begun.SetResult(!isCalledOff);
         }
         using var watch = hearing = new LimitWatch(limits, _tree, command.Directory, reason => End(reason, force: false), clock);
         spawned(process.Pid);
@@ -88,11 +90,11 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
 
         await Task.WhenAny(process.Exited, _ordered.Task);
         _input.Writer.TryComplete();
-        var reason = process.Exited.IsCompleted ? EndReason.ExitCode : await _ordered.Task;
+        var reason = process.Exited.IsCompleted && !isCalledOff ? EndReason.ExitCode : await _ordered.Task;
         var began = clock.GetTimestamp();
         var seen = reason == EndReason.ExitCode ? [] : _tree.Processes;   // for the receipt: what lives when the end begins
         await EndPausesAsync();
-        var endedBy = reason == EndReason.ExitCode ? null : await StopAsync(process);
+        var endedBy = process.Exited.IsCompleted ? null : await StopAsync(process);
 
         // Outputs first, so that lines of short-lived children are not cut; then whatever is left of the run.
         if (endedBy != AgentExit.Kill)

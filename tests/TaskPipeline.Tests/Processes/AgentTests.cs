@@ -9,8 +9,8 @@ public abstract class AgentTests
 
     private protected AgentTests(StartAgent start) => _start = start;
 
-    private protected AgentUnderTest NewAgent(string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, bool hasTerminal = false, int? openFiles = null) =>
-        new(_start, script, limits, cgroup, hasTerminal, openFiles);
+    private protected AgentUnderTest NewAgent(string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, bool hasTerminal = false, int? openFiles = null, Task? mayBegin = null, Action<int>? spawned = null) =>
+        new(_start, script, limits, cgroup, hasTerminal, openFiles, mayBegin, spawned);
 }
 
 public sealed class ProcessTreeOverSystemTests() : ProcessTreeTests(AgentProcess.System);

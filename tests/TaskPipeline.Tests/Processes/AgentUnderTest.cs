@@ -16,7 +16,7 @@ internal sealed class AgentUnderTest : IDisposable
     private readonly AgentCgroup? _cgroup;
     private readonly TaskCompletionSource<int> _spawned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public AgentUnderTest(StartAgent start, string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, bool hasTerminal = false, int? openFiles = null)
+    public AgentUnderTest(StartAgent start, string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, bool hasTerminal = false, int? openFiles = null, Task? mayBegin = null, Action<int>? spawned = null)
     {
         _cgroup = cgroup;
         Marker = RunMarker.Of(TaskIds.New(), 1);
@@ -28,7 +28,7 @@ internal sealed class AgentUnderTest : IDisposable
         }, Folder, Stdin: null)
         { HasTerminal = hasTerminal, OpenFiles = openFiles };
         _run = new AgentRun(command, Marker, limits ?? Limits(), Launcher.Start(start, cgroup), TimeProvider.System) { Paused = Pauses.Add };
-        Exit = Task.Run(() => _run.RunAsync(ReadAsync, ReadAsync, Task.CompletedTask, _spawned.SetResult));
+        Exit = Task.Run(() => _run.RunAsync(ReadAsync, ReadAsync, mayBegin ?? Task.CompletedTask, spawned ?? _spawned.SetResult));
     }
 
     /// <summary>Its working directory, <c>$F</c>.</summary>

@@ -71,6 +71,16 @@ public abstract class ProcessTreeTests : AgentTests
         Assert.Equal((EndReason.ExitCode, 3, null, null), (exit.Reason, exit.ExitCode, exit.EndedBy, exit.StopTime));
     }
 
+    [Fact(Timeout = Timeout)]
+    public async Task One_that_is_stopped_before_it_may_begin_has_not_ended_by_itself_however_soon_its_process_does()
+    {
+        var mayBegin = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var agent = NewAgent("sleep 1000", mayBegin: mayBegin.Task, spawned: pid => SpinWait.SpinUntil(() => !File.Exists($"/proc/{pid}/cmdline"), AgentUnderTest.Patience));
+        agent.Stop();
+        mayBegin.SetResult();
+        Assert.Equal(EndReason.UserRequest, (await agent.Exit).Reason);
+    }
+
     [Theory(Timeout = Timeout)]
     [InlineData(false)]
     [InlineData(true)]
