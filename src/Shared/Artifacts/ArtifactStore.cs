@@ -30,10 +30,11 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
             {
                 kept.Add(new Artifact(name, file.Length));
                 bytes += file.Length;
-                if (file.Length > 0)
-                    continue;
-                file.Delete();   // whatever it was: who opens a pipe may wait for ever
-                File.Create(file.FullName).Dispose();
+                if (file.Length == 0)
+                {
+                    file.Delete();   // whatever it was: who opens a pipe may wait for ever
+                    File.Create(file.FullName).Dispose();
+                }
                 continue;
             }
             leftOut++;

@@ -71,9 +71,9 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
     }
 
     /// <summary>Another consumer in the place of one that stands still.</summary>
-    private IConsumer<byte[]?, byte[]?> Renew(IConsumer<byte[]?, byte[]?> stalled, string place)
+    private IConsumer<byte[]?, byte[]?> Renew(IConsumer<byte[]?, byte[]?> stalled, string stalledAt)
     {
-        cluster.Replace(stalled, place);
+        cluster.Replace(stalled, stalledAt);
         var consumer = cluster.TailConsumer(isolation);
         consumer.Assign(Positions().Select(place => new TopicPartitionOffset(place.Key, place.Value)));
         return consumer;

@@ -5,11 +5,13 @@ namespace TaskPipeline.TaskWorker.Running;
 /// <summary>Small shells beside the worker, each in a session of its own, that know nothing of its environment.</summary>
 internal static class HelperShell
 {
+    public const string Path = "/usr/local/bin:/usr/bin:/bin";
+
     public static Process Start(string name, string script, IReadOnlyList<string> arguments, bool hasInput = false)
     {
         var start = new ProcessStartInfo("setsid", ["sh", "-c", script, name, .. arguments]) { RedirectStandardInput = hasInput };
         start.Environment.Clear();
-        start.Environment["PATH"] = "/usr/local/bin:/usr/bin:/bin";
+        start.Environment["PATH"] = Path;
         return Process.Start(start)!;
     }
 }

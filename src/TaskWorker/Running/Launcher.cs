@@ -51,7 +51,7 @@ internal sealed partial class Launcher : IAsyncDisposable
     public static Launcher Start(StartAgent start, AgentCgroup? cgroup)
     {
         var end = Guid.NewGuid().ToString("N");
-        var environment = new Dictionary<string, string> { ["PATH"] = "/usr/local/bin:/usr/bin:/bin", [RunMarker.Variable] = RunMarker.Of("launcher", 0) };
+        var environment = new Dictionary<string, string> { ["PATH"] = HelperShell.Path, [RunMarker.Variable] = RunMarker.Of("launcher", 0) };
         return new Launcher(start, cgroup, end, new ProgramStart(Setsid!, ["/bin/sh", "-c", Script, "taskworker-launcher", cgroup?.Folder ?? "", end], environment, "/"));
     }
 
@@ -83,6 +83,13 @@ internal sealed partial class Launcher : IAsyncDisposable
 
     /// <summary>What may still come out of it belongs to nobody.</summary>
     public Task GiveUpOutputsAsync() => _giveUp.CancelAsync();
+
+    /// <summary>It was not needed: it ends by itself, and its control group goes too.</summary>
+    public async Task DiscardAsync()
+    {
+        await DisposeAsync();
+        Cgroup?.Dispose();
+    }
 
     public async ValueTask DisposeAsync()
     {

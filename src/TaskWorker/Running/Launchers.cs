@@ -29,8 +29,7 @@ internal sealed class Launchers(Cgroups cgroups)
         var launcher = await taken;
         if (!launcher.Process.Exited.IsCompleted)
             return launcher;
-        await launcher.DisposeAsync();   // somebody has ended it meanwhile
-        launcher.Cgroup?.Dispose();
+        await launcher.DiscardAsync();   // somebody has ended it meanwhile
         return Start();
     }
 

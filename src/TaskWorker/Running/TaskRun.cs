@@ -252,15 +252,18 @@ internal sealed partial class TaskRun : IDisposable
 
     private async Task<(Launcher? Launcher, string? Error)> PrepareAsync(TaskType type, Workspace workspace)
     {
+        Launcher? launcher = null;
         try
         {
             workspace.Furnish();
-            var launcher = await _tools.Launchers.TakeAsync();
+            launcher = await _tools.Launchers.TakeAsync();
             launcher?.Cgroup?.Limit(type);
             return (launcher, null);
         }
         catch (Exception exception) when (exception is Win32Exception or IOException or UnauthorizedAccessException)
         {
+            if (launcher is not null)
+                await launcher.DiscardAsync();
             return (null, $"the worker {_tools.Options.Id} cannot start processes as {type.FullName} needs them: {exception.Message}");
         }
     }
