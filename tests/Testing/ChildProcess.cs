@@ -133,6 +133,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
     /// <summary>As <c>kill -9</c>: to this process alone; what it started stays behind.</summary>
     public void KillAlone() => _process.Kill();
 
+    /// <summary>To its process group, which it must lead.</summary>
+    public void KillGroup() => Send(-_process.Id, 9);
+
     public void Pause() => Send(_process.Id, OperatingSystem.IsMacOS() ? 17 : 19);
 
     public void Resume() => Send(_process.Id, OperatingSystem.IsMacOS() ? 19 : 18);

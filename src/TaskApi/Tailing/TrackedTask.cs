@@ -158,7 +158,7 @@ internal sealed class TrackedTask(string taskId)
     public void ReadEnd() => IsEndRead = true;
 
     /// <summary>Takes a record that counts, and answers what watchers of states are told.</summary>
-    public StateEvent? Apply(AttemptRecord record, TaskStory story, long offset)
+    public WatchEvent? Apply(AttemptRecord record, TaskStory story, long offset)
     {
         _story = story;
         IsEndRead = false;   // it was of a transaction that was aborted
@@ -184,10 +184,11 @@ internal sealed class TrackedTask(string taskId)
                 Log.Add(output.Attempt, output.Lines);
                 return running;
             case AttemptNoted noted:
-                if (noted.Name == NoteName.Progress)
-                    Progress = noted.Data;
-                Log.Noted(noted, story.LogEnd);
-                return null;
+                var told = Log.Noted(noted, story.LogEnd);
+                if (noted.Name != NoteName.Progress)
+                    return null;
+                Progress = noted.Data;
+                return told;
             case AttemptInput input:
                 Log.Inputted(input, story.LogEnd);
                 return null;

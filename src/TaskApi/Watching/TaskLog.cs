@@ -101,7 +101,7 @@ internal sealed class TaskLog
     public StateEvent PauseChanged(StateChange change, long offset) =>
         Append(new StateEvent(_taskId, Latest with { Events = offset + 1 }, change, _projectOf) { IsPlacedByOffset = true });
 
-    public void Noted(AttemptNoted record, long offset) => Append(new NotedEvent(_taskId, PlaceOf(record.Attempt, offset), record) { IsPlacedByOffset = true });
+    public NotedEvent Noted(AttemptNoted record, long offset) => Append(new NotedEvent(_taskId, PlaceOf(record.Attempt, offset), record) { IsPlacedByOffset = true });
 
     public void Inputted(AttemptInput record, long offset) => Append(new InputEvent(_taskId, PlaceOf(record.Attempt, offset), record) { IsPlacedByOffset = true });
 

@@ -205,6 +205,11 @@ internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : Wa
         writer.WriteNumber("attempt"u8, end.Attempt);
         writer.WriteNumber("lines"u8, deciding?.Lines ?? 0);
         writer.WriteOptional("hash"u8, deciding?.Hash);
+        if (end.Result is { } result)
+        {
+            writer.WritePropertyName("result"u8);
+            result.WriteTo(writer);
+        }
         writer.WriteString("project"u8, end.Task.Project);
         writer.WriteString("at"u8, end.At.UtcDateTime);
     }

@@ -117,6 +117,22 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task Subscribers_are_told_of_progress_and_of_nothing_else_that_agents_say()
+    {
+        var task = await Api.SubmitAsync();
+        await using var all = await SubscribeAsync("all");
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await attempt.NoteAsync(NoteName.Warning, new { message = "odd" });
+        await attempt.NoteAsync(NoteName.Progress, new { percent = 40 });
+        await attempt.FinishAsync();
+
+        await StatesAsync(all, 2);
+        var progress = await all.NextAsync("state");
+        Assert.Equal(("progress", 40), (WatchClient.TypeOf(progress), progress.GetProperty("data").GetProperty("percent").GetInt32()));
+        Assert.Equal((task.TaskId, "succeeded"), Assert.Single(await StatesAsync(all, 1)));
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_subscriber_that_takes_nothing_delays_no_other()
     {
         const int Events = 3000;

@@ -48,6 +48,28 @@ public sealed class StopTests(TestBroker broker) : ApiTest(broker)
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_stop_that_two_replicas_are_asked_for_at_once_is_one_stop()
+    {
+        var replica = await ReplicaAsync();
+        var task = await Api.SubmitAsync();
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        Assert.Equal(HttpStatusCode.OK, (await replica.GetAsync(task.Link("self"))).Status);
+        var answers = await Task.WhenAll(new[] { Api, replica }.Select(api => api.PostAsync($"tasks/{task.TaskId}/stop")));
+        Assert.All(answers, answer => Assert.Equal(HttpStatusCode.Accepted, answer.Status));
+        await attempt.StoppingAsync();
+        await attempt.ExitAsync(exitCode: null, EndReason.UserRequest);
+        await attempt.EndAsync();
+
+        foreach (var api in new[] { Api, replica })
+        {
+            await using var watcher = await WatchClient.WatchAsync(api, task);
+            await watcher.ToTheEndAsync();
+            Assert.Equal("stopped", watcher.Events[^1].GetProperty("status").GetString());
+            Assert.Single(watcher.Events, told => WatchClient.TypeOf(told) == "state" && told.TryGetProperty("requested_by", out _));
+        }
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task Stopping_twice_is_harmless_and_a_queued_task_that_is_stopped_ends_without_an_attempt()
     {
         var task = await Api.SubmitAsync();

@@ -51,9 +51,19 @@ public sealed class GuardianTests
         Assert.True(CountOf("others", other.Id) > 0);
     }
 
-    private static async Task<ChildProcess> StartAsync(bool hasCgroups)
+    [Fact(Timeout = Timeout)]
+    public async Task When_the_whole_process_group_of_a_worker_is_killed_its_agents_end()
     {
-        var worker = ChildProcess.Start("Bench", [StormWorker.Name, hasCgroups.ToString()]);
+        await using var worker = await ReadyAsync(ChildProcess.StartFile("setsid", "the worker", [BuildOutput.ProgramOf("Bench"), StormWorker.Name, "False"]));
+        await RunAsync(worker, "fourth");
+        worker.KillGroup();
+        await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("fourth", worker.Id) == 0, Patience);
+    }
+
+    private static Task<ChildProcess> StartAsync(bool hasCgroups) => ReadyAsync(ChildProcess.Start("Bench", [StormWorker.Name, hasCgroups.ToString()]));
+
+    private static async Task<ChildProcess> ReadyAsync(ChildProcess worker)
+    {
         await worker.WaitForLineAsync("ready");
         return worker;
     }

@@ -96,6 +96,20 @@ public sealed class OwnershipTests(TestBroker broker)
     }
 
     [Fact(Timeout = Timeout)]
+    public async Task A_paused_attempt_is_handed_over_and_goes_on_where_it_is_when_it_is_resumed()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 1, lanes: 2, Catalogue);
+        var id = await HandOverAsync(pipeline, isPaused: true);
+        await File.WriteAllTextAsync(Path.Combine(pipeline.Folder, "gate"), "", TestContext.Current.CancellationToken);
+        await pipeline.EndOfAsync(await pipeline.SubmitAsync("say", new { text = "a moment has passed" }, lane: 0));
+        Assert.Empty(pipeline.States(id));
+        await pipeline.ResumeAsync(id);
+        await pipeline.RecordAsync<AttemptResumed>(id);
+        Assert.Equal((Status.Succeeded, 1), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempt) : default);
+        Assert.Single(pipeline.Progress(id).OfType<AttemptStarting>());
+    }
+
+    [Fact(Timeout = Timeout)]
     public async Task An_attempt_that_was_handed_over_and_falls_silent_is_lost_and_runs_again()
     {
         await using var pipeline = await TestPipeline.StartAsync(broker, workers: 1, lanes: 2, Catalogue);
@@ -214,10 +228,15 @@ public sealed class OwnershipTests(TestBroker broker)
     }
 
     /// <summary>The first worker runs a task whose lane has become the second one's.</summary>
-    private static async Task<string> HandOverAsync(TestPipeline pipeline)
+    private static async Task<string> HandOverAsync(TestPipeline pipeline, bool isPaused = false)
     {
         var id = await pipeline.SubmitAsync("patient", new { file = Path.Combine(pipeline.Folder, "gate") }, lane: 0);
         await pipeline.LineAsync(id, "started");
+        if (isPaused)
+        {
+            await pipeline.PauseAsync(id);
+            await pipeline.RecordAsync<AttemptPaused>(id);
+        }
         await pipeline.AddWorkerAsync();
         var next = await pipeline.SubmitAsync("say", new { text = "next" }, lane: 0);
         await pipeline.EndOfAsync(next);
