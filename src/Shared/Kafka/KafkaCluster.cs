@@ -106,6 +106,20 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         FetchQueueBackoffMs = 1,                  // the default of 1 s stalls a replay each time the queue is full
     }).Build();
 
+    /// <summary>For reading a stretch of a partition again, whatever its transactions have come to.</summary>
+    public IConsumer<byte[]?, byte[]?> RangeConsumer() => Build(new ConsumerConfig
+    {
+        GroupId = Topics.TailGroup,
+        IsolationLevel = IsolationLevel.ReadUncommitted,
+        EnableAutoCommit = false,
+        AutoOffsetReset = AutoOffsetReset.Earliest,
+        EnablePartitionEof = true,
+        FetchWaitMaxMs = 10,
+        MaxPartitionFetchBytes = MaxRecordBytes,
+        QueuedMaxMessagesKbytes = 4 * 1024,   // what is fetched beyond the stretch is thrown away
+        FetchQueueBackoffMs = 1,
+    }).Build();
+
     /// <summary>For a member of the worker group. Little is fetched ahead: a worker that is busy pauses and throws it away.</summary>
     public ConsumerBuilder<byte[]?, byte[]?> WorkerConsumer() => Build(new ConsumerConfig
     {

@@ -8,20 +8,24 @@ namespace TaskPipeline.Shared.Kafka;
 /// Looks now and then whether Kafka answers, whether its topics are still the ones that this process has read, and whether their settings are right.
 /// What a process remembers of topics that were deleted, or came back empty, is wrong: it must not outlive them.
 /// </summary>
-public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock, ILogger<TopicWatch> logger)
+/// <param name="heldLimit">How long a transaction may keep committed records from their readers before a person should know; null: 30 s, three times what the broker gives it.</param>
+public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock, ILogger<TopicWatch> logger, TimeSpan? heldLimit = null)
 {
     private const int DriftEvery = 12;   // rounds
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan HeldLimit = TimeSpan.FromSeconds(30);
 
     private readonly Dictionary<string, string> _ids = [];
     private DateTimeOffset? _silentSince;
     private long? _answeringSince;
     private IReadOnlyList<string> _drift = [];
+    private IReadOnlyList<string> _held = [];
+    private Dictionary<TopicPartition, Held> _heldAt = [];
 
     /// <summary>What a person should know, in sentences; the process goes on all the same.</summary>
     public IReadOnlyList<string> Warnings =>
-        _silentSince is { } since ? [$"Kafka has not answered since {since:O}: nothing new is taken or seen until it does", .. _drift] : _drift;
+        _silentSince is { } since ? [$"Kafka has not answered since {since:O}: nothing new is taken or seen until it does", .. _drift, .. _held] : [.. _drift, .. _held];
 
     /// <summary>For how long Kafka has answered whatever it was asked here; zero: not the last time.</summary>
     public TimeSpan AnsweringFor => _answeringSince is { } since ? clock.GetElapsedTime(since) : TimeSpan.Zero;
@@ -46,6 +50,8 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
                         throw new TopicsGoneException(gone);
                     if (round % DriftEvery == 0 && !cluster.IsEmbedded)
                         _drift = await cluster.DriftAsync(admin, cancellationToken);
+                    if (!cluster.IsEmbedded)
+                        _held = await HeldAsync(admin, cancellationToken);
                     Answered();
                 }
                 catch (KafkaException exception)
@@ -85,6 +91,38 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
         return string.Join(", ", gone);
     }
 
+    /// <summary>
+    /// Where an unended transaction keeps committed records from being read. A broker (seen with 4.3.1, killed and started twice within seconds) may do so on
+    /// its own, until it is started again: all is in the topic, and nobody is told.
+    /// </summary>
+    private async Task<IReadOnlyList<string>> HeldAsync(IAdminClient admin, CancellationToken cancellationToken)
+    {
+        var committed = await EndsAsync(admin, IsolationLevel.ReadCommitted, cancellationToken);
+        var all = await EndsAsync(admin, IsolationLevel.ReadUncommitted, cancellationToken);
+        var now = clock.GetTimestamp();
+        _heldAt = committed.Where(end => end.Value < all.GetValueOrDefault(end.Key))
+            .ToDictionary(end => end.Key, end => _heldAt.TryGetValue(end.Key, out var held) && held.Offset == end.Value ? held : new Held(end.Value, now));
+        List<string> warnings = [];
+        foreach (var (partition, held) in _heldAt.Where(held => clock.GetElapsedTime(held.Value.Since, now) >= (heldLimit ?? HeldLimit)))
+        {
+            warnings.Add($"{partition} cannot be read beyond {held.Offset} of {all[partition]}: a transaction there does not end. What ended behind it is not lost and not shown; find it with kafka-transactions.sh find-hanging, or start the broker anew");
+            if (!held.IsLogged)
+                LogHeld(logger, warnings[^1]);
+            held.IsLogged = true;
+        }
+        return warnings;
+    }
+
+    private async Task<Dictionary<TopicPartition, long>> EndsAsync(IAdminClient admin, IsolationLevel isolation, CancellationToken cancellationToken)
+    {
+        var partitions = Enumerable.Range(0, cluster.Topics.Lanes).Select(lane => new TopicPartition(cluster.Topics.State, lane));
+        var answer = await admin.ListOffsetsAsync(
+            partitions.Select(partition => new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = OffsetSpec.Latest() }),
+            new ListOffsetsOptions { IsolationLevel = isolation, RequestTimeout = RequestTimeout }).WaitAsync(cancellationToken);
+        return answer.ResultInfos.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
+            .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
+    }
+
     private static async Task<IReadOnlyList<TopicDescription>> DescribeAsync(IAdminClient admin, TopicCollection names, CancellationToken cancellationToken)
     {
         try
@@ -118,8 +156,17 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
     [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka does not answer; what runs goes on, and is written when it does: {Reason}")]
     private static partial void LogSilent(ILogger logger, string reason);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Held}")]
+    private static partial void LogHeld(ILogger logger, string held);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "Kafka answers again, as it did not since {Since:O}")]
     private static partial void LogAnswers(ILogger logger, DateTimeOffset since);
+
+    /// <summary>Since when committed records are readable only up to there.</summary>
+    private sealed record Held(long Offset, long Since)
+    {
+        public bool IsLogged { get; set; }
+    }
 }
 
 /// <summary>Topics that this process has read are gone. Started again, it makes those that are missing, and begins with what is there.</summary>

@@ -179,10 +179,10 @@ public sealed class TaskStory
 
     private OutputLines? WithoutDoubles(OutputLines batch)
     {
-        if (batch.Lines.Count == 0 || batch.Lines[^1].Seq <= _lastSeq)
+        if (batch.Lines.Last <= _lastSeq)
             return null;
-        var fresh = batch.Lines[0].Seq > _lastSeq ? batch : batch with { Lines = [.. batch.Lines.Where(line => line.Seq > _lastSeq)] };
-        _lastSeq = batch.Lines[^1].Seq;
+        var fresh = batch.Lines.First > _lastSeq ? batch : batch with { Lines = batch.Lines.After(_lastSeq) };
+        _lastSeq = batch.Lines.Last;
         return fresh;
     }
 

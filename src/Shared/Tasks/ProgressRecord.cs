@@ -91,7 +91,7 @@ public sealed record AttemptRunning : AttemptRecord
 
 public sealed record OutputLines : AttemptRecord
 {
-    public required IReadOnlyList<OutputLine> Lines { get; init; }
+    public required LineBatch Lines { get; init; }
 }
 
 /// <summary>One line of output. Long lines travel in parts, each with its own <paramref name="Seq"/>; <paramref name="Part"/> counts them from 1.</summary>

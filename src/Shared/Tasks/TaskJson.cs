@@ -10,6 +10,7 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonSerializable(typeof(TaskSubmission))]
 [JsonSerializable(typeof(ControlRecord))]
 [JsonSerializable(typeof(ProgressRecord))]
+[JsonSerializable(typeof(OutputLine[]))]
 [JsonSerializable(typeof(TaskState))]
 [JsonSerializable(typeof(LaneState))]
 [JsonSerializable(typeof(DeadLetter))]
@@ -41,9 +42,13 @@ public sealed partial class TaskJson : JsonSerializerContext
     public static byte[] Encode(TaskInput record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.TaskInput);
     public static byte[] Encode(WorkerHeartbeat record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.WorkerHeartbeat);
 
-    public static bool TryDecodeProgress(ReadOnlySpan<byte> value, out ProgressRecord? record, out string? error)
-        => TryDecode(value, Wire.ProgressRecord, out record, out error)
-            && IsWhole(record switch { OutputLines output => output.Lines, LaneBarrier barrier => barrier.Keeps, _ => [] }, ref record, out error);
+    /// <summary>Lines are kept as parts of <paramref name="value"/>, which must not be changed then.</summary>
+    public static bool TryDecodeProgress(ReadOnlyMemory<byte> value, out ProgressRecord? record, out string? error)
+    {
+        (record, error) = (OutputLinesReader.Read(value), null);
+        return record is not null
+            || (TryDecode(value.Span, Wire.ProgressRecord, out record, out error) && IsWhole(record is LaneBarrier barrier ? barrier.Keeps : [], ref record, out error));
+    }
 
     public static bool TryDecodeControl(ReadOnlySpan<byte> value, out ControlRecord? record, out string? error)
         => TryDecode(value, Wire.ControlRecord, out record, out error);

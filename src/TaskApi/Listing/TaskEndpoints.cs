@@ -37,10 +37,23 @@ internal static class TaskEndpoints
         return TypedResults.Ok(found.Count > most ? new TaskPage([.. found.Take(most)], found[most - 1].TaskId) : new TaskPage(found));
     }
 
-    public static async Task<IResult> GetAsync(string id, HttpContext context, TaskFinder finder, TaskTable table)
+    public static async Task<IResult> GetAsync(string id, HttpContext context, TaskFinder finder, TaskTable table, string? wait, string? after)
     {
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
-        return problem ?? (IResult)TypedResults.Ok(table.Read(found!, TaskDetail.Of) with { QueuePosition = table.QueuePosition(found!), WaitsFor = table.HolderOfKey(found!) });
+        if (problem is not null)
+            return problem;
+        Dictionary<string, string[]> errors = [];
+        var seen = found!.Log.Latest;
+        if (!Patience.TryParse(wait, out var patience))
+            errors["wait"] = [Patience.Rule];
+        if (!string.IsNullOrEmpty(after) && !Cursor.TryParse(after, out seen))
+            errors["after"] = ["must be a cursor"];
+        if (errors.Count > 0)
+            return Problem.Invalid(errors);
+        using var waiting = new Patience(patience, context.RequestAborted);
+        for (var version = found.Log.Version; patience > TimeSpan.Zero && !found.Log.HasNewsFor(seen) && !found.Log.HasEnded && await waiting.ForMoreAsync(found.Log, version);)
+            version = found.Log.Version;
+        return TypedResults.Ok(table.Read(found!, TaskDetail.Of) with { QueuePosition = table.QueuePosition(found!), WaitsFor = table.HolderOfKey(found!) });
     }
 
     public static TaskTypeList Types(CatalogueFile catalogue) =>

@@ -175,6 +175,9 @@ public sealed record TaskDetail
     /// <summary>The request to stop, where there was one.</summary>
     public StopView? Stop { get; init; }
 
+    /// <summary>The place behind all that is known now; give it as <c>after</c> with <c>wait</c> to hear of what is new.</summary>
+    public required string Cursor { get; init; }
+
     /// <summary>Partition of its records in Kafka, and the offset of its submission in <c>tasks</c>, once it is there.</summary>
     public required int Lane { get; init; }
     public long? Offset { get; init; }
@@ -219,6 +222,7 @@ public sealed record TaskDetail
             RedriveOf = summary.RedriveOf,
             Attempts = [.. tracked.Attempts.Select(AttemptView.Of)],
             Stop = tracked.Stop is { } stop ? new StopView(stop.Force, stop.RequestedBy, stop.Reason, stop.At) : null,
+            Cursor = tracked.Log.Latest.ToString(),
             Lane = tracked.Lane,
             Offset = tracked.Place.IsScheduled ? null : tracked.Place.Offset,
             Links = TaskLinks.Of(tracked.TaskId, tracked.Place),

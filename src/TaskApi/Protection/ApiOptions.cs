@@ -24,6 +24,10 @@ public sealed class ApiOptions
     [Range(0, 1L << 40, ErrorMessage = "Api:MaxFileBytes must be 0 to 1 TiB")]
     public long MaxFileBytes { get; set; } = 64L << 20;
 
+    /// <summary>How much memory the output of all tasks may take. What is older is read from Kafka when somebody asks for it.</summary>
+    [Range(1L << 20, 1L << 40, ErrorMessage = "Api:MaxLogBytes must be 1 MiB to 1 TiB")]
+    public long MaxLogBytes { get; set; } = 256L << 20;
+
     /// <summary>How long a watcher's connection may take no data before it is closed; it can come back to where it was.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00", ErrorMessage = "Api:WriteTimeout must be 100 ms to 10 min")]
     public TimeSpan WriteTimeout { get; set; } = TimeSpan.FromSeconds(10);

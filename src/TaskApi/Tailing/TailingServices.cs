@@ -11,6 +11,8 @@ internal static class TailingServices
         services.AddKafkaCluster();
         services.AddSingleton<TailingMetrics>();
         services.AddSingleton<StateFeed>();
+        services.AddSingleton<LogMemory>();
+        services.AddSingleton<LogReader>();
         services.AddSingleton<TaskTable>();
         services.AddSingleton<WorkerTable>();
         services.AddSingleton<TaskFinder>();

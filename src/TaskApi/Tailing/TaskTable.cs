@@ -11,7 +11,7 @@ namespace TaskPipeline.TaskApi.Tailing;
 /// All tasks, as the topics tell them. Two tails write (one reads committed, one does not) and requests read, all under one lock: it is held for
 /// a record or a page, never across anything that waits. What it cannot slow is the watching itself, which reads the logs without it.
 /// </summary>
-internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFeed feed, TailingMetrics metrics)
+internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFeed feed, LogMemory memory, TailingMetrics metrics)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, TrackedTask> _tasks = [];
@@ -133,7 +133,7 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
                 case AttemptRecord counted:
                     var tracked = Track(counted.TaskId);
                     Follow(counted.TaskId, lane.Log.Stories[counted.TaskId]);
-                    Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId], offset));
+                    Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId], laneNumber, offset));
                     break;
                 case AttemptsRetold retold:
                     var recalled = Track(retold.TaskId);
@@ -145,7 +145,7 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
                     break;
                 case TaskEmitted emitted:
                     var named = Track(emitted.TaskId);
-                    named.Emit(emitted, offset);
+                    named.Emit(emitted, laneNumber, offset);
                     Tell(named, null);
                     break;
                 case TaskEnded ended:
@@ -266,10 +266,10 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             return read(tracked);
     }
 
-    public Watcher Watch(TrackedTask tracked, WatchPlan plan)
+    public Watcher Watch(TrackedTask tracked, LogReader reader, WatchPlan plan)
     {
         lock (_gate)
-            return new Watcher(tracked.TaskId, tracked.Log, tracked.Status, plan);
+            return new Watcher(tracked.Log, reader, tracked.Status, plan);
     }
 
     /// <summary>How many tasks of its lane come before a queued task: what runs there, and what waits and is more urgent or was there before. Null for any other.</summary>
@@ -511,7 +511,7 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
     private TrackedTask Track(string taskId)
     {
         if (!_tasks.TryGetValue(taskId, out var tracked))
-            _tasks[taskId] = tracked = new TrackedTask(taskId);
+            _tasks[taskId] = tracked = new TrackedTask(taskId, memory);
         return tracked;
     }
 

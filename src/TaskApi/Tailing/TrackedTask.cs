@@ -10,7 +10,7 @@ namespace TaskPipeline.TaskApi.Tailing;
 /// What this replica knows of one task. Everything but the log's reading side is guarded by the lock of <see cref="TaskTable"/>.
 /// It may begin before its submission is known, because the topics are read side by side; until then nobody can find it.
 /// </summary>
-internal sealed class TrackedTask(string taskId)
+internal sealed class TrackedTask(string taskId, LogMemory memory)
 {
     private Stage _stage;
     private TaskStory? _story;
@@ -19,7 +19,7 @@ internal sealed class TrackedTask(string taskId)
     private List<ControlRecord>? _named;   // stops, pauses and resumes
 
     public string TaskId { get; } = taskId;
-    public TaskLog Log { get; } = new(taskId);
+    public TaskLog Log { get; } = new(taskId, memory);
 
     public TaskSubmission? Submission { get; private set; }
 
@@ -149,16 +149,16 @@ internal sealed class TrackedTask(string taskId)
     public bool IsOver(long offset) => Committed is { } end && offset > end.LogEnd;
 
     /// <summary>An event counts once, and only in front of the task's <c>ended</c>.</summary>
-    public void Emit(TaskEmitted emitted, long offset)
+    public void Emit(TaskEmitted emitted, int lane, long offset)
     {
         if (!HasEnded && !IsEndRead && (_emitted ??= []).TryAdd(emitted.EventId, emitted))
-            Log.Emitted(emitted, offset);
+            Log.Add(emitted, lane, offset);
     }
 
     public void ReadEnd() => IsEndRead = true;
 
     /// <summary>Takes a record that counts, and answers what watchers of states are told.</summary>
-    public WatchEvent? Apply(AttemptRecord record, TaskStory story, long offset)
+    public WatchEvent? Apply(AttemptRecord record, TaskStory story, int lane, long offset)
     {
         _story = story;
         IsEndRead = false;   // it was of a transaction that was aborted
@@ -181,16 +181,16 @@ internal sealed class TrackedTask(string taskId)
                 return Reach(Stage.GivenBack, Status.Queued, Change(record.At) with { Reason = abandoned.Reason.Word() });
             case OutputLines output:
                 var running = Reach(Stage.Running, Status.Running, Change(record.At));   // said already, but where retention took the attempt's first records
-                Log.Add(output.Attempt, output.Lines);
+                Log.Add(output, lane, offset);
                 return running;
             case AttemptNoted noted:
-                var told = Log.Noted(noted, story.LogEnd);
+                var told = Log.Add(noted, lane, offset);
                 if (noted.Name != NoteName.Progress)
                     return null;
                 Progress = noted.Data;
                 return told;
             case AttemptInput input:
-                Log.Inputted(input, story.LogEnd);
+                Log.Add(input, lane, offset);
                 return null;
             case OutputGap gap:
                 Log.LeftOut(gap);

@@ -22,7 +22,7 @@ internal sealed class EventStream(HttpContext context, Watcher watcher, WatchPla
             Write($"retry: {(int)Retry.TotalMilliseconds}\n\n");
             while (!watcher.HasEnded)
             {
-                while (watcher.Next() is { } next)
+                while (await watcher.NextAsync(leaving) is { } next)
                 {
                     Write(next);
                     await FlushAsync(writing, leaving);

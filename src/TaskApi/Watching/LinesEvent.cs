@@ -1,66 +1,57 @@
-using System.Text.Json;
+using System.Text;
 using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.Watching;
 
-/// <summary>Lines of one attempt in a row: what one record of the log holds, or a part of it.</summary>
-internal sealed class LinesEvent(string taskId, Cursor cursor, IReadOnlyList<OutputLine> lines) : WatchEvent(taskId, "lines", cursor)
+/// <summary>Lines of one attempt in a row.</summary>
+/// <param name="lines">As a JSON array has them between its brackets.</param>
+internal sealed class LinesEvent(string taskId, Cursor cursor, ReadOnlyMemory<byte> lines) : WatchEvent(taskId, cursor)
 {
-    private int _itemsFrom;
+    private byte[]? _json;
+    private OutputLine[]? _lines;
 
-    public IReadOnlyList<OutputLine> Lines => lines;
+    /// <summary>Of the content that it was read from, where it begins there.</summary>
+    public int FirstItem { get; init; } = -1;
+
+    public IReadOnlyList<OutputLine> Lines => _lines ??= LineBatch.Parse(lines.Span);
+
+    public override ReadOnlyMemory<byte> Json
+    {
+        get
+        {
+            var json = Volatile.Read(ref _json);
+            if (json is null)
+                Volatile.Write(ref _json, json = Encode());
+            return json;
+        }
+    }
 
     public override IEnumerable<(Cursor, string)> PlainText =>
-        lines.Select(line => (Cursor with { Seq = line.Seq }, Watching.PlainText.Of(line.Text)));
+        Lines.Select(line => (Cursor with { Seq = line.Seq }, Watching.PlainText.Of(line.Text)));
 
     /// <summary>The part behind a line; null: nothing is left.</summary>
-    public LinesEvent? After(long seq) =>
-        lines[0].Seq > seq ? this
-        : lines[^1].Seq <= seq ? null
-        : new LinesEvent(TaskId, Cursor, [.. lines.Where(line => line.Seq > seq)]);
+    public LinesEvent? After(long seq) => Where(line => line.Seq > seq);
 
     /// <summary>The part of some streams; null: nothing is left.</summary>
-    public LinesEvent? Of(StreamFilter filter)
+    public LinesEvent? Of(StreamFilter filter) => filter.PassesAll ? this : Where(line => filter.Passes(line.Stream));
+
+    private LinesEvent? Where(Func<OutputLine, bool> isWanted)
     {
-        if (lines.All(line => filter.Passes(line.Stream)))
-            return this;
-        OutputLine[] passing = [.. lines.Where(line => filter.Passes(line.Stream))];
-        return passing.Length == 0 ? null : new LinesEvent(TaskId, Cursor, passing);
+        OutputLine[] wanted = [.. Lines.Where(isWanted)];
+        return wanted.Length == Lines.Count ? this
+            : wanted.Length == 0 ? null
+            : new LinesEvent(TaskId, Cursor, LineBatch.Of(wanted).Json);
     }
 
-    /// <summary>The encoded lines without their brackets.</summary>
-    public ReadOnlyMemory<byte> EncodedLines => Json[_itemsFrom..^2];
-
-    protected override void WriteFields(Utf8JsonWriter writer)
+    /// <summary>By hand: of all events these are the many, and their bytes are there.</summary>
+    private byte[] Encode()
     {
-        writer.WriteNumber("attempt"u8, Cursor.Attempt);
-        writer.WriteStartArray("lines"u8);
-        _itemsFrom = (int)(writer.BytesCommitted + writer.BytesPending);
-        foreach (var line in lines)
-            JsonSerializer.Serialize(writer, line, TaskJson.Wire.OutputLine);
-        writer.WriteEndArray();
-    }
-}
-
-/// <summary>Records of the log that lie behind each other, sent as one: who replays has many of them at hand. Made of bytes that are encoded already.</summary>
-internal sealed class MergedLines(IReadOnlyList<LinesEvent> parts) : WatchEvent(parts[0].TaskId, "lines", parts[^1].Cursor)
-{
-    public override IEnumerable<(Cursor, string)> PlainText => parts.SelectMany(part => part.PlainText);
-
-    protected override void WriteFields(Utf8JsonWriter writer)
-    {
-        writer.WriteNumber("attempt"u8, Cursor.Attempt);
-        writer.WritePropertyName("lines"u8);
-        var array = new byte[parts.Sum(part => part.EncodedLines.Length) + parts.Count + 1];
-        var length = 0;
-        foreach (var part in parts)
-        {
-            array[length++] = length == 1 ? (byte)'[' : (byte)',';
-            part.EncodedLines.CopyTo(array.AsMemory(length));
-            length += part.EncodedLines.Length;
-        }
-        array[length] = (byte)']';
-        writer.WriteRawValue(array, skipInputValidation: true);
+        var head = string.Create(System.Globalization.CultureInfo.InvariantCulture, $$"""{"v":1,"type":"lines","task_id":"{{TaskId}}","cursor":"{{Cursor}}","attempt":{{Cursor.Attempt}},"lines":[""");
+        var json = new byte[head.Length + lines.Length + 2];   // ids and cursors are ASCII
+        Encoding.ASCII.GetBytes(head, json);
+        lines.Span.CopyTo(json.AsSpan(head.Length));
+        "]}"u8.CopyTo(json.AsSpan(json.Length - 2));
+        return json;
     }
 }
 
@@ -80,6 +71,8 @@ internal readonly record struct StreamFilter(int Mask)
         filter = new StreamFilter(mask);
         return true;
     }
+
+    public bool PassesAll => Mask == 0;
 
     public bool Passes(OutputStream stream) => Mask == 0 || (Mask & (1 << (int)stream)) != 0;
 }

@@ -10,39 +10,46 @@ namespace TaskPipeline.TaskApi.Watching;
 internal sealed class TaskLog
 {
     private readonly string _taskId;
+    private readonly LogMemory _memory;
     private readonly Dictionary<int, long> _accounted = [];   // attempt → last line that was added, or told to be missing
     private readonly Func<string?> _projectOf;
     private string? _project;   // known with the submission, and never changed then
-    private WatchEvent[] _events;
+    private LogEntry[] _entries;
     private int _count = 1;
     private int _stop = -1;
+    private long _version;
 
-    /// <summary>The first event is the submission. It may be read from Kafka after records that belong behind it; its place is kept.</summary>
-    public TaskLog(string taskId)
+    /// <summary>The first entry is the submission. It may be read from Kafka after records that belong behind it; its place is kept.</summary>
+    public TaskLog(string taskId, LogMemory memory)
     {
-        _taskId = taskId;
+        (_taskId, _memory) = (taskId, memory);
         _projectOf = () => Volatile.Read(ref _project);
-        _events = [new StateEvent(taskId, new Cursor(0, 0, Stage.Begun), new StateChange(Status.Queued), _projectOf), null!, null!, null!];
+        _entries = [new StateEvent(taskId, new Cursor(0, 0, Stage.Begun), new StateChange(Status.Queued), _projectOf), null!];
     }
+
+    public string TaskId => _taskId;
 
     public WakeUp Changed { get; } = new();
 
-    /// <summary>How many events there are. What lies below never changes.</summary>
+    /// <summary>How many entries there are. All but the last never change.</summary>
     public int Count => Volatile.Read(ref _count);
+
+    /// <summary>Rises with everything that is added.</summary>
+    public long Version => Volatile.Read(ref _version);
 
     /// <summary>Where the request to stop stands; -1: nowhere.</summary>
     public int StopIndex => Volatile.Read(ref _stop);
 
-    public WatchEvent Last => this[Count - 1];
+    public LogEntry Last => this[Count - 1];
 
     public bool HasEnded => Last is EndEvent;
 
     public Cursor Latest => Last.Cursor;
 
     /// <summary>The count is read before: whoever knows an index sees an array that holds it.</summary>
-    public WatchEvent this[int index] => Volatile.Read(ref _events)[index];
+    public LogEntry this[int index] => Volatile.Read(ref _entries)[index];
 
-    /// <summary>Places only rise along the log, so the first that is news is found by halving; <paramref name="count"/>: there is none.</summary>
+    /// <summary>Places only rise along the log, so the first entry with something that is news is found by halving; <paramref name="count"/>: there is none.</summary>
     public int FirstBeyond(Cursor seen, int count)
     {
         var (low, high) = (0, count);
@@ -57,8 +64,11 @@ internal sealed class TaskLog
         return low;
     }
 
+    /// <summary>Whether there is something behind a place.</summary>
+    public bool HasNewsFor(Cursor seen) => Latest is var latest && (latest.IsBeyond(seen) || latest.Events > seen.Events || latest.StopSeen != seen.StopSeen);
+
     /// <summary>How the task came to where it stands.</summary>
-    public IEnumerable<StateEvent> States => _events.Take(_count).OfType<StateEvent>();
+    public IEnumerable<StateEvent> States => _entries.Take(_count).OfType<StateEvent>();
 
     /// <summary>Before this nobody can watch, so nobody has read the event that is replaced.</summary>
     public void Submitted(TaskSubmission task, DateTimeOffset at)
@@ -66,7 +76,7 @@ internal sealed class TaskLog
         Volatile.Write(ref _project, task.Project);
         // Said by the submission itself, so that every replica tells it, also one that never saw the task's schedule entry.
         var status = task.RunAt is null ? Status.Queued : Status.Scheduled;
-        _events[0] = new StateEvent(_taskId, _events[0].Cursor, new StateChange(status) { At = at, DueAt = task.RunAt }, _projectOf);
+        _entries[0] = new StateEvent(_taskId, _entries[0].Cursor, new StateChange(status) { At = at, DueAt = task.RunAt }, _projectOf);
     }
 
     public StateEvent StateChanged(int attempt, Stage stage, StateChange change)
@@ -81,11 +91,11 @@ internal sealed class TaskLog
         return Append(new StateEvent(_taskId, Latest with { StopSeen = true }, change, _projectOf));
     }
 
-    public void Add(int attempt, IReadOnlyList<OutputLine> lines)
+    public void Add(OutputLines record, int lane, long offset)
     {
-        AccountFor(attempt, lines[0].Seq - 1);
-        Append(new LinesEvent(_taskId, At(attempt, lines[^1].Seq), lines));
-        _accounted[attempt] = lines[^1].Seq;
+        AccountFor(record.Attempt, record.Lines.First - 1);
+        Add(record, record.Attempt, lane, offset);
+        _accounted[record.Attempt] = record.Lines.Last;
     }
 
     /// <summary>Lines that nobody kept.</summary>
@@ -95,15 +105,15 @@ internal sealed class TaskLog
         AccountFor(gap.Attempt, gap.To, gap.Reason.Word());
     }
 
-    public void Emitted(TaskEmitted record, long offset) => Append(new EmittedEvent(_taskId, Latest with { Events = offset + 1 }, record) { IsPlacedByOffset = true });
+    public void Add(TaskEmitted record, int lane, long offset) => Add(record, Latest.Attempt, lane, offset);
+
+    public WatchEvent Add(AttemptNoted record, int lane, long offset) => Add(record, record.Attempt, lane, offset)!;
+
+    public void Add(AttemptInput record, int lane, long offset) => Add(record, record.Attempt, lane, offset);
 
     /// <summary>An attempt stands still, or goes on.</summary>
     public StateEvent PauseChanged(StateChange change, long offset) =>
         Append(new StateEvent(_taskId, Latest with { Events = offset + 1 }, change, _projectOf) { IsPlacedByOffset = true });
-
-    public NotedEvent Noted(AttemptNoted record, long offset) => Append(new NotedEvent(_taskId, PlaceOf(record.Attempt, offset), record) { IsPlacedByOffset = true });
-
-    public void Inputted(AttemptInput record, long offset) => Append(new InputEvent(_taskId, PlaceOf(record.Attempt, offset), record) { IsPlacedByOffset = true });
 
     public EndEvent End(TaskState state)
     {
@@ -126,25 +136,45 @@ internal sealed class TaskLog
             return;
         _accounted[attempt] = upTo;
         // The gap of an attempt that nothing is left of comes late, at the end: the place of a later attempt must not go backwards.
-        var cursor = attempt >= Latest.Attempt ? At(attempt, upTo) : Latest;
+        var cursor = attempt >= Latest.Attempt ? PlaceIn(attempt) with { Seq = upTo } : Latest;
         Append(new GapEvent(_taskId, cursor, new OutputHole(attempt, seen + 1, upTo, reason)));
     }
 
-    private Cursor PlaceOf(int attempt, long offset) => At(attempt, Latest.Attempt == attempt ? Latest.Seq : 0) with { Events = offset + 1 };
-
-    private Cursor At(int attempt, long seq) =>
-        Latest.Attempt == attempt ? Latest with { Seq = seq } : Latest with { Attempt = attempt, Seq = seq, Stage = Stage.Begun };
-
-    private T Append<T>(T added) where T : WatchEvent
+    private WatchEvent? Add(ProgressRecord record, int attempt, int lane, long offset)
     {
-        if (_count == _events.Length)
+        var block = Last is LogBlock { IsFull: false } open && open.From.Attempt == attempt && open.Lane == lane
+            ? open
+            : Append(new LogBlock(_taskId, lane, PlaceIn(attempt)));
+        var told = block.Add(record, offset);
+        Volatile.Write(ref _version, _version + 1);
+        return told;
+    }
+
+    private Cursor PlaceIn(int attempt) => Latest.Attempt == attempt ? Latest : Latest with { Attempt = attempt, Seq = 0, Stage = Stage.Begun };
+
+    private T Append<T>(T added) where T : LogEntry
+    {
+        if (Last is LogBlock open)
         {
-            var larger = new WatchEvent[_events.Length * 2];
-            _events.CopyTo(larger, 0);
-            Volatile.Write(ref _events, larger);
+            open.Seal();
+            _memory.Add(open);
         }
-        _events[_count] = added;
+        if (_count == _entries.Length)
+        {
+            var larger = new LogEntry[_entries.Length * 2];
+            _entries.CopyTo(larger, 0);
+            Volatile.Write(ref _entries, larger);
+        }
+        _entries[_count] = added;
         Volatile.Write(ref _count, _count + 1);
+        Volatile.Write(ref _version, _version + 1);
         return added;
     }
+}
+
+/// <summary>What stands in a task's log: one event, or a block of many.</summary>
+internal abstract class LogEntry
+{
+    /// <summary>The place behind it.</summary>
+    public abstract Cursor Cursor { get; }
 }

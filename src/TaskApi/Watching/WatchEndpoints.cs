@@ -8,7 +8,7 @@ using TaskPipeline.TaskApi.Tailing;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>The watch socket and the event stream of one task.</summary>
-internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StopRequests stops, InputRequests inputs, IHostApplicationLifetime host, IOptions<ApiOptions> options)
+internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, IHostApplicationLifetime host, IOptions<ApiOptions> options)
 {
     public static async Task<IResult> WatchAsync(string id, HttpContext context, WatchEndpoints endpoints) => await endpoints.SocketAsync(id, context);
 
@@ -28,7 +28,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StopReq
             await RefuseAsync(socket, CodeFor(problem), problem.Detail);
         else
         {
-            using var watching = new WatchSocket(socket, found!, table.Watch(found!, plan), plan, stops, inputs, options.Value.WriteTimeout, host.ApplicationStopping);
+            using var watching = new WatchSocket(socket, found!, table.Watch(found!, reader, plan), plan, stops, inputs, options.Value.WriteTimeout, host.ApplicationStopping);
             await watching.RunAsync();
         }
         return Results.Empty;
@@ -44,7 +44,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StopReq
         if (plan.From.EndSeen)
             return TypedResults.NoContent();   // the browser has it all; any other answer would make it come back for ever
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, host.ApplicationStopping);
-        await new EventStream(context, table.Watch(found!, plan), plan, options.Value.WriteTimeout).SendAllAsync(leaving.Token);
+        await new EventStream(context, table.Watch(found!, reader, plan), plan, options.Value.WriteTimeout).SendAllAsync(leaving.Token);
         return Results.Empty;
     }
 

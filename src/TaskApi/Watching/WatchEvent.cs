@@ -9,23 +9,36 @@ namespace TaskPipeline.TaskApi.Watching;
 /// <summary>
 /// What watchers are told, the same on every transport. It never changes; its JSON is encoded once, by whoever needs it first, and the same bytes go to all.
 /// </summary>
-internal abstract class WatchEvent(string taskId, string type, Cursor cursor)
+internal abstract class WatchEvent(string taskId, Cursor cursor) : LogEntry
 {
-    private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    private byte[]? _json;
-
     public string TaskId { get; } = taskId;
-    public string Type { get; } = type;
 
-    /// <summary>The place behind this event.</summary>
-    public Cursor Cursor { get; } = cursor;
+    public override Cursor Cursor { get; } = cursor;
 
     /// <summary>It can come at any stage of an attempt, so its place is that of its record (<see cref="Cursor.Events"/>).</summary>
     public bool IsPlacedByOffset { get; init; }
 
-    /// <summary>Two readers may encode at the same time; both get the same bytes, and one array is kept.</summary>
-    public ReadOnlyMemory<byte> Json
+    public abstract ReadOnlyMemory<byte> Json { get; }
+
+    /// <summary>What it is in plain text, each with the place behind it; most events are nothing there.</summary>
+    public virtual IEnumerable<(Cursor Cursor, string Text)> PlainText => [];
+}
+
+/// <summary>One that was encoded before.</summary>
+internal sealed class EncodedEvent(string taskId, Cursor cursor, ReadOnlyMemory<byte> json) : WatchEvent(taskId, cursor)
+{
+    public override ReadOnlyMemory<byte> Json => json;
+}
+
+/// <summary>One that is encoded when its JSON is asked for. Two readers may do so at the same time; both get the same bytes, and one of them is kept.</summary>
+internal abstract class TypedEvent(string taskId, string type, Cursor cursor) : WatchEvent(taskId, cursor)
+{
+    private const int UsualBytes = 256;
+    private static readonly JsonWriterOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private byte[]? _json;
+
+    public override ReadOnlyMemory<byte> Json
     {
         get
         {
@@ -36,19 +49,16 @@ internal abstract class WatchEvent(string taskId, string type, Cursor cursor)
         }
     }
 
-    /// <summary>What it is in plain text, each with the place behind it; most events are nothing there.</summary>
-    public virtual IEnumerable<(Cursor Cursor, string Text)> PlainText => [];
-
     protected abstract void WriteFields(Utf8JsonWriter writer);
 
     private byte[] Encode()
     {
-        var buffer = new ArrayBufferWriter<byte>(256);
+        var buffer = new ArrayBufferWriter<byte>(UsualBytes);
         using (var writer = new Utf8JsonWriter(buffer, Relaxed))
         {
             writer.WriteStartObject();
             writer.WriteNumber("v"u8, 1);
-            writer.WriteString("type"u8, Type);
+            writer.WriteString("type"u8, type);
             writer.WriteString("task_id"u8, TaskId);
             writer.WriteString("cursor"u8, Cursor.ToString());
             WriteFields(writer);
@@ -59,7 +69,7 @@ internal abstract class WatchEvent(string taskId, string type, Cursor cursor)
 }
 
 /// <summary>First on every stream: where it starts, and what the log holds.</summary>
-internal sealed class HelloEvent(string taskId, Cursor start, TaskLog log, Status status) : WatchEvent(taskId, "hello", start)
+internal sealed class HelloEvent(TaskLog log, Cursor start, Status status) : TypedEvent(log.TaskId, "hello", start)
 {
     public static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
@@ -73,7 +83,7 @@ internal sealed class HelloEvent(string taskId, Cursor start, TaskLog log, Statu
 }
 
 /// <summary>Everything that was there when the watcher came has been sent; what follows is live.</summary>
-internal sealed class CaughtUpEvent(string taskId, Cursor cursor) : WatchEvent(taskId, "caught_up", cursor)
+internal sealed class CaughtUpEvent(string taskId, Cursor cursor) : TypedEvent(taskId, "caught_up", cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
     {
@@ -82,7 +92,7 @@ internal sealed class CaughtUpEvent(string taskId, Cursor cursor) : WatchEvent(t
 
 /// <summary>A task has come to a new state, or a later attempt to the same.</summary>
 /// <param name="project">Asked when the event is encoded: it may be read from Kafka before the submission, but nobody is told of it before that.</param>
-internal sealed class StateEvent(string taskId, Cursor cursor, StateChange change, Func<string?> project) : WatchEvent(taskId, "state", cursor)
+internal sealed class StateEvent(string taskId, Cursor cursor, StateChange change, Func<string?> project) : TypedEvent(taskId, "state", cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
     {
@@ -114,7 +124,7 @@ internal sealed record StateChange(Status Status)
 }
 
 /// <summary>Lines that cannot be shown, with their exact range.</summary>
-internal sealed class GapEvent(string taskId, Cursor cursor, OutputHole hole) : WatchEvent(taskId, "gap", cursor)
+internal sealed class GapEvent(string taskId, Cursor cursor, OutputHole hole) : TypedEvent(taskId, "gap", cursor)
 {
     public const string NotKept = "not_kept";
 
@@ -143,7 +153,7 @@ public sealed record OutputHole(int Attempt, long From, long To, string Reason)
 }
 
 /// <summary>An event of the user's own, where it lies among the lines.</summary>
-internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emitted) : WatchEvent(taskId, "event", cursor)
+internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emitted) : TypedEvent(taskId, "event", cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
     {
@@ -159,7 +169,7 @@ internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emi
 }
 
 /// <summary>What the agent said of its work, behind the lines in which it did.</summary>
-internal sealed class NotedEvent(string taskId, Cursor cursor, AttemptNoted noted) : WatchEvent(taskId, noted.Name.Word(), cursor)
+internal sealed class NotedEvent(string taskId, Cursor cursor, AttemptNoted noted) : TypedEvent(taskId, noted.Name.Word(), cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
     {
@@ -171,7 +181,7 @@ internal sealed class NotedEvent(string taskId, Cursor cursor, AttemptNoted note
 }
 
 /// <summary>What somebody sent to the agent's stdin, where it lies among the lines.</summary>
-internal sealed class InputEvent(string taskId, Cursor cursor, AttemptInput input) : WatchEvent(taskId, "input", cursor)
+internal sealed class InputEvent(string taskId, Cursor cursor, AttemptInput input) : TypedEvent(taskId, "input", cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
     {
@@ -188,7 +198,7 @@ internal sealed class InputEvent(string taskId, Cursor cursor, AttemptInput inpu
 }
 
 /// <summary>The last event of every stream. It counts the lines of the attempt that decided, so that a watcher can prove that it has them all.</summary>
-internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : WatchEvent(taskId, "end", cursor)
+internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : TypedEvent(taskId, "end", cursor)
 {
     public override IEnumerable<(Cursor, string)> PlainText => [(Cursor, end.Status.EndText())];
 

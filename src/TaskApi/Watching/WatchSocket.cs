@@ -52,7 +52,7 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
             while (!watcher.HasEnded)
             {
                 _leaving.Token.ThrowIfCancellationRequested();
-                if (watcher.Next() is not { } next)
+                if (await watcher.NextAsync(_leaving.Token) is not { } next)
                     await watcher.WaitAsync(Timeout.InfiniteTimeSpan, _leaving.Token);
                 else if (!await SendAsync(next))
                     return (CloseCodes.TooSlow, _place.ToString());

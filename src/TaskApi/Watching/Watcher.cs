@@ -8,25 +8,27 @@ namespace TaskPipeline.TaskApi.Watching;
 /// </summary>
 internal sealed class Watcher
 {
-    private const int MostBytesAtOnce = 64 * 1024;
-
     private readonly TaskLog _log;
+    private readonly LogReader _reader;
     private readonly WatchPlan _plan;
-    private readonly int _live;   // what lies before was there when the watcher came
+    private readonly Status _status;
+    private readonly int _live;         // entries that were there when the watcher came
+    private readonly int _liveItems;    // of the last of them, where it is a block
+    private readonly Cursor _livePlace;
     private readonly Queue<WatchEvent> _first = [];
-    private readonly Cursor _seen;
-    private int _next;
+    private Cursor _seen;               // where it began
+    private int _next = -1;             // the entry to read; -1: it has not begun
+    private Cursor? _passed;            // in that entry, where it is a block that was entered
+    private long _version;
     private bool _isCaughtUp;
 
-    public Watcher(string taskId, TaskLog log, Status status, WatchPlan plan)
+    /// <summary>To be made while nobody adds to the log.</summary>
+    public Watcher(TaskLog log, LogReader reader, Status status, WatchPlan plan)
     {
-        _log = log;
-        _plan = plan;
-        _live = log.Count;
-        Place = _seen = Begin();
-        _first.Enqueue(new HelloEvent(taskId, Place, log, status));
-        if (!_seen.StopSeen && log.StopIndex is >= 0 and var stop && stop < _next)
-            _first.Enqueue(log[stop]);
+        (_log, _reader, _status, _plan, _live) = (log, reader, status, plan, log.Count);
+        _liveItems = (log.Last as LogBlock)?.Content?.Count ?? 0;
+        _livePlace = log.Latest;
+        Place = plan.FromNow ? _livePlace : plan.From;
     }
 
     /// <summary>Behind the last event that was handed out: where to go on after a loss of the connection.</summary>
@@ -36,41 +38,78 @@ internal sealed class Watcher
     public bool HasEnded { get; private set; }
 
     /// <summary>The next event that this watcher wants; null: there is none yet.</summary>
-    public WatchEvent? Next()
+    public async ValueTask<WatchEvent?> NextAsync(CancellationToken cancellationToken)
     {
+        if (_next < 0)
+            await BeginAsync(cancellationToken);
         if (_first.TryDequeue(out var first))
             return first;
-        while (_next < _log.Count)
+        while (true)
         {
+            _version = _log.Version;
+            var count = _log.Count;   // read before the content: what is followed by another entry grows no more
+            if (_next == count)
+                break;
+            if (_log[_next] is LogBlock block)
+            {
+                var content = block.Content is { IsSealed: false } growing ? growing : await _reader.ReadAsync(_log, _next, cancellationToken);
+                _passed ??= Enter(block);
+                if (NextOf(content, _passed.Value) is { } told)
+                    return told;
+                if (_next == count - 1)
+                    break;
+                (_next, _passed) = (_next + 1, null);
+                continue;
+            }
             if (_next >= _live && CaughtUp() is { } before)
                 return before;
-            var found = _log[_next];
+            var found = (WatchEvent)_log[_next];
             if (found is EndEvent)
             {
                 if (CaughtUp() is { } caughtUp)
                     return caughtUp;
                 HasEnded = true;
             }
+            var isWanted = IsWanted(found);
             _next++;
-            if (Wanted(found) is not { } wanted)
+            if (!isWanted)
                 continue;
-            Place = wanted.Cursor;
-            return wanted is LinesEvent lines ? WithFollowing(lines) : wanted;
+            Place = found.Cursor;
+            return found;
         }
         if (_plan.From.EndSeen && _log.HasEnded)
             HasEnded = true;
         return CaughtUp();
     }
 
-    /// <summary>Waits until <see cref="Next"/> may have something; false: nothing came within the time.</summary>
+    /// <summary>Waits until <see cref="NextAsync"/> may have something; false: nothing came within the time.</summary>
     public async ValueTask<bool> WaitAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
         var changed = _log.Changed.Next;
-        if (_next < _log.Count)
+        if (_log.Version != _version)
             return true;
         await changed.WaitAsync(patience, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
         return changed.IsCompleted;
+    }
+
+    private WatchEvent? NextOf(BlockContent content, Cursor passed)
+    {
+        while (content.FirstBeyond(passed) is var item && item < content.Count)
+        {
+            var isHistory = _next == _live - 1 && item < _liveItems;
+            if (_next >= _live - 1 && !isHistory && CaughtUp() is { } caughtUp)
+                return caughtUp;
+            var (told, behind) = content.Read(item, isHistory ? Math.Min(_liveItems, content.Count) : content.Count);
+            var isCut = passed.Seq > content.EndOf(item - 1).Seq;   // the watcher came with a place inside of a record
+            var wanted = told is not LinesEvent lines ? told : (isCut ? lines.After(passed.Seq) : lines)?.Of(_plan.Filter);
+            _passed = passed = Furthest(content.EndOf(behind - 1), passed);
+            if (wanted is null)
+                continue;
+            Place = wanted.Cursor;
+            return wanted;
+        }
+        return null;
     }
 
     private CaughtUpEvent? CaughtUp()
@@ -78,64 +117,61 @@ internal sealed class Watcher
         if (_isCaughtUp)
             return null;
         _isCaughtUp = true;
-        return new CaughtUpEvent(_log[0].TaskId, Place);
+        return new CaughtUpEvent(_log.TaskId, Place);
     }
 
-    private WatchEvent? Wanted(WatchEvent found)
+    private bool IsWanted(WatchEvent found)
     {
         // Where the request to stop stands among the lines can differ between replicas: it is told once, whatever the cursor's place.
-        if (_next - 1 == _log.StopIndex)
-            return _seen.StopSeen ? null : found;
+        if (_next == _log.StopIndex)
+            return !_seen.StopSeen;
         // A cursor may come from a replica that has read further than this one: what it has seen is passed over when it comes.
-        if (found.IsPlacedByOffset ? found.Cursor.Events <= _seen.Events : !found.Cursor.IsBeyond(_seen))
-            return null;
-        if (found is not LinesEvent lines)
-            return found;
-        var rest = lines.Cursor.Attempt == _seen.Attempt ? lines.After(_seen.Seq) : lines;
-        return rest?.Of(_plan.Filter);
+        return found.IsPlacedByOffset ? found.Cursor.Events > _seen.Events : found.Cursor.IsBeyond(_seen);
     }
 
-    /// <summary>Lines that are at hand travel together: a replay of many small records would be slow one by one, for browsers too.</summary>
-    private WatchEvent WithFollowing(LinesEvent lines)
+    private async ValueTask BeginAsync(CancellationToken cancellationToken)
     {
-        List<LinesEvent>? parts = null;
-        var size = lines.EncodedLines.Length;
-        var end = _next < _live ? _live : _log.Count;   // `caught_up` stands between history and live
-        while (_next < end && size < MostBytesAtOnce && _log[_next] is LinesEvent following && following.Cursor.Attempt == Place.Attempt)
+        Place = _seen = _plan.FromNow ? await BeforeLastAsync(0, cancellationToken)
+            : _plan.Tail is { } tail ? await BeforeLastAsync(tail, cancellationToken)
+            : _plan.From;
+        _next = _log.FirstBeyond(_seen, _live);
+        if (_next == _live && _log[_live - 1] is LogBlock)
+            _next--;   // it may grow
+        _first.Enqueue(new HelloEvent(_log, Place, _status));
+        if (!_seen.StopSeen && _log.StopIndex is >= 0 and var stop && stop < _next)
+            _first.Enqueue((WatchEvent)_log[stop]);
+    }
+
+    /// <summary>Where to begin in a block. A cursor may be ahead of its front, also where it comes from a replica that has read further.</summary>
+    private Cursor Enter(LogBlock block)
+    {
+        var front = block.From;
+        return front.Attempt < _seen.Attempt ? front with { Seq = long.MaxValue, Events = long.MaxValue }
+            : front.Attempt > _seen.Attempt ? front
+            : Furthest(front, _seen);
+    }
+
+    private static Cursor Furthest(Cursor place, Cursor other) => place with { Seq = Math.Max(place.Seq, other.Seq), Events = Math.Max(place.Events, other.Events) };
+
+    /// <summary>The place that the last lines are behind.</summary>
+    private async ValueTask<Cursor> BeforeLastAsync(int tail, CancellationToken cancellationToken)
+    {
+        var index = _log[_live - 1] is EndEvent ? _live - 1 : _live;   // the end is for everybody
+        for (; index > 0 && tail > 0; index--)
         {
-            _next++;
-            if (following.Of(_plan.Filter) is not { } wanted)
+            if (_log[index - 1] is not LogBlock)
                 continue;
-            (parts ??= [lines]).Add(wanted);
-            size += wanted.EncodedLines.Length;
-            Place = wanted.Cursor;
+            var content = await _reader.ReadAsync(_log, index - 1, cancellationToken);
+            for (var item = (index == _live ? Math.Min(_liveItems, content.Count) : content.Count) - 1; item >= 0; item--)
+            {
+                if (content.LinesOf(item)?.Of(_plan.Filter)?.Lines is not { } lines)
+                    continue;
+                if (lines.Count > tail)
+                    return content.EndOf(item) with { Seq = lines[^(tail + 1)].Seq };
+                if ((tail -= lines.Count) == 0)
+                    return content.EndOf(item - 1);
+            }
         }
-        return parts is null ? lines : new MergedLines(parts);
-    }
-
-    /// <summary>Finds the first event to hand out, and answers the place before it.</summary>
-    private Cursor Begin()
-    {
-        if (_plan.FromNow)
-            return BeginWithLast(0);
-        if (_plan.Tail is { } tail)
-            return BeginWithLast(tail);
-        _next = _log.FirstBeyond(_plan.From, _live);
-        return _plan.From;
-    }
-
-    private Cursor BeginWithLast(int tail)
-    {
-        _next = _log[_live - 1] is EndEvent ? _live - 1 : _live;   // the end is for everybody
-        while (_next > 0 && tail > 0)
-        {
-            _next--;
-            if (_log[_next] is not LinesEvent all || all.Of(_plan.Filter) is not { } lines)
-                continue;
-            if (lines.Lines.Count > tail)
-                return all.Cursor with { Seq = lines.Lines[^(tail + 1)].Seq };
-            tail -= lines.Lines.Count;
-        }
-        return _next == 0 ? Cursor.Start : _log[_next - 1].Cursor;
+        return index == 0 ? Cursor.Start : index == _live ? _livePlace : _log[index - 1].Cursor;
     }
 }

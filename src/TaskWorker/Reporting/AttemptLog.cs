@@ -68,7 +68,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
             TaskId = taskId,
             Attempt = attempt,
             At = lines[^1].At,
-            Lines = lines,
+            Lines = [.. lines],
             Update = string.Join('\n', lines.Select(line => line.Text)),
         },
         done);

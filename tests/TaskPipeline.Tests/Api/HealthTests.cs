@@ -6,6 +6,7 @@ using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.DeadLetters;
 using TaskPipeline.TaskApi.Scheduling;
+using TaskPipeline.TaskApi.Protection;
 using TaskPipeline.TaskApi.Tailing;
 using TaskPipeline.TaskApi.Watching;
 using TaskPipeline.TaskApi.Workers;
@@ -27,7 +28,7 @@ public sealed class HealthTests(TestBroker broker)
         var narrow = new KafkaCluster(Options.Create(new KafkaOptions { BootstrapServers = broker.BootstrapServers, TopicPrefix = prefix, Partitions = 1 }), NullLogger<KafkaCluster>.Instance);
         var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
         using var tails = new KafkaTails(
-            cluster, new TaskTable(narrow, new Schedule(new ReplicaTurns(), TimeProvider.System), new StateFeed(), metrics), new WorkerTable(), new DeadLetterTable(), new TopicWatch(cluster, TimeProvider.System, NullLogger<TopicWatch>.Instance), metrics, lifetime, TimeProvider.System, NullLogger<KafkaTails>.Instance);
+            cluster, new TaskTable(narrow, new Schedule(new ReplicaTurns(), TimeProvider.System), new StateFeed(), new LogMemory(Options.Create(new ApiOptions())), metrics), new WorkerTable(), new DeadLetterTable(), new TopicWatch(cluster, TimeProvider.System, NullLogger<TopicWatch>.Instance), metrics, lifetime, TimeProvider.System, NullLogger<KafkaTails>.Instance);
         var exitCode = Environment.ExitCode;
         try
         {

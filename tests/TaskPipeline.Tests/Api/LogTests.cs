@@ -1,6 +1,9 @@
 using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Protection;
 using TaskPipeline.TaskApi.Tailing;
 using TaskPipeline.TaskApi.Watching;
 using Xunit;
@@ -45,44 +48,63 @@ public sealed class LogTests
         var lane = new LaneLog();
         var starting = new AttemptStarting { Epoch = 1, Owner = "o", TaskId = "t-1", Attempt = 1, Worker = "w-1" };
         lane.Apply(starting, 0);
-        var early = new TrackedTask("t-1");
-        var late = new TrackedTask("t-1");
+        var early = new TrackedTask("t-1", Memory());
+        var late = new TrackedTask("t-1", Memory());
         var submission = new TaskSubmission { TaskId = "t-1", Type = "echo", Project = "shop" };
         early.Submit(submission, new TaskPlace(0, 0), default);
-        early.Apply(starting, lane.Stories["t-1"], 0);
-        late.Apply(starting, lane.Stories["t-1"], 0);
+        early.Apply(starting, lane.Stories["t-1"], 0, 0);
+        late.Apply(starting, lane.Stories["t-1"], 0, 0);
         late.Submit(submission, new TaskPlace(0, 0), default);
         Assert.Equal(2, late.Log.Count);
-        Assert.Contains("\"project\":\"shop\"", Encoding.UTF8.GetString(late.Log[1].Json.Span), StringComparison.Ordinal);
+        Assert.Contains("\"project\":\"shop\"", Encoding.UTF8.GetString(((WatchEvent)late.Log[1]).Json.Span), StringComparison.Ordinal);
         for (var i = 0; i < 2; i++)
-            Assert.Equal(Encoding.UTF8.GetString(early.Log[i].Json.Span), Encoding.UTF8.GetString(late.Log[i].Json.Span));
+            Assert.Equal(Encoding.UTF8.GetString(((WatchEvent)early.Log[i]).Json.Span), Encoding.UTF8.GetString(((WatchEvent)late.Log[i]).Json.Span));
     }
 
     [Fact]
-    public void A_watcher_that_comes_at_any_place_of_a_log_sees_exactly_the_rest()
+    public async Task A_watcher_that_comes_at_any_place_of_a_log_sees_exactly_the_rest()
     {
         var random = new Random(7);
         for (var round = 0; round < 50; round++)
         {
             var log = RandomLog(random);
-            var all = Read(log, Cursor.Start);
-            for (var place = 0; place < log.Count; place++)
-                Assert.Equal(all.Where(line => IsBehind(line, log[place].Cursor)), Read(log, log[place].Cursor));
+            var all = LinesOf(await ReadAsync(log, Cursor.Start));
+            foreach (var told in await ReadAsync(log, Cursor.Start))
+                Assert.Equal(all.Where(line => IsBehind(line, told.Cursor)), LinesOf(await ReadAsync(log, told.Cursor)));
             foreach (var (attempt, seq) in all)
-                Assert.Equal(all.Where(line => IsBehind(line, new Cursor(attempt, seq, Stage.Running))), Read(log, new Cursor(attempt, seq, Stage.Running)));
+                Assert.Equal(all.Where(line => IsBehind(line, new Cursor(attempt, seq, Stage.Running))), LinesOf(await ReadAsync(log, new Cursor(attempt, seq, Stage.Running))));
+            for (var tail = 0; tail < all.Count; tail++)
+                Assert.Equal(all.TakeLast(tail), LinesOf(await ReadAsync(log, Cursor.Start, tail)));
         }
     }
 
     [Fact]
-    public void Emitted_events_are_told_once_to_whoever_comes_at_any_place_of_a_log()
+    public async Task Emitted_events_are_told_once_to_whoever_comes_at_any_place_of_a_log()
     {
         var random = new Random(11);
         for (var round = 0; round < 50; round++)
         {
             var log = RandomLog(random);
-            var all = Enumerable.Range(0, log.Count).Select(place => log[place]).ToList();
-            for (var place = 0; place < log.Count; place++)
-                Assert.Equal(all.Skip(place + 1).OfType<EmittedEvent>(), ReadAll(log, log[place].Cursor).OfType<EmittedEvent>());
+            var all = await ReadAsync(log, Cursor.Start);
+            for (var place = 0; place < all.Count; place++)
+                Assert.Equal(EmittedOf(all.Skip(place + 1)), EmittedOf(await ReadAsync(log, all[place].Cursor)));
+        }
+    }
+
+    [Fact]
+    public async Task A_watcher_is_told_once_that_it_has_the_history_and_where()
+    {
+        var random = new Random(13);
+        for (var round = 0; round < 50; round++)
+        {
+            var log = RandomLog(random);
+            var before = LinesOf(await ReadAsync(log, Cursor.Start)).Count;
+            var watcher = WatcherOf(log, Cursor.Start);
+            Continue(log, random);
+            var all = await ReadAsync(watcher);
+            var place = all.FindIndex(told => told is CaughtUpEvent);
+            Assert.Equal(before, LinesOf(all.Take(place)).Count);
+            Assert.Single(all.OfType<CaughtUpEvent>());
         }
     }
 
@@ -109,34 +131,54 @@ public sealed class LogTests
 
     private static TaskLog RandomLog(Random random)
     {
-        var log = new TaskLog("task");
+        var log = new TaskLog("task", Memory());
         for (var attempt = 1; attempt <= random.Next(1, 4); attempt++)
         {
             log.StateChanged(attempt, Stage.Begun, new StateChange(Status.Starting));
             log.StateChanged(attempt, Stage.Running, new StateChange(Status.Running));
-            var seq = 0L;
-            var offset = attempt * 100L;
-            for (var batch = random.Next(0, 6); batch > 0; batch--)
-            {
-                OutputLine[] lines = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => new OutputLine(++seq, OutputStream.Stdout, $"{attempt}/{seq}", default))];
-                log.Add(attempt, lines);
-                if (random.Next(3) == 0)
-                    log.Emitted(new TaskEmitted { TaskId = "task", EventId = $"e{offset}", Name = "step" }, ++offset);
-                if (log.StopIndex < 0 && random.Next(6) == 0)
-                    log.StopRequested(new StateChange(Status.Stopping));
-            }
+            Print(log, random, attempt, seq: 0);
         }
         return log;
     }
 
-    private static List<(int Attempt, long Seq)> Read(TaskLog log, Cursor from) =>
-        [.. ReadAll(log, from).Where(told => told is LinesEvent or MergedLines).SelectMany(told => told.PlainText).Select(line => (line.Cursor.Attempt, line.Cursor.Seq))];
+    private static void Continue(TaskLog log, Random random) => Print(log, random, log.Latest.Attempt, log.Latest.Seq);
 
-    private static IEnumerable<WatchEvent> ReadAll(TaskLog log, Cursor from)
+    private static void Print(TaskLog log, Random random, int attempt, long seq)
     {
-        var watcher = new Watcher("task", log, Status.Running, new WatchPlan(from, FromNow: false, Tail: null, default, AsText: true));
-        while (watcher.Next() is { } next)
-            yield return next;
+        var offset = Math.Max(attempt * 100L, log.Latest.Events);
+        for (var batch = random.Next(0, 6); batch > 0; batch--)
+        {
+            OutputLine[] lines = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => new OutputLine(++seq, OutputStream.Stdout, $"{attempt}/{seq}", default))];
+            log.Add(new OutputLines { TaskId = "task", Attempt = attempt, Epoch = 1, Owner = "o", Lines = [.. lines] }, 0, ++offset);
+            if (random.Next(3) == 0)
+                log.Add(new TaskEmitted { TaskId = "task", EventId = $"e{offset}", Name = "step" }, 0, ++offset);
+            if (log.StopIndex < 0 && random.Next(6) == 0)
+                log.StopRequested(new StateChange(Status.Stopping));
+        }
+    }
+
+    private static LogMemory Memory() => new(Options.Create(new ApiOptions()));
+
+    private static List<(int Attempt, long Seq)> LinesOf(IEnumerable<WatchEvent> told) =>
+        [.. told.OfType<LinesEvent>().SelectMany(lines => lines.Lines, (lines, line) => (lines.Cursor.Attempt, line.Seq))];
+
+    private static IEnumerable<string> EmittedOf(IEnumerable<WatchEvent> told) =>
+        told.Select(found => Encoding.UTF8.GetString(found.Json.Span)).Where(json => json.Contains("\"type\":\"event\"", StringComparison.Ordinal));
+
+    private static Watcher WatcherOf(TaskLog log, Cursor from, int? tail = null)
+    {
+        var reader = new LogReader(null!, Memory(), null!, NullLogger<LogReader>.Instance);   // all is in memory
+        return new Watcher(log, reader, Status.Running, new WatchPlan(from, FromNow: false, tail, default, AsText: false));
+    }
+
+    private static Task<List<WatchEvent>> ReadAsync(TaskLog log, Cursor from, int? tail = null) => ReadAsync(WatcherOf(log, from, tail));
+
+    private static async Task<List<WatchEvent>> ReadAsync(Watcher watcher)
+    {
+        List<WatchEvent> told = [];
+        while (await watcher.NextAsync(TestContext.Current.CancellationToken) is { } next)
+            told.Add(next);
+        return told;
     }
 
     private static bool IsBehind((int Attempt, long Seq) line, Cursor place) => line.Attempt > place.Attempt || (line.Attempt == place.Attempt && line.Seq > place.Seq);

@@ -115,7 +115,7 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
             Attempt = attempt,
             Epoch = claim.Epoch,
             Owner = claim.Owner,
-            Lines = lines,
+            Lines = [.. lines],
             At = DateTimeOffset.UtcNow,
             Update = string.Join('\n', texts),
         });

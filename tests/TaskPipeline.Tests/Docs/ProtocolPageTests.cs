@@ -74,7 +74,7 @@ public sealed class ProtocolPageTests(TestBroker broker)
     private static byte[] Recode(string topic, byte[] value) => topic switch
     {
         "tasks" => TaskJson.TryDecodeSubmission(value, out var record, out _) ? TaskJson.Encode(record!) : [],
-        "task-progress" => TaskJson.TryDecodeProgress(value, out var record, out _) ? TaskJson.Encode(record!) : [],
+        "task-progress" => TaskJson.TryDecodeProgress(value, out _, out _) ? TaskJson.Encode(JsonSerializer.Deserialize(value, TaskJson.Wire.ProgressRecord)!) : [],   // with the update of lines
         "task-state" => TaskJson.TryDecodeState(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         "lane" => TaskJson.TryDecodeLane(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         "task-schedule" => TaskJson.TryDecodeScheduled(value, out var record, out _) ? TaskJson.Encode(record!) : [],

@@ -1,0 +1,163 @@
+using System.Runtime.CompilerServices;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Watching;
+
+namespace TaskPipeline.TaskApi.Listing;
+
+/// <summary>A page of a task's output.</summary>
+/// <param name="Next">Give it as <c>after</c> to go on from here, also later when there is more.</param>
+/// <param name="Previous">Give it as <c>before</c> for the page before this one; where it is missing this is the first.</param>
+/// <param name="More">There are lines behind this page now.</param>
+/// <param name="Ended">No more lines will come.</param>
+/// <param name="Gaps">Lines that are missing here, where some are.</param>
+public sealed record OutputPage(
+    string TaskId, IReadOnlyList<NumberedLine> Lines, string Next, bool More, bool Ended, string? Previous = null, IReadOnlyList<OutputHole>? Gaps = null);
+
+/// <summary>One line of output; <paramref name="Seq"/> counts from 1 in each attempt.</summary>
+/// <param name="Cut">How many bytes of it are left out, because it is too long.</param>
+public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null)
+{
+    internal Cursor Place { get; init; }
+}
+
+/// <summary>Which lines somebody wants.</summary>
+/// <param name="Attempt">0: of all.</param>
+/// <param name="Text">Those that have it, upper or lower case; null: all.</param>
+internal readonly record struct LineFilter(StreamFilter Streams, int Attempt, string? Text)
+{
+    public bool Passes(OutputLine line) => Streams.Passes(line.Stream) && (Text is null || line.Text.Contains(Text, StringComparison.OrdinalIgnoreCase));
+}
+
+/// <summary>Reads lines off a log as it stands at this moment.</summary>
+internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter filter)
+{
+    private readonly int _count = log.Count;
+
+    /// <summary>Lines behind a place, as people read them: a line of the system's own tells of lines that are missing.</summary>
+    public async IAsyncEnumerable<NumberedLine> LinesAsync(Cursor seen, int limit, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var (line, hole) in FromAsync(seen, cancellationToken))
+        {
+            if (limit-- == 0)
+                break;
+            yield return line ?? new NumberedLine(hole!.Attempt, hole.To, OutputStream.System, hole.ToString(), default);
+        }
+    }
+
+    public async Task<OutputPage> PageAfterAsync(Cursor seen, int limit, CancellationToken cancellationToken)
+    {
+        List<NumberedLine> lines = [];
+        List<OutputHole> holes = [];
+        var (more, before) = (false, 0);
+        await foreach (var (line, hole) in FromAsync(seen, cancellationToken))
+        {
+            if (hole is not null)
+                holes.Add(hole);
+            else if (more = lines.Count == limit)
+                break;
+            else
+            {
+                lines.Add(line!);
+                before = holes.Count;
+            }
+        }
+        if (more)
+            holes.RemoveRange(before, holes.Count - before);   // they lie behind the page
+        return await PageAsync(lines, holes, seen, more, cancellationToken);
+    }
+
+    public async Task<OutputPage> PageBeforeAsync(Cursor end, int limit, CancellationToken cancellationToken)
+    {
+        List<NumberedLine> lines = [];
+        List<OutputHole> holes = [];
+        await foreach (var (line, hole) in BackFromAsync(end, cancellationToken))
+        {
+            if (hole is not null)
+                holes.Add(hole);
+            else if (lines.Count == limit)
+                break;
+            else
+                lines.Add(line!);
+        }
+        lines.Reverse();
+        holes.Reverse();
+        if (lines.Count == limit)
+            holes.RemoveAll(hole => (hole.Attempt, hole.To).CompareTo((lines[0].Attempt, lines[0].Seq)) < 0);
+        var more = false;
+        await foreach (var (line, _) in FromAsync(end, cancellationToken))
+            if (more = line is not null)
+                break;
+        return await PageAsync(lines, holes, end, more, cancellationToken);
+    }
+
+    private async Task<OutputPage> PageAsync(List<NumberedLine> lines, List<OutputHole> holes, Cursor fallback, bool more, CancellationToken cancellationToken)
+    {
+        var next = lines.Count > 0 ? lines[^1].Place : fallback;
+        var first = lines.Count > 0 ? lines[0].Place with { Seq = lines[0].Seq - 1 } : Cursor.Start;
+        var hasPrevious = false;
+        if (lines.Count > 0)
+            await foreach (var (line, _) in new OutputReading(log, reader, filter with { Streams = default, Text = null }).BackFromAsync(first, cancellationToken))
+                if (hasPrevious = line is not null)
+                    break;
+        return new OutputPage(log.TaskId, lines, next.ToString(), more, log[_count - 1] is EndEvent, hasPrevious ? first.ToString() : null, holes.Count > 0 ? holes : null);
+    }
+
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> FromAsync(Cursor seen, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (var index = FirstBeyond(seen); index < _count; index++)
+        {
+            if (HoleOf(log[index]) is { } hole && Beyond(hole, seen))
+                yield return (null, hole);
+            if (log[index] is not LogBlock block || !IsWanted(block))
+                continue;
+            var content = await ContentAsync(block, index, cancellationToken);
+            var count = content.Count;
+            for (var item = block.From.Attempt == seen.Attempt ? content.FirstBeyond(seen with { Events = long.MaxValue }) : 0; item < count; item++)
+            {
+                if (HoleOf(content.GapOf(item)) is { } inner)
+                    yield return (null, inner);
+                foreach (var line in LinesOf(content, item))
+                    if (IsBeyond(line, seen))
+                        yield return (line, null);
+            }
+        }
+    }
+
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> BackFromAsync(Cursor end, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        for (var index = Math.Min(FirstBeyond(end), _count - 1); index >= 0; index--)
+        {
+            if (HoleOf(log[index]) is { } hole && !Beyond(hole with { To = hole.From }, end))
+                yield return (null, hole);
+            if (log[index] is not LogBlock block || !IsWanted(block))
+                continue;
+            var content = await ContentAsync(block, index, cancellationToken);
+            for (var item = content.Count - 1; item >= 0; item--)
+            {
+                if (HoleOf(content.GapOf(item)) is { } inner && !Beyond(inner with { To = inner.From }, end))
+                    yield return (null, inner);
+                foreach (var line in LinesOf(content, item).AsEnumerable().Reverse())
+                    if (!IsBeyond(line, end))
+                        yield return (line, null);
+            }
+        }
+    }
+
+    private ValueTask<BlockContent> ContentAsync(LogBlock block, int index, CancellationToken cancellationToken) =>
+        block.Content is { IsSealed: false } growing ? ValueTask.FromResult(growing) : reader.ReadAsync(log, index, cancellationToken);
+
+    private NumberedLine[] LinesOf(BlockContent content, int item) => content.LinesOf(item) is { } lines
+        ? [.. lines.Lines.Where(filter.Passes).Select(line => new NumberedLine(lines.Cursor.Attempt, line.Seq, line.Stream, line.Text, line.At, line.Part, line.Last, line.Cut) { Place = lines.Cursor with { Seq = line.Seq } })]
+        : [];
+
+    private OutputHole? HoleOf(LogEntry? entry) => entry is GapEvent { Hole: var hole } && (filter.Attempt == 0 || hole.Attempt == filter.Attempt) ? hole : null;
+
+    private bool IsWanted(LogBlock block) => filter.Attempt == 0 || block.From.Attempt == filter.Attempt;
+
+    // Emitted events are no output: a cursor that has seen none of them must not begin at the first of them.
+    private int FirstBeyond(Cursor seen) => log.FirstBeyond(seen with { Events = long.MaxValue }, _count);
+
+    private static bool Beyond(OutputHole hole, Cursor seen) => (hole.Attempt, hole.To).CompareTo((seen.Attempt, seen.Seq)) > 0;
+
+    private static bool IsBeyond(NumberedLine line, Cursor seen) => (line.Attempt, line.Seq).CompareTo((seen.Attempt, seen.Seq)) > 0;
+}
