@@ -68,10 +68,10 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         new(broker, await broker.NewTopicsAsync(name, lanes, stop), await ProjectConfigStub.StartAsync(), stop);
 
     /// <summary>Starts one more API, and comes back when it is ready.</summary>
-    public async Task StartApiAsync(int connections)
+    public async Task StartApiAsync(int connections, params IReadOnlyList<KeyValuePair<string, string?>> more)
     {
         var address = $"http://127.0.0.1:{Ports.Free()}";
-        var api = ProgramProcess.Start("TaskApi", $"api-{_apis.Count + 1}", Subfolder("config"), Subfolder("logs"), Settings("ASPNETCORE_URLS", address));
+        var api = ProgramProcess.Start("TaskApi", $"api-{_apis.Count + 1}", Subfolder("config"), Subfolder("logs"), [.. Settings("ASPNETCORE_URLS", address), .. more]);
         _apis.Add(api);
         Http?.Dispose();
         Http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = connections, UseProxy = false }) { BaseAddress = new Uri(address) };

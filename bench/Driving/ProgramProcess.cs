@@ -29,6 +29,16 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Processor time that it has used.</summary>
+    public double CpuSeconds
+    {
+        get
+        {
+            using var process = Process.GetProcessById(_process.Id);
+            return process.TotalProcessorTime.TotalSeconds;
+        }
+    }
+
     /// <summary>The most that it ever had resident.</summary>
     public double PeakMiB
     {

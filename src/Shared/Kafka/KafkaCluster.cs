@@ -103,6 +103,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         FetchMinBytes = 1,
         FetchWaitMaxMs = IsEmbedded || isUrgent ? 10 : 500,   // the mock cluster sleeps it out even when data comes
         QueuedMaxMessagesKbytes = 16 * 1024,
+        FetchMaxBytes = 2 * MaxRecordBytes,       // compressed; an answer is unpacked as a whole, whatever is queued already
         FetchQueueBackoffMs = 1,                  // the default of 1 s stalls a replay each time the queue is full
     }).Build();
 

@@ -11,8 +11,6 @@ namespace TaskPipeline.Shared.Kafka;
 /// <param name="interval">Between two looks; null: 10 s.</param>
 public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, TimeSpan? interval = null) : IDisposable
 {
-    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
-
     private readonly TimeSpan _interval = interval ?? TimeSpan.FromSeconds(10);
     private IAdminClient? _admin;
     private Task<Dictionary<TopicPartition, long>>? _asking;
@@ -53,15 +51,6 @@ public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, T
 
     public void Dispose() => _admin?.Dispose();
 
-    private async Task<Dictionary<TopicPartition, long>> EndsAsync(IReadOnlyList<TopicPartition> partitions)
-    {
-        if (partitions.Count == 0)
-            return [];
-        _admin ??= cluster.Admin();
-        var answer = await _admin.ListOffsetsAsync(
-            partitions.Select(partition => new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = OffsetSpec.Latest() }),
-            new ListOffsetsOptions { IsolationLevel = isolation, RequestTimeout = RequestTimeout });
-        return answer.ResultInfos.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
-            .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
-    }
+    private Task<Dictionary<TopicPartition, long>> EndsAsync(IReadOnlyList<TopicPartition> partitions) =>
+        (_admin ??= cluster.Admin()).OffsetsAsync(partitions, OffsetSpec.Latest(), isolation);
 }

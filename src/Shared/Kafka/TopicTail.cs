@@ -1,4 +1,5 @@
 using Confluent.Kafka;
+using Confluent.Kafka.Admin;
 
 namespace TaskPipeline.Shared.Kafka;
 
@@ -9,11 +10,11 @@ namespace TaskPipeline.Shared.Kafka;
 public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IReadOnlyList<string> topics, Action<ConsumeResult<byte[]?, byte[]?>> handle)
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(5);
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Dictionary<TopicPartition, long> _behind = [];   // owned by the tail's thread: partition → offset to reach
-    private readonly Dictionary<TopicPartition, long> _positions = [];   // written by the tail's thread, read by any, under its lock
+    private volatile Dictionary<TopicPartition, Place> _places = [];   // made once; the places are written by the tail's thread
+    private Place? _last;    // of the last record: the next one is mostly of the same partition
+    private int _behind;     // partitions that are not read to where they ended at the start
     private long _lastPoll = Environment.TickCount64;
 
     /// <summary>Completes once everything is read that was there when the tail started.</summary>
@@ -26,11 +27,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
     public Action? Idle { get; init; }
 
     /// <summary>The offset up to which a partition has been handled.</summary>
-    public long PositionOf(string topic, int partition)
-    {
-        lock (_positions)
-            return _positions.GetValueOrDefault(new TopicPartition(topic, partition));
-    }
+    public long PositionOf(string topic, int partition) => _places.GetValueOrDefault(new TopicPartition(topic, partition))?.Position ?? 0;
 
     /// <summary>Runs until cancelled; any other end is an exception, and the process must not outlive it.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
@@ -79,31 +76,27 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         return consumer;
     }
 
-    private Dictionary<TopicPartition, long> Positions()
-    {
-        lock (_positions)
-            return new Dictionary<TopicPartition, long>(_positions);
-    }
+    private Dictionary<TopicPartition, long> Positions() => _places.ToDictionary(place => place.Key, place => place.Value.Position);
 
     private void Assign(IConsumer<byte[]?, byte[]?> consumer, CancellationToken cancellationToken)
     {
         var partitions = cluster.Topics.All.Where(topic => topics.Contains(topic.Name))
             .SelectMany(topic => Enumerable.Range(0, topic.Partitions).Select(partition => new TopicPartition(topic.Name, partition)))
             .ToList();
-        foreach (var partition in partitions)
+        using (var admin = cluster.Admin())
         {
-            var watermarks = WatermarksOf(consumer, partition, cancellationToken);
-            lock (_positions)
-                _positions[partition] = watermarks.Low;
-            if (watermarks.High > watermarks.Low)
-                _behind[partition] = watermarks.High;
+            var first = OffsetsOf(admin, partitions, OffsetSpec.Earliest(), cancellationToken);
+            var end = OffsetsOf(admin, partitions, OffsetSpec.Latest(), cancellationToken);
+            _places = partitions.ToDictionary(partition => partition, partition => new Place(partition, first[partition], end[partition]));
+            _behind = _places.Values.Count(place => place.IsBehind);
         }
         consumer.Assign(partitions.Select(partition => new TopicPartitionOffset(partition, Offset.Beginning)));
-        if (_behind.Count == 0)
+        if (_behind == 0)
             _caughtUp.TrySetResult();
     }
 
-    private WatermarkOffsets WatermarksOf(IConsumer<byte[]?, byte[]?> consumer, TopicPartition partition, CancellationToken cancellationToken)
+    /// <summary>Of all of them, however long it takes.</summary>
+    private Dictionary<TopicPartition, long> OffsetsOf(IAdminClient admin, List<TopicPartition> partitions, OffsetSpec spec, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -111,13 +104,15 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
             Volatile.Write(ref _lastPoll, Environment.TickCount64);   // waiting for a broker is not standing still
             try
             {
-                return consumer.QueryWatermarkOffsets(partition, RequestTimeout);
+                var offsets = admin.OffsetsAsync(partitions, spec, isolation).WaitAsync(cancellationToken).GetAwaiter().GetResult();
+                if (offsets.Count == partitions.Count)
+                    return offsets;
             }
             catch (KafkaException exception) when (!exception.Error.IsFatal)
             {
-                // The leader is not known yet or is away: ask again.
-                cancellationToken.WaitHandle.WaitOne(PollInterval);
+                // It is away, or has not found its leaders: ask again.
             }
+            cancellationToken.WaitHandle.WaitOne(PollInterval);
         }
     }
 
@@ -129,14 +124,33 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
             handle(result);
             position++;
         }
-        lock (_positions)
-            _positions[result.TopicPartition] = Math.Max(position, _positions[result.TopicPartition]);
+        if (_last is null || _last.Partition.Partition != result.Partition || _last.Partition.Topic != result.Topic)
+            _last = _places[result.TopicPartition];
+        _last.Position = Math.Max(position, _last.Position);
         // The end of a partition counts too: behind the last record may stand markers of transactions, which are never handed out.
-        if (_behind.TryGetValue(result.TopicPartition, out var target) && (result.IsPartitionEOF || position >= target))
+        if (!_last.IsBehind || (!result.IsPartitionEOF && position < _last.End))
+            return;
+        _last.IsBehind = false;
+        if (--_behind == 0)
+            _caughtUp.TrySetResult();
+    }
+
+    /// <summary>How far a partition is read.</summary>
+    private sealed class Place(TopicPartition partition, long position, long end)
+    {
+        private long _position = position;
+
+        public TopicPartition Partition => partition;
+
+        /// <summary>Where it ended when the tail started.</summary>
+        public long End => end;
+
+        public bool IsBehind { get; set; } = end > position;
+
+        public long Position
         {
-            _behind.Remove(result.TopicPartition);
-            if (_behind.Count == 0)
-                _caughtUp.TrySetResult();
+            get => Volatile.Read(ref _position);
+            set => Volatile.Write(ref _position, value);
         }
     }
 }

@@ -113,15 +113,8 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
         return warnings;
     }
 
-    private async Task<Dictionary<TopicPartition, long>> EndsAsync(IAdminClient admin, IsolationLevel isolation, CancellationToken cancellationToken)
-    {
-        var partitions = Enumerable.Range(0, cluster.Topics.Lanes).Select(lane => new TopicPartition(cluster.Topics.State, lane));
-        var answer = await admin.ListOffsetsAsync(
-            partitions.Select(partition => new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = OffsetSpec.Latest() }),
-            new ListOffsetsOptions { IsolationLevel = isolation, RequestTimeout = RequestTimeout }).WaitAsync(cancellationToken);
-        return answer.ResultInfos.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
-            .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
-    }
+    private Task<Dictionary<TopicPartition, long>> EndsAsync(IAdminClient admin, IsolationLevel isolation, CancellationToken cancellationToken) =>
+        admin.OffsetsAsync(Enumerable.Range(0, cluster.Topics.Lanes).Select(lane => new TopicPartition(cluster.Topics.State, lane)), OffsetSpec.Latest(), isolation).WaitAsync(cancellationToken);
 
     private static async Task<IReadOnlyList<TopicDescription>> DescribeAsync(IAdminClient admin, TopicCollection names, CancellationToken cancellationToken)
     {

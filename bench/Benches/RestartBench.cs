@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using Confluent.Kafka;
+using TaskPipeline.Bench.Driving;
+using TaskPipeline.Shared.Kafka;
+
+namespace TaskPipeline.Bench.Benches;
+
+/// <summary>How soon an API that starts has read everything, next to a consumer that only reads it.</summary>
+internal sealed class RestartBench : Benchmark
+{
+    private const double MostSeconds = 10;
+    private const double MostRatio = 2;
+    private const int Tasks = 20;
+
+    public override string Name => "restart";
+
+    public override string Summary => "an API's start with a million records to read, next to a bare consumer of the same records";
+
+    protected override IReadOnlyList<BenchOption> Own =>
+    [
+        new("--rounds", "N", "3", "how often floor and API take turns"),
+        new("--records", "N", "1000000", "in task-progress, one line each, of 20 tasks"),
+    ];
+
+    public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
+    {
+        var rounds = run.Arguments.Number("--rounds", 1, 100);
+        var records = run.Arguments.Number("--records", 1000, 100_000_000);
+        await using var broker = await BenchBroker.StartAsync(run);
+        await using var pipeline = await PipelineUnderTest.StartAsync(broker, "restart", run.Stop);
+        run.Say($"writing {records:#,0} records");
+        for (var lane = 0; lane < Tasks; lane++)
+            await WriteAsync(pipeline.Cluster, lane, records / Tasks);
+
+        var (floor, subject) = (new List<double>(), new List<double>());
+        for (var round = 0; round <= rounds; round++)
+        {
+            var bare = await Task.Factory.StartNew(() => ReadAll(pipeline.Cluster, records, run.Stop), run.Stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            var since = Stopwatch.GetTimestamp();
+            await pipeline.StartApiAsync(connections: 4);
+            var ready = Stopwatch.GetElapsedTime(since).TotalSeconds;
+            run.Say($"{(round == 0 ? "warming up" : $"round {round}")}: ready after {ready:0.00} s, {pipeline.Apis[^1].CpuSeconds:0.0} s of a processor, {pipeline.Apis[^1].ResidentMiB:0} MiB; bare consumer {bare:0.00} s");
+            pipeline.Terminate(pipeline.Apis[^1]);
+            await pipeline.Apis[^1].ExitedAsync();
+            if (round == 0)
+                continue;
+            floor.Add(bare);
+            subject.Add(ready);
+        }
+        var figure = Figure.Of("restart.ready_seconds", "s", subject, floor, "a consumer with the pipeline's settings that reads task-progress from the beginning to the end, s");
+        run.HasFailed |= figure.Value > MostSeconds || figure.Ratio > MostRatio;
+        return [figure];
+    }
+
+    private static async Task WriteAsync(KafkaCluster cluster, int lane, int lines)
+    {
+        using var task = await WrittenTask.StartAsync(cluster, lane);
+        for (var line = 1; line <= lines; line++)
+            task.Print(FloodAgent.LineOf(line, 100));
+        await task.EndAsync();
+    }
+
+    private static double ReadAll(KafkaCluster cluster, long records, CancellationToken stop)
+    {
+        var since = Stopwatch.GetTimestamp();
+        using var consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
+        consumer.Assign(Enumerable.Range(0, cluster.Topics.Lanes).Select(lane => new TopicPartitionOffset(cluster.Topics.Progress, lane, Offset.Beginning)));
+        for (var (read, ends) = (0L, 0); ends < cluster.Topics.Lanes;)
+        {
+            var result = consumer.Consume(stop);
+            if (result.IsPartitionEOF)
+                ends++;
+            else
+                read++;
+            if (ends == cluster.Topics.Lanes && read < records)
+                throw new BenchException($"only {read} of {records} records are there");
+        }
+        return Stopwatch.GetElapsedTime(since).TotalSeconds;
+    }
+}

@@ -1,0 +1,104 @@
+using System.Buffers.Text;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace TaskPipeline.Bench.Driving;
+
+/// <summary>
+/// A watcher that costs as little as can be: it speaks just enough of the WebSocket protocol to be sent text, finds the numbers of the lines in the bytes
+/// and checks that each follows the one before. So the same one measures any server whose messages have <c>"seq":N,…"text":"…"</c>.
+/// </summary>
+internal sealed class RawWatcher : IDisposable
+{
+    private const int BufferBytes = 64 * 1024;
+
+    private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+    private readonly List<double>? _ages;
+
+    /// <param name="ages">Takes the age of each line in milliseconds, where its text begins with the machine's clock; null: not looked at.</param>
+    public RawWatcher(List<double>? ages = null) => _ages = ages;
+
+    /// <summary>The last line that came.</summary>
+    public long Last { get; private set; }
+
+    public long Lines { get; private set; }
+
+    /// <summary>Lines that did not follow the one before.</summary>
+    public long Wrong { get; private set; }
+
+    /// <summary>When the last line came.</summary>
+    public long LastAt { get; private set; }
+
+    public async Task ConnectAsync(IPEndPoint server, string path, CancellationToken stop)
+    {
+        await _socket.ConnectAsync(server, stop);
+        await _socket.SendAsync(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"), stop);
+        var answer = new byte[1024];
+        for (var length = 0; ;)
+        {
+            var received = await _socket.ReceiveAsync(answer.AsMemory(length, 1), stop);   // byte by byte: what follows is for the reading
+            length += received;
+            if (received == 0 || length == answer.Length)
+                throw new BenchException($"{server}{path} refused to be watched: {Encoding.ASCII.GetString(answer, 0, length)}");
+            if (answer.AsSpan(0, length).EndsWith("\r\n\r\n"u8))
+                break;
+        }
+        if (!answer.AsSpan().StartsWith("HTTP/1.1 101"u8))
+            throw new BenchException($"{server}{path} refused to be watched: {Encoding.ASCII.GetString(answer).Split('\r')[0]}");
+    }
+
+    /// <summary>Reads until that line has come, or the server has closed.</summary>
+    public async Task ReadAsync(long until, CancellationToken stop)
+    {
+        var buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
+        var length = 0;
+        while (Last < until)
+        {
+            var received = await _socket.ReceiveAsync(buffer.AsMemory(length), stop);
+            if (received == 0)
+                return;
+            length += received;
+            LastAt = Stopwatch.GetTimestamp();
+            var read = Scan(buffer.AsSpan(0, length));
+            buffer.AsSpan(read, length - read).CopyTo(buffer);
+            length -= read;
+        }
+    }
+
+    public void Dispose() => _socket.Dispose();
+
+    /// <summary>Answers how many bytes are done with.</summary>
+    private int Scan(ReadOnlySpan<byte> data)
+    {
+        var mark = "\"seq\":"u8;
+        for (var at = 0; ;)
+        {
+            var found = data[at..].IndexOf(mark);
+            if (found < 0)
+                return Math.Max(at, data.Length - mark.Length + 1);
+            var rest = data[(at + found + mark.Length)..];
+            if (!Utf8Parser.TryParse(rest, out long seq, out var digits) || digits == rest.Length || !TakeAge(rest))
+                return at + found;
+            if (seq != Last + 1)
+                Wrong++;
+            Last = seq;
+            Lines++;
+            at += found + mark.Length + digits;
+        }
+    }
+
+    /// <summary>False: its text has not come yet.</summary>
+    private bool TakeAge(ReadOnlySpan<byte> line)
+    {
+        if (_ages is null)
+            return true;
+        var mark = "\"text\":\""u8;
+        var found = line.IndexOf(mark);
+        if (found < 0 || !Utf8Parser.TryParse(line[(found + mark.Length)..], out long printed, out var digits) || found + mark.Length + digits == line.Length)
+            return false;
+        _ages.Add(Stopwatch.GetElapsedTime(printed, LastAt).TotalMilliseconds);
+        return true;
+    }
+}
