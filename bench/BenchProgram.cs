@@ -14,7 +14,7 @@ internal static class BenchProgram
     private const int Interrupted = 130;
 
     private static readonly Benchmark[] Benches =
-        [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new OverheadBench(), new FloodBench(), new StormBench(), new StopBench(), new ReplayBench(), new RestartBench(), new ChaosBench()];
+        [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new OverheadBench(), new FloodBench(), new StormBench(), new StopBench(), new FanoutBench(), new IdleBench(), new ReplayBench(), new RestartBench(), new ChaosBench()];
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -28,6 +28,8 @@ internal static class BenchProgram
                 return NoopFloor.Run(args[1..]);
             case [StormWorker.Name, var cgroups]:
                 return await StormWorker.RunAsync(cgroups);
+            case [WatcherLoad.Name, ..]:
+                return await WatcherLoad.RunAsync(args[1..]);
             case [LoopFloor.Name]:
                 return await LoopFloor.RunAsync();
             case [] or ["--help" or "-h" or "help"]:

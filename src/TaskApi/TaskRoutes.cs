@@ -36,7 +36,7 @@ internal static class TaskRoutes
         tasks.MapGet("/{id}", TaskEndpoints.GetAsync).WithSummary("Everything known of a task, but its output")
             .Produces<TaskDetail>().Problems(404, 503);
         tasks.MapGet("/{id}/output", OutputEndpoint.GetAsync).WithSummary("Output in pages, or as a text file")
-            .WithDescription("after and before take cursors, also those of events. format=text answers plain text, the whole output unless there is a limit.")
+            .WithDescription("after and before take cursors, also those of events; seq begins at a line of an attempt. q finds lines with a text. wait=30s answers as soon as there are lines behind after. format=text answers plain text, ndjson a JSON object per line as they are found, both the whole output unless there is a limit.")
             .Produces<OutputPage>().Produces<string>(StatusCodes.Status200OK, "text/plain").Problems(400, 404, 503);
         tasks.MapGet("/{id}/artifacts", ArtifactEndpoints.ListAsync).WithSummary("The files that its agents have left behind")
             .Produces<ArtifactList>().Problems(404, 503);
@@ -76,7 +76,7 @@ internal static class TaskRoutes
         tasks.MapGet("/{id}/events", WatchEndpoints.EventsAsync).WithSummary("Watch a task as server-sent events")
             .WithDescription("History first, then live, closed after the end event. A Last-Event-ID goes before from, and from before tail. 204: the end was seen.")
             .AddOpenApiOperationTransformer(WatchQuery)
-            .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Produces(StatusCodes.Status204NoContent).Problems(400, 404, 503);
+            .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Produces(StatusCodes.Status204NoContent).Problems(400, 404, 429, 503);
         // Not behind the filter: a browser can read why a socket was closed, but not why a handshake was refused.
         app.MapGet("/tasks/{id}/watch", WatchEndpoints.WatchAsync).WithTags("Tasks").WithSummary("Watch a task over a WebSocket")
             .WithDescription("The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task, {\"type\":\"input\",\"text\":\"…\"} to write to its agent.")
@@ -157,6 +157,7 @@ internal static class TaskRoutes
         foreach (var (name, description) in new[]
         {
             ("from", "A cursor, start (the default) or now"),
+            ("since", "Begin with the first line from this time on (RFC 3339), or of the last 10m, 2h …"),
             ("tail", "Begin with the last N lines"),
             ("stream", "stdout, stderr or system, or several of them with commas; all where it is missing"),
             ("format", "json (the default) or text"),

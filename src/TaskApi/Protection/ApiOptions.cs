@@ -28,6 +28,14 @@ public sealed class ApiOptions
     [Range(1L << 20, 1L << 40, ErrorMessage = "Api:MaxLogBytes must be 1 MiB to 1 TiB")]
     public long MaxLogBytes { get; set; } = 256L << 20;
 
+    /// <summary>How many may watch at a time, over WebSockets, event streams and SignalR together.</summary>
+    [Range(1, 1_000_000, ErrorMessage = "Api:MaxWatchers must be 1 to 1000000")]
+    public int MaxWatchers { get; set; } = 20_000;
+
+    /// <summary>The same for one client, by its address. Behind a proxy all clients have the proxy's.</summary>
+    [Range(1, 1_000_000, ErrorMessage = "Api:MaxWatchersPerClient must be 1 to 1000000")]
+    public int MaxWatchersPerClient { get; set; } = 5_000;
+
     /// <summary>How long a watcher's connection may take no data before it is closed; it can come back to where it was.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00", ErrorMessage = "Api:WriteTimeout must be 100 ms to 10 min")]
     public TimeSpan WriteTimeout { get; set; } = TimeSpan.FromSeconds(10);

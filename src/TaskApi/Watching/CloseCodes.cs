@@ -26,6 +26,9 @@ internal static class CloseCodes
     /// <summary>This replica cannot answer yet.</summary>
     public const WebSocketCloseStatus NotReady = (WebSocketCloseStatus)4013;
 
+    /// <summary>Too many watch already; the reason says where.</summary>
+    public const WebSocketCloseStatus TooMany = (WebSocketCloseStatus)4029;
+
     /// <summary>There is no such task.</summary>
     public const WebSocketCloseStatus UnknownTask = (WebSocketCloseStatus)4504;
 

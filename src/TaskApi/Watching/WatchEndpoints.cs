@@ -8,8 +8,10 @@ using TaskPipeline.TaskApi.Tailing;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>The watch socket and the event stream of one task.</summary>
-internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, IHostApplicationLifetime host, IOptions<ApiOptions> options)
+internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, WatchGate gate, IHostApplicationLifetime host, IOptions<ApiOptions> options)
 {
+    private static readonly TimeSpan ComeBackAfter = TimeSpan.FromSeconds(5);
+
     public static async Task<IResult> WatchAsync(string id, HttpContext context, WatchEndpoints endpoints) => await endpoints.SocketAsync(id, context);
 
     public static async Task<IResult> EventsAsync(string id, HttpContext context, WatchEndpoints endpoints) => await endpoints.StreamAsync(id, context);
@@ -22,7 +24,10 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, LogRead
         var plan = WatchPlan.Of(WatchRequest.Of(context.Request.Query), lastEventId: null, out var error);
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
         using var socket = await context.WebSockets.AcceptWebSocketAsync();
-        if (plan is null)
+        using var entry = gate.Enter(context.Connection.RemoteIpAddress, out var refusal);
+        if (entry is null)
+            await RefuseAsync(socket, CloseCodes.TooMany, refusal!);
+        else if (plan is null)
             await RefuseAsync(socket, CloseCodes.BadRequest, error!);
         else if (problem is not null)
             await RefuseAsync(socket, CodeFor(problem), problem.Detail);
@@ -43,6 +48,9 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, LogRead
             return problem;
         if (plan.From.EndSeen)
             return TypedResults.NoContent();   // the browser has it all; any other answer would make it come back for ever
+        using var entry = gate.Enter(context.Connection.RemoteIpAddress, out var refusal);
+        if (entry is null)
+            return new Problem(StatusCodes.Status429TooManyRequests, refusal!) { RetryAfter = ComeBackAfter };
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, host.ApplicationStopping);
         await new EventStream(context, table.Watch(found!, reader, plan), plan, options.Value.WriteTimeout).SendAllAsync(leaving.Token);
         return Results.Empty;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using TaskPipeline.Shared.Catalogue;
 
 namespace TaskPipeline.TaskApi.Watching;
 
@@ -11,6 +12,9 @@ public sealed record WatchRequest
     /// <summary>Begin with the last N lines.</summary>
     public int? Tail { get; init; }
 
+    /// <summary>Begin with the first line from this time on (RFC 3339), or of the time before now that a duration such as <c>10m</c> says.</summary>
+    public string? Since { get; init; }
+
     /// <summary><c>stdout</c>, <c>stderr</c>, <c>system</c>, or several with commas; all where it is missing.</summary>
     public string? Stream { get; init; }
 
@@ -21,15 +25,16 @@ public sealed record WatchRequest
     {
         From = query["from"],
         Tail = query["tail"] is [{ Length: > 0 } tail, ..] ? int.TryParse(tail, NumberStyles.None, CultureInfo.InvariantCulture, out var lines) ? lines : -1 : null,
+        Since = query["since"],
         Stream = query["stream"],
         Format = query["format"],
     };
 }
 
 /// <summary>What a <see cref="WatchRequest"/> means.</summary>
-internal sealed record WatchPlan(Cursor From, bool FromNow, int? Tail, StreamFilter Filter, bool AsText)
+internal sealed record WatchPlan(Cursor From, bool FromNow, DateTimeOffset? Since, int? Tail, StreamFilter Filter, bool AsText)
 {
-    /// <summary>Null with a sentence where the request can't be understood. A <c>Last-Event-ID</c> goes before <c>from</c>, that before <c>tail</c>.</summary>
+    /// <summary>Null with a sentence where the request can't be understood. A <c>Last-Event-ID</c> goes before <c>from</c>, that before <c>since</c>, that before <c>tail</c>.</summary>
     public static WatchPlan? Of(WatchRequest request, string? lastEventId, out string? error)
     {
         error = null;
@@ -37,12 +42,17 @@ internal sealed record WatchPlan(Cursor From, bool FromNow, int? Tail, StreamFil
         var cursor = Cursor.Start;
         if (from is not (null or "" or "start" or "now") && !Cursor.TryParse(from, out cursor))
             error = $"from must be a cursor, start or now, not '{from}'";
+        DateTimeOffset? since = string.IsNullOrEmpty(request.Since) ? null
+            : Quantity.Duration(request.Since) is { } before ? DateTimeOffset.UtcNow - before
+            : DateTimeOffset.TryParse(request.Since, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : default(DateTimeOffset);
+        if (since == default(DateTimeOffset))
+            error = $"since must be a time as 2026-03-01T09:30:00Z, or a duration such as 10m, not '{request.Since}'";
         if (request.Tail < 0)
             error = "tail must be a number of lines";
         if (!StreamFilter.TryParse(request.Stream, out var filter))
             error = $"stream must be stdout, stderr or system, or several of them with commas, not '{request.Stream}'";
         if (request.Format is not (null or "" or "json" or "text"))
             error = $"format must be json or text, not '{request.Format}'";
-        return error is null ? new WatchPlan(cursor, from == "now", string.IsNullOrEmpty(from) ? request.Tail : null, filter, request.Format == "text") : null;
+        return error is null ? new WatchPlan(cursor, from == "now", string.IsNullOrEmpty(from) ? since : null, string.IsNullOrEmpty(from) ? request.Tail : null, filter, request.Format == "text") : null;
     }
 }

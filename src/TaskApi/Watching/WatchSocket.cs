@@ -119,26 +119,36 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
 
     private async Task<(WebSocketCloseStatus, string)> HearAsync()
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(MostCommandBytes + 1);
         try
         {
             while (true)
             {
-                var length = 0;
-                ValueWebSocketReceiveResult received;
-                do
+                // Comes back when there is something: a watcher that never says anything needs no buffer.
+                if ((await socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None)).MessageType == WebSocketMessageType.Close)
+                    return (WebSocketCloseStatus.NormalClosure, "");
+                var buffer = ArrayPool<byte>.Shared.Rent(MostCommandBytes + 1);
+                try
                 {
-                    received = await socket.ReceiveAsync(buffer.AsMemory(length, MostCommandBytes + 1 - length), CancellationToken.None);
-                    length += received.Count;
-                    if (received.MessageType == WebSocketMessageType.Close)
-                        return (WebSocketCloseStatus.NormalClosure, "");
-                    if (received.MessageType == WebSocketMessageType.Binary)
-                        return (CloseCodes.NotText, "commands are text");
-                    if (length > MostCommandBytes)
-                        return (CloseCodes.TooBig, $"a command may have {MostCommandBytes} bytes");
+                    var length = 0;
+                    ValueWebSocketReceiveResult received;
+                    do
+                    {
+                        received = await socket.ReceiveAsync(buffer.AsMemory(length, MostCommandBytes + 1 - length), CancellationToken.None);
+                        length += received.Count;
+                        if (received.MessageType == WebSocketMessageType.Close)
+                            return (WebSocketCloseStatus.NormalClosure, "");
+                        if (received.MessageType == WebSocketMessageType.Binary)
+                            return (CloseCodes.NotText, "commands are text");
+                        if (length > MostCommandBytes)
+                            return (CloseCodes.TooBig, $"a command may have {MostCommandBytes} bytes");
+                    }
+                    while (!received.EndOfMessage);
+                    await ObeyAsync(Encoding.UTF8.GetString(buffer, 0, length));
                 }
-                while (!received.EndOfMessage);
-                await ObeyAsync(Encoding.UTF8.GetString(buffer, 0, length));
+                finally
+                {
+                    ArrayPool<byte>.Shared.Return(buffer);
+                }
             }
         }
         catch (WebSocketException)
@@ -147,7 +157,6 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(buffer);
             _ = _leaving.CancelAsync();
         }
     }

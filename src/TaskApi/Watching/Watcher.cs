@@ -132,6 +132,7 @@ internal sealed class Watcher
     private async ValueTask BeginAsync(CancellationToken cancellationToken)
     {
         Place = _seen = _plan.FromNow ? await BeforeLastAsync(0, cancellationToken)
+            : _plan.Since is { } since ? await BeforeTimeAsync(since, cancellationToken)
             : _plan.Tail is { } tail ? await BeforeLastAsync(tail, cancellationToken)
             : _plan.From;
         _next = _log.FirstBeyond(_seen, _live);
@@ -152,6 +153,21 @@ internal sealed class Watcher
     }
 
     private static Cursor Furthest(Cursor place, Cursor other) => place with { Seq = Math.Max(place.Seq, other.Seq), Events = Math.Max(place.Events, other.Events) };
+
+    /// <summary>The place that the first line from a time on is behind; where there is none so far, that of now.</summary>
+    private async ValueTask<Cursor> BeforeTimeAsync(DateTimeOffset since, CancellationToken cancellationToken)
+    {
+        for (var index = 0; index < _live; index++)
+        {
+            if (_log[index] is not LogBlock block || block.LastAt < since)
+                continue;
+            var content = await _reader.ReadAsync(_log, index, cancellationToken);
+            for (var item = 0; item < content.Count; item++)
+                if (content.LinesOf(item)?.Lines.FirstOrDefault(line => line.At >= since) is { } first)
+                    return content.EndOf(item) with { Seq = first.Seq - 1, Events = content.EndOf(item - 1).Events };
+        }
+        return await BeforeLastAsync(0, cancellationToken);
+    }
 
     /// <summary>The place that the last lines are behind.</summary>
     private async ValueTask<Cursor> BeforeLastAsync(int tail, CancellationToken cancellationToken)

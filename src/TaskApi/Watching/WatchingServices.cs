@@ -6,6 +6,7 @@ internal static class WatchingServices
 {
     public static IServiceCollection AddWatching(this IServiceCollection services)
     {
+        services.AddSingleton<WatchGate>();
         services.AddSingleton<WatchEndpoints>();
         services.AddSingleton<StateSubscriptions>();
         services.AddSignalR(hub =>

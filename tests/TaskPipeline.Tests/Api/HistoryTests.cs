@@ -135,5 +135,53 @@ public sealed class HistoryTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal([1, 3], lines.Select(line => JsonElement.Parse(line).GetProperty("seq").GetInt32()));
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task A_watcher_may_begin_at_a_time()
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await attempt.PrintAsync("before");
+        await Eventually.TrueAsync("time has passed", () => DateTimeOffset.UtcNow - attempt.PrintedAt > TimeSpan.FromMilliseconds(20), TimeSpan.FromSeconds(5));
+        var since = DateTimeOffset.UtcNow;
+        await attempt.PrintAsync("after", "and more");
+        await attempt.FinishAsync();
+        await Api.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "succeeded");
+        foreach (var (query, expected) in new[] { ($"since={Uri.EscapeDataString(since.ToString("O"))}", 2), ("since=1h", 3), ($"since={Uri.EscapeDataString(DateTimeOffset.UtcNow.ToString("O"))}", 0) })
+        {
+            await using var watcher = await WatchClient.WatchAsync(Api, task, query);
+            await watcher.ToTheEndAsync();
+            Assert.Equal(expected, watcher.Texts.Count());
+            Assert.Equal("end", WatchClient.TypeOf(watcher.Events[^1]));
+        }
+        await using var wrong = await WatchClient.WatchAsync(Api, task, "since=yesterday");
+        await wrong.ToTheEndAsync();
+        Assert.Equal((4505, true), ((int)wrong.CloseCode!, wrong.CloseReason!.StartsWith("since must be a time", StringComparison.Ordinal)));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task More_watchers_than_a_client_may_have_are_told_to_come_back()
+    {
+        var narrow = await ReplicaAsync("--Api:MaxWatchersPerClient=2");
+        var task = await Api.SubmitAsync();
+        await using var first = await WatchClient.WatchAsync(narrow, task);
+        await first.UntilAsync("caught_up");
+        await using (var second = await WatchClient.WatchAsync(narrow, task))
+        {
+            await second.UntilAsync("caught_up");
+            await using var third = await WatchClient.WatchAsync(narrow, task);
+            await third.ToTheEndAsync();
+            Assert.Equal(4029, (int)third.CloseCode!);
+            Assert.Contains("Api:MaxWatchersPerClient", third.CloseReason!, StringComparison.Ordinal);
+            using var stream = await narrow.Http.GetAsync(new Uri(task.Link("events"), UriKind.Relative), TestContext.Current.CancellationToken);
+            Assert.Equal(429, (int)stream.StatusCode);
+            Assert.NotNull(stream.Headers.RetryAfter);
+        }
+        await Eventually.TrueAsync("there is room again", async () =>
+        {
+            await using var next = await WatchClient.WatchAsync(narrow, task);
+            return await next.NextAsync() is { } told && WatchClient.TypeOf(told) == "hello";
+        }, TimeSpan.FromSeconds(20));
+    }
+
     private static IEnumerable<int> SeqsOf(JsonElement page) => page.GetProperty("lines").EnumerateArray().Select(line => line.GetProperty("seq").GetInt32());
 }

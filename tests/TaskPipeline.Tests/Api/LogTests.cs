@@ -168,7 +168,7 @@ public sealed class LogTests
     private static Watcher WatcherOf(TaskLog log, Cursor from, int? tail = null)
     {
         var reader = new LogReader(null!, Memory(), null!, NullLogger<LogReader>.Instance);   // all is in memory
-        return new Watcher(log, reader, Status.Running, new WatchPlan(from, FromNow: false, tail, default, AsText: false));
+        return new Watcher(log, reader, Status.Running, new WatchPlan(from, FromNow: false, Since: null, tail, default, AsText: false));
     }
 
     private static Task<List<WatchEvent>> ReadAsync(TaskLog log, Cursor from, int? tail = null) => ReadAsync(WatcherOf(log, from, tail));

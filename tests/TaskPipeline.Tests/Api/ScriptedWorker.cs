@@ -102,11 +102,14 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
 
     public long Lines => _seq;
 
+    public DateTimeOffset PrintedAt { get; private set; }
+
     public Task PrintAsync(params IReadOnlyList<string> texts) => PrintAsync(OutputStream.Stdout, texts);
 
     public async Task PrintAsync(OutputStream stream, params IReadOnlyList<string> texts)
     {
-        OutputLine[] lines = [.. texts.Select(text => new OutputLine(++_seq, stream, text, DateTimeOffset.UtcNow))];
+        PrintedAt = DateTimeOffset.UtcNow;
+        OutputLine[] lines = [.. texts.Select(text => new OutputLine(++_seq, stream, text, PrintedAt))];
         foreach (var line in lines)
             _hash.Add(line);
         _last = await claim.WriteAsync(new OutputLines

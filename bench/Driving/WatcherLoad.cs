@@ -1,0 +1,66 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+using TaskPipeline.Testing;
+
+namespace TaskPipeline.Bench.Driving;
+
+/// <summary>
+/// Many watchers of one stream, in a process of their own, so that they share nothing with what they measure but the processors. Run as
+/// <c>Bench watchers PORT PATH COUNT LINES SAMPLED STALLED</c>; it says <c>connected</c>, reads when it is told <c>go</c>, and ends with what they saw.
+/// </summary>
+internal static class WatcherLoad
+{
+    public const string Name = "watchers";
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(60);
+
+    /// <param name="Lines">Of all watchers together.</param>
+    /// <param name="Incomplete">Watchers that have not seen every line, in order and once.</param>
+    /// <param name="P50">Milliseconds from the writing of a line to its arrival, at the watchers that are timed.</param>
+    internal sealed record Seen(long Lines, int Incomplete, double P50, double P99);
+
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        var numbers = ((string[])[arguments[0], .. arguments[2..]]).Select(number => int.Parse(number, CultureInfo.InvariantCulture)).ToArray();
+        var (port, count, lines, sampled, stalled) = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]);
+        using var connecting = new CancellationTokenSource(ConnectTimeout);
+        var ages = new List<double>[sampled];
+        var watchers = new RawWatcher[count + stalled];
+        for (var number = 0; number < watchers.Length; number++)
+        {
+            watchers[number] = new RawWatcher(number < sampled ? ages[number] = [] : null);
+            await watchers[number].ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), arguments[1], connecting.Token);
+        }
+        Console.WriteLine("connected");
+        using var over = new CancellationTokenSource();
+        var reading = Task.WhenAll(watchers.Take(count).Select(watcher => watcher.ReadAsync(lines, over.Token)));
+        _ = Task.Run(() => Console.In.ReadLine()).ContinueWith(_ => over.Cancel(), TaskScheduler.Default);   // whoever has started it has waited long enough, or is gone
+        await Task.WhenAny(reading);
+        var times = ages.SelectMany(age => age).ToList();
+        Console.WriteLine(JsonSerializer.Serialize(new Seen(
+            watchers.Sum(watcher => watcher.Lines),
+            watchers.Take(count).Count(watcher => watcher.Lines != lines || watcher.Wrong > 0),
+            times.Count == 0 ? 0 : Statistics.Percentile(times, 0.5),
+            times.Count == 0 ? 0 : Statistics.Percentile(times, 0.99))));
+        foreach (var watcher in watchers)
+            watcher.Dispose();
+        return 0;
+    }
+
+    /// <summary>Starts them, and comes back when all are connected.</summary>
+    public static async Task<ChildProcess> StartAsync(int port, string path, int count, int lines, int sampled = 20, int stalled = 0)
+    {
+        var load = ChildProcess.Start("Bench", [Name, $"{port}", path, $"{count}", $"{lines}", $"{sampled}", $"{stalled}"]);
+        await load.WaitForLineAsync("connected", ConnectTimeout);
+        return load;
+    }
+
+    /// <summary>What they have seen, once every watcher has every line; after <paramref name="patience"/>, whatever they have.</summary>
+    public static async Task<Seen> ResultAsync(ChildProcess load, TimeSpan patience)
+    {
+        await Task.WhenAny(load.WaitForExitAsync(patience));
+        if (!load.HasExited)
+            load.CloseInput();
+        return JsonSerializer.Deserialize<Seen>(await load.WaitForLineAsync("{"))!;
+    }
+}

@@ -1,0 +1,116 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using TaskPipeline.Bench.Driving;
+using TaskPipeline.Testing;
+
+namespace TaskPipeline.Bench.Floors;
+
+/// <summary>nginx with the module nchan, where this machine has both: one channel, published to over HTTP and watched over WebSockets.</summary>
+internal sealed class NchanServer : IAsyncDisposable
+{
+    private const string Program = "/usr/sbin/nginx";
+    private const string Module = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(20);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("taskpipeline-nchan-").FullName;
+    private readonly ChildProcess _nginx;
+    private readonly Socket _publisher = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+    private readonly byte[] _answer = new byte[4096];
+
+    private NchanServer()
+    {
+        Port = Ports.Free();
+        var file = Path.Combine(_folder, "nginx.conf");
+        File.WriteAllText(file, $$"""
+            load_module {{Module}};
+            daemon off;
+            user root;
+            worker_processes auto;
+            worker_rlimit_nofile 65536;
+            pid {{_folder}}/pid;
+            error_log {{_folder}}/error.log;
+            events { worker_connections 32768; }
+            http {
+              access_log off;
+              client_body_temp_path {{_folder}}/body;
+              keepalive_requests 100000000;
+              nchan_max_reserved_memory 256M;
+              server {
+                listen 127.0.0.1:{{Port}};
+                location = /publish { nchan_publisher; nchan_channel_id lines; nchan_message_buffer_length 1000; }
+                location = /watch { nchan_subscriber websocket; nchan_channel_id lines; nchan_subscriber_first_message newest; }
+              }
+            }
+            """);
+        _nginx = ChildProcess.StartFile(Program, "nginx", ["-p", _folder, "-c", file]);
+    }
+
+    public static bool IsHere => File.Exists(Program) && File.Exists(Module);
+
+    public static string WatchPath => "/watch";
+
+    public int Port { get; }
+
+    /// <summary>Of all its processes, in seconds.</summary>
+    public double CpuSeconds => Descendants().Append(_nginx.Id).Sum(CpuOf);
+
+    public static async Task<NchanServer> StartAsync(CancellationToken stop)
+    {
+        var server = new NchanServer();
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(StartTimeout);
+        while (true)
+            try
+            {
+                await server._publisher.ConnectAsync(IPAddress.Loopback, server.Port, limit.Token);
+                return server;
+            }
+            catch (SocketException)
+            {
+                if (server._nginx.HasExited)
+                    throw new BenchException($"nginx does not start:\n{server._nginx.Output}");
+                await Task.Delay(20, limit.Token);
+            }
+    }
+
+    /// <summary>Comes back when nginx has answered.</summary>
+    public void Publish(string message)
+    {
+        _publisher.Send(Encoding.ASCII.GetBytes($"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {message.Length}\r\n\r\n{message}"));
+        var length = 0;
+        do
+            length += _publisher.Receive(_answer, length, _answer.Length - length, SocketFlags.None);
+        while (!IsWhole(_answer.AsSpan(0, length)));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _publisher.Dispose();
+        _nginx.Signal(System.Runtime.InteropServices.PosixSignal.SIGTERM);
+        await Task.WhenAny(_nginx.WaitForExitAsync());
+        await _nginx.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static bool IsWhole(ReadOnlySpan<byte> answer)
+    {
+        var head = answer.IndexOf("\r\n\r\n"u8);
+        if (head < 0)
+            return false;
+        var mark = "Content-Length: "u8;
+        var at = answer.IndexOf(mark);
+        return at < 0 || at > head || (System.Buffers.Text.Utf8Parser.TryParse(answer[(at + mark.Length)..], out int body, out _) && answer.Length >= head + 4 + body);
+    }
+
+    private IEnumerable<int> Descendants() =>
+        Directory.EnumerateFiles($"/proc/{_nginx.Id}/task/{_nginx.Id}", "children").SelectMany(file => File.ReadAllText(file).Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(pid => int.Parse(pid, CultureInfo.InvariantCulture));
+
+    private static double CpuOf(int pid)
+    {
+        using var process = Process.GetProcessById(pid);
+        return process.TotalProcessorTime.TotalSeconds;
+    }
+}
