@@ -13,9 +13,13 @@ internal static class CompletionCommand
 
     private const string Bash = """
         _taskpipe() {
-            local IFS=$'\n'
-            COMPREPLY=($(taskpipe "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null))
+            local word
+            COMPREPLY=()
+            while IFS= read -r word; do
+                [[ $word == "${COMP_WORDS[COMP_CWORD]}"* ]] && COMPREPLY+=("$word")
+            done < <(taskpipe "[suggest:${COMP_POINT}]" "${COMP_LINE}" 2>/dev/null)
             [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+            return 0
         }
         complete -F _taskpipe taskpipe
         """;

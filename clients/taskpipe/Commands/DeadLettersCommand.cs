@@ -19,10 +19,9 @@ internal static class DeadLettersCommand
         list.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var screen = session.Screen;
-            if (!screen.AsJson)
-                screen.OutLine(Paint.Aside($"{"TASK",-IdWidth} {"TYPE",-TypeWidth} {"REASON",-ReasonWidth} {"AGE",4} ERROR", screen.OutHasColour));
+            var heading = $"{"TASK",-IdWidth} {"TYPE",-TypeWidth} {"REASON",-ReasonWidth} {"AGE",4} ERROR";
             var letters = session.Client.DeadLettersAsync(new DeadLetterFilter { IncludeDealt = parsed.GetValue(all) }, cancellationToken).Take(parsed.GetValue(limit));
-            await Following.PrintAllAsync(screen, letters, letter => Print(screen, letter));
+            await Following.PrintTableAsync(screen, heading, letters, letter => Print(screen, letter));
             return ExitCodes.Succeeded;
         }));
         return list;
@@ -73,7 +72,7 @@ internal static class DeadLettersCommand
             return;
         }
         var type = letter.Command is null ? letter.Type : $"{letter.Type} {letter.Command}";
-        var error = letter.Error.ReplaceLineEndings(" ");
+        var error = Paint.Plain(letter.Error).ReplaceLineEndings(" ");
         screen.OutLine($"{letter.Id,-IdWidth} {type,-TypeWidth} {letter.Dealt ?? letter.Reason,-ReasonWidth} {Ages.Of(DateTimeOffset.UtcNow - letter.At),4} {Paint.Errors(error, screen.OutHasColour)}");
     }
 }

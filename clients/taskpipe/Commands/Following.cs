@@ -49,6 +49,21 @@ internal static class Following
         }
     }
 
+    /// <summary>The same with a heading, once there is something below it.</summary>
+    public static async Task PrintTableAsync<T>(Screen screen, string heading, IAsyncEnumerable<T> source, Action<T> print)
+    {
+        var isEmpty = true;
+        await PrintAllAsync(screen, source, item =>
+        {
+            if (isEmpty && !screen.AsJson)
+                screen.OutLine(Paint.Aside(heading, screen.OutHasColour));
+            isEmpty = false;
+            print(item);
+        });
+        if (isEmpty)
+            screen.Say("There are none");
+    }
+
     /// <summary>Tells of a task that was just submitted, and watches it where that is wanted.</summary>
     public static async Task<int> AnswerAsync(Session session, SubmittedTask task, bool isWatched, CancellationToken cancellationToken)
     {

@@ -23,9 +23,8 @@ internal static class ListCommand
         {
             var filter = new TaskFilter { Status = parsed.GetValue(status) is { } word ? new Status(word) : null, Project = parsed.GetValue(project), Type = parsed.GetValue(type) };
             var screen = session.Screen;
-            if (!screen.AsJson)
-                screen.OutLine(Paint.Aside($"{"TASK",-IdWidth} {"STATUS",-StatusWidth} {"TYPE",-TypeWidth} {"AGE",4} {"LINES",9}", screen.OutHasColour));
-            await Following.PrintAllAsync(screen, session.Client.ListAsync(filter, cancellationToken).Take(parsed.GetValue(limit)), task => Print(screen, task));
+            var heading = $"{"TASK",-IdWidth} {"STATUS",-StatusWidth} {"TYPE",-TypeWidth} {"AGE",4} {"LINES",9}";
+            await Following.PrintTableAsync(screen, heading, session.Client.ListAsync(filter, cancellationToken).Take(parsed.GetValue(limit)), task => Print(screen, task));
             return ExitCodes.Succeeded;
         }));
         return list;

@@ -34,7 +34,7 @@ internal static class ShowCommand
         Field("reason", task.Reason);
         Field("exit code", task.ExitCode?.ToString());
         Field("signal", task.Signal);
-        Field("error", task.Error);
+        Field("error", task.Error is null ? null : Paint.Plain(task.Error));
         Field("result", task.Result?.ToString());
         Field("progress", task.Progress?.ToString());
         Field("params", task.Params.Count > 0 ? task.Params.ToJsonString(TaskpipeJson.Readable.Options) : null);

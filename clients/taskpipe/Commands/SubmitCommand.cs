@@ -16,9 +16,9 @@ internal static class SubmitCommand
         var type = new Argument<string>("TYPE") { Description = "The task type" };
         type.CompletionSources.Add(context => Suggestions.Of(context, (client, _) => TypesOf(client).Select(known => known.Type)));
         var command = new Argument<string?>("COMMAND") { Description = "One of the type's commands, where it has some", Arity = ArgumentArity.ZeroOrOne };
-        command.CompletionSources.Add(context => Suggestions.Of(context, (client, parsed) => CommandsOf(client, parsed.GetValue(type))));
+        command.CompletionSources.Add(context => Suggestions.Of(context, (client, parsed) => CommandsOf(client, Given(parsed, type))));
         var parameters = TaskParams.Option();
-        parameters.CompletionSources.Add(context => Suggestions.Of(context, (client, parsed) => ParamsOf(client, parsed.GetValue(type), parsed.GetValue(command))));
+        parameters.CompletionSources.Add(context => Suggestions.Of(context, (client, parsed) => ParamsOf(client, Given(parsed, type), Given(parsed, command))));
         var labels = new Option<string[]>("--label") { Description = "A name and value of your own; may be given several times", HelpName = "NAME=VALUE" };
         var watch = new Option<bool>("--watch", "-w") { Description = "Show it to its end, and take its exit code" };
         var key = new Option<string?>("--key") { Description = "Idempotency key", HelpName = "KEY" };
@@ -66,6 +66,9 @@ internal static class SubmitCommand
             throw CommandException.Usage("--concurrency-limit needs a --concurrency-key");
         return key is null ? null : new Concurrency { Key = key, Limit = limit };
     }
+
+    /// <summary>Of a command line that is not finished, and may not have it.</summary>
+    private static string? Given(ParseResult parsed, Argument argument) => parsed.GetResult(argument)?.Tokens is [var token, ..] ? token.Value : null;
 
     private static IAsyncEnumerable<string> CommandsOf(TaskPipelineClient client, string? type) =>
         TypesOf(client).Where(known => known.Type == type && known.Command is not null).Select(known => known.Command!);

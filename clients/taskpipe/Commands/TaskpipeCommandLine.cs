@@ -70,9 +70,17 @@ internal static class TaskpipeCommandLine
         if (exception is IOException { HResult: BrokenPipe })
             return ExitCodes.BrokenPipe;   // whoever read this has seen enough
         if (exception is not OperationCanceledException)
-            Complain(exception is TaskPipelineException or CommandException or IOException ? exception.Message : $"unexpected {exception.GetType().Name}: {exception.Message}");
+            Complain(Explain(exception));
         return interruption.Requested.IsCancellationRequested ? interruption.ExitCode : CodeOf(exception);
     }
+
+    private static string Explain(Exception exception) => exception switch
+    {
+        ServerUnreachableException { Cursor: { } cursor } => $"{exception.Message}; '--from {cursor}' goes on from here",
+        ServerUnreachableException => $"{exception.Message}; --url or TASKPIPE_URL names another",
+        TaskPipelineException or CommandException or IOException => exception.Message,
+        _ => $"unexpected {exception.GetType().Name}: {exception.Message}",
+    };
 
     private static int CodeOf(Exception exception) => exception switch
     {

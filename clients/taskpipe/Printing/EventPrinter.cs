@@ -76,7 +76,7 @@ internal sealed class EventPrinter(Screen screen)
             Verification.NotAllSeen => $", {end.Lines} lines",
             _ => "",
         };
-        var error = end is { Error: { Length: > 0 } text, Status.Word: not "succeeded" } ? $": {text.Split('\n')[^1]}" : "";
+        var error = end is { Error: { Length: > 0 } text, Status.Word: not "succeeded" } ? $": {Paint.Plain(text.Split('\n')[^1])}" : "";
         return Aside("-- ") + Paint.Of(end.Status, screen.ErrorHasColour) + Aside(how + why + proof + error);
     }
 

@@ -25,8 +25,11 @@ internal static partial class Paint
     {
         if (!text.Contains('\e', StringComparison.Ordinal))
             return text;
-        return isWanted ? text + "\e[0m" : Sequences().Replace(text, "");
+        return isWanted ? text + "\e[0m" : Plain(text);
     }
+
+    /// <summary>Without the colours that an agent has given it.</summary>
+    public static string Plain(string text) => Sequences().Replace(text, "");
 
     private static string In(string colour, string text, bool isWanted) => isWanted ? $"\e[{colour}m{text}\e[0m" : text;
 

@@ -27,10 +27,13 @@ internal sealed class Screen : IDisposable
         var isWanted = string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")) && Environment.GetEnvironmentVariable("TERM") != "dumb";
         OutHasColour = isWanted && !Console.IsOutputRedirected;
         ErrorHasColour = isWanted && !Console.IsErrorRedirected;
+        OutIsTerminal = !Console.IsOutputRedirected;
         HasFooter = !asJson && !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb";
     }
 
     public bool AsJson { get; }
+
+    public bool OutIsTerminal { get; }
 
     public bool OutHasColour { get; }
 
