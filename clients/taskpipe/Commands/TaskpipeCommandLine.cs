@@ -14,7 +14,8 @@ internal static class TaskpipeCommandLine
         Submits tasks to a TaskPipeline, watches and steers them.
 
         What a task prints comes out as the task has printed it, stdout to stdout and stderr to stderr; what taskpipe says
-        itself goes to stderr. With --json it prints JSON objects instead, one per line. NO_COLOR takes the colours away.
+        itself goes to stderr. With --json it prints JSON objects instead, one per line. NO_COLOR takes the colours away; a
+        terminal shows an agent's ::task:progress as a bar in place of those lines.
 
         Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 69 the server cannot be reached, 76 lines of the output are
         missing or are not as they were printed, 130 ended by Ctrl+C, 143 ended by SIGTERM. Commands that watch a task to its
