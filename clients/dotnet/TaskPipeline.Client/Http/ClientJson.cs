@@ -1,0 +1,45 @@
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+
+namespace TaskPipeline.Client;
+
+/// <summary>The wire: snake_case; what is not there is left out, and what is not known is passed over.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ProblemDocument))]
+[JsonSerializable(typeof(NewTask))]
+[JsonSerializable(typeof(SubmittedTask))]
+[JsonSerializable(typeof(TaskDetail))]
+[JsonSerializable(typeof(TaskPage))]
+[JsonSerializable(typeof(TaskTypeList))]
+[JsonSerializable(typeof(OutputLine))]
+[JsonSerializable(typeof(DeadLetterDetail))]
+[JsonSerializable(typeof(DeadLetterPage))]
+[JsonSerializable(typeof(StopRequest))]
+[JsonSerializable(typeof(InputBody))]
+[JsonSerializable(typeof(SentInput))]
+[JsonSerializable(typeof(RepeatBody))]
+[JsonSerializable(typeof(Answer))]
+[JsonSerializable(typeof(HelloEvent))]
+[JsonSerializable(typeof(StateEvent))]
+[JsonSerializable(typeof(LinesEvent))]
+[JsonSerializable(typeof(GapEvent))]
+[JsonSerializable(typeof(ProgressEvent))]
+[JsonSerializable(typeof(GroupEvent))]
+[JsonSerializable(typeof(WarningEvent))]
+[JsonSerializable(typeof(ArtifactEvent))]
+[JsonSerializable(typeof(MessageEvent))]
+[JsonSerializable(typeof(ToolEvent))]
+[JsonSerializable(typeof(ResultEvent))]
+[JsonSerializable(typeof(InputEvent))]
+[JsonSerializable(typeof(EmittedEvent))]
+[JsonSerializable(typeof(CaughtUpEvent))]
+[JsonSerializable(typeof(EndEvent))]
+[JsonSerializable(typeof(UnknownEvent))]
+internal sealed partial class ClientJson : JsonSerializerContext;
+
+/// <summary>The answer to a request that says nothing but that it was taken.</summary>
+internal sealed record Answer;
+
+internal sealed record InputBody(string? Text, bool? Close);
+
+internal sealed record RepeatBody(JsonObject? Params);

@@ -1,0 +1,67 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace TaskPipeline.Client;
+
+internal static class WatchEventReader
+{
+    /// <exception cref="TaskPipelineException">It is no event.</exception>
+    public static WatchEvent Read(byte[] json)
+    {
+        try
+        {
+            var told = TypeOf(json) switch
+            {
+                "hello" => Read(json, ClientJson.Default.HelloEvent),
+                "state" => Read(json, ClientJson.Default.StateEvent),
+                "lines" => WithAttempt(Read(json, ClientJson.Default.LinesEvent)),
+                "gap" => Read(json, ClientJson.Default.GapEvent),
+                "progress" => Read(json, ClientJson.Default.ProgressEvent),
+                "group" => Read(json, ClientJson.Default.GroupEvent),
+                "warning" => Read(json, ClientJson.Default.WarningEvent),
+                "artifact" => Read(json, ClientJson.Default.ArtifactEvent),
+                "message" => Read(json, ClientJson.Default.MessageEvent),
+                "tool" => Read(json, ClientJson.Default.ToolEvent),
+                "result" => Read(json, ClientJson.Default.ResultEvent),
+                "input" => Read(json, ClientJson.Default.InputEvent),
+                "event" => Read(json, ClientJson.Default.EmittedEvent),
+                "caught_up" => Read(json, ClientJson.Default.CaughtUpEvent),
+                "end" => Read(json, ClientJson.Default.EndEvent),
+                _ => (WatchEvent)Read(json, ClientJson.Default.UnknownEvent),
+            };
+            told.Json = json;
+            return told;
+        }
+        catch (JsonException exception)
+        {
+            throw new TaskPipelineException($"The server has sent an event that this client cannot read: {exception.Message}", exception);
+        }
+    }
+
+    private static T Read<T>(byte[] json, JsonTypeInfo<T> type) where T : WatchEvent =>
+        JsonSerializer.Deserialize(json, type) ?? throw new JsonException("it is null");
+
+    private static LinesEvent WithAttempt(LinesEvent told)
+    {
+        foreach (var line in told.Lines)
+            line.Attempt = told.Attempt;
+        return told;
+    }
+
+    /// <summary>Lines are many: the rest of the event is read once only.</summary>
+    private static string? TypeOf(byte[] json)
+    {
+        var reader = new Utf8JsonReader(json);
+        while (reader.Read())
+        {
+            if (reader.TokenType != JsonTokenType.PropertyName)
+                continue;
+            var isType = reader.ValueTextEquals("type"u8);
+            reader.Read();
+            if (isType)
+                return reader.TokenType == JsonTokenType.String ? reader.GetString() : null;
+            reader.Skip();
+        }
+        return null;
+    }
+}

@@ -1,0 +1,48 @@
+using System.CommandLine;
+using TaskPipeline.Client;
+using TaskPipeline.Taskpipe.Printing;
+
+namespace TaskPipeline.Taskpipe.Commands;
+
+internal static class OutputCommand
+{
+    private const string Details = """
+        Prints the lines that are there; with --follow also those that come, up to the end of the task. The exit code says
+        whether they could be read, not how the task has ended.
+        Example: taskpipe output 0199d0a0-6d6c-7b1e-9a55-0f3e7a8c2b11 --search error
+        """;
+
+    public static Command Create()
+    {
+        var id = new TaskIdArgument();
+        var follow = new Option<bool>("--follow", "-f") { Description = "Go on to the end of the task" };
+        var search = new Option<string?>("--search") { Description = "Only lines with this text, in upper or lower case", HelpName = "TEXT" };
+        var attempt = new Option<int?>("--attempt") { Description = "Only of this attempt", HelpName = "N" };
+        var streams = new StreamOption();
+        var output = new DetailedCommand("output", "Print a task's output.", Details) { id, follow, search, attempt, streams };
+        output.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
+        {
+            var options = new OutputOptions { Search = parsed.GetValue(search), Attempt = parsed.GetValue(attempt), Streams = parsed.GetValue(streams) };
+            var taskId = parsed.GetRequiredValue(id);
+            var lines = parsed.GetValue(follow) ? FollowAsync(session, taskId, options, cancellationToken) : session.Client.OutputAsync(taskId, options, cancellationToken);
+            var printer = new LinePrinter(session.Screen);
+            await Following.PrintAllAsync(session.Screen, lines, line =>
+            {
+                if (session.Screen.AsJson)
+                    session.Screen.Json(line, TaskpipeJson.Readable.OutputLine);
+                else
+                    printer.Print(line);
+            });
+            return ExitCodes.Succeeded;
+        }));
+        return output;
+    }
+
+    /// <summary>Searches here: the server would look through all that it has each time that something is new.</summary>
+    private static IAsyncEnumerable<OutputLine> FollowAsync(Session session, string taskId, OutputOptions options, CancellationToken cancellationToken) =>
+        session.Client.WatchAsync(taskId, Following.Options(session) with { Streams = options.Streams }, cancellationToken)
+            .OfType<LinesEvent>()
+            .Where(told => options.Attempt is null || told.Attempt == options.Attempt)
+            .SelectMany(told => told.Lines)
+            .Where(line => options.Search is null || line.Text.Contains(options.Search, StringComparison.OrdinalIgnoreCase));
+}

@@ -1,0 +1,19 @@
+namespace TaskPipeline.Taskpipe.Commands;
+
+/// <summary>Options that are given as <c>name=value</c>, any number of times.</summary>
+internal static class Pairs
+{
+    public static Dictionary<string, string> Of(string option, IEnumerable<string>? given)
+    {
+        var pairs = new Dictionary<string, string>();
+        foreach (var text in given ?? [])
+        {
+            var equals = text.IndexOf('=', StringComparison.Ordinal);
+            if (equals < 1)
+                throw CommandException.Usage($"{option} takes name=value, not '{text}'");
+            if (!pairs.TryAdd(text[..equals], text[(equals + 1)..]))
+                throw CommandException.Usage($"{option} gives '{text[..equals]}' twice");
+        }
+        return pairs;
+    }
+}

@@ -1,0 +1,54 @@
+using System.CommandLine;
+using TaskPipeline.Client;
+using TaskPipeline.Taskpipe.Printing;
+
+namespace TaskPipeline.Taskpipe.Commands;
+
+/// <summary>What a command works with: the server that was named, and where to print.</summary>
+internal sealed class Session : IDisposable
+{
+    private const string UrlVariable = "TASKPIPE_URL";
+    private const string UsualUrl = "http://127.0.0.1:8080";
+
+    public static Option<string?> Url { get; } = new("--url")
+    {
+        Description = $"The server. Default: {UrlVariable}, else {UsualUrl}",
+        HelpName = "URL",
+        Recursive = true,
+    };
+
+    public static Option<bool> Json { get; } = new("--json") { Description = "Print JSON objects, one per line", Recursive = true };
+
+    private Session(ParseResult parsed)
+    {
+        Client = Connect(parsed);
+        Screen = new Screen(parsed.GetValue(Json));
+    }
+
+    public TaskPipelineClient Client { get; }
+
+    public Screen Screen { get; }
+
+    public static async Task<int> RunAsync(ParseResult parsed, Func<Session, Task<int>> work)
+    {
+        using var session = new Session(parsed);
+        var exitCode = await work(session);
+        session.Screen.Flush();   // here a reader that has gone is still noticed
+        return exitCode;
+    }
+
+    public static TaskPipelineClient Connect(ParseResult parsed)
+    {
+        var given = parsed.GetValue(Url) ?? Environment.GetEnvironmentVariable(UrlVariable);
+        var url = string.IsNullOrEmpty(given) ? UsualUrl : given;
+        return Uri.TryCreate(url, UriKind.Absolute, out var address) && address.Scheme is ("http" or "https")
+            ? new TaskPipelineClient(address)
+            : throw CommandException.Usage($"'{url}' is no address of a server: it begins with http:// or https://");
+    }
+
+    public void Dispose()
+    {
+        Client.Dispose();
+        Screen.Dispose();
+    }
+}

@@ -1,0 +1,125 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+
+namespace TaskPipeline.Taskpipe.Printing;
+
+/// <summary>
+/// Where a command prints: what was asked for goes to stdout, what is said about it to stderr. Both are flushed when a command says so, not with every
+/// line; the one that is written to last is behind the other on a terminal too.
+/// </summary>
+internal sealed class Screen : IDisposable
+{
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
+
+    private readonly Stream _out;
+    private readonly StreamWriter _outText;
+    private readonly StreamWriter _errorText;
+    private string _footer = "";
+    private bool _hasFooter;   // it stands on the terminal
+
+    public Screen(bool asJson)
+    {
+        AsJson = asJson;
+        _out = new BufferedStream(StandardStreams.OpenOutput(), 64 * 1024);
+        _outText = new StreamWriter(_out, Utf8, 16 * 1024);
+        _errorText = new StreamWriter(Console.OpenStandardError(), Utf8);
+        var isWanted = string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")) && Environment.GetEnvironmentVariable("TERM") != "dumb";
+        OutHasColour = isWanted && !Console.IsOutputRedirected;
+        ErrorHasColour = isWanted && !Console.IsErrorRedirected;
+        OutIsTerminal = !Console.IsOutputRedirected;
+        HasFooter = !asJson && !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb";
+    }
+
+    public bool AsJson { get; }
+
+    public bool OutIsTerminal { get; }
+
+    public bool OutHasColour { get; }
+
+    public bool ErrorHasColour { get; }
+
+    /// <summary>Whether there is a terminal that can show a last line which changes.</summary>
+    public bool HasFooter { get; }
+
+    public void Out(string text)
+    {
+        HideFooter();
+        _outText.Write(text);
+    }
+
+    public void OutLine(string text)
+    {
+        Out(text);
+        _outText.Write('\n');
+    }
+
+    public void Json<T>(T value, JsonTypeInfo<T> type) => Json(JsonSerializer.SerializeToUtf8Bytes(value, type));
+
+    public void Json(ReadOnlyMemory<byte> json)
+    {
+        _outText.Flush();
+        _out.Write(json.Span);
+        _out.WriteByte((byte)'\n');
+    }
+
+    public void Error(string text)
+    {
+        FlushOut();
+        HideFooter();
+        _errorText.Write(text);
+    }
+
+    /// <summary>A sentence about what was asked for; machines do not want it.</summary>
+    public void Say(string sentence)
+    {
+        if (!AsJson)
+            Error(sentence + "\n");
+    }
+
+    /// <summary>What stays below all that is printed, until it is set to nothing.</summary>
+    public void SetFooter(string text) => _footer = HasFooter ? text : "";
+
+    public void Flush()
+    {
+        FlushOut();
+        if (_footer.Length > 0 || _hasFooter)
+        {
+            HideFooter();
+            _errorText.Write(_footer);
+            _hasFooter = _footer.Length > 0;
+        }
+        _errorText.Flush();
+    }
+
+    public void Dispose()
+    {
+        _footer = "";
+        try
+        {
+            Flush();
+            _outText.Dispose();
+            _out.Dispose();
+            _errorText.Dispose();
+        }
+        catch (IOException)
+        {
+            // Nobody reads any more.
+        }
+    }
+
+    private void HideFooter()
+    {
+        if (!_hasFooter)
+            return;
+        _hasFooter = false;
+        _errorText.Write("\r\e[K");
+        _errorText.Flush();
+    }
+
+    private void FlushOut()
+    {
+        _outText.Flush();
+        _out.Flush();
+    }
+}

@@ -1,0 +1,3 @@
+using TaskPipeline.Taskpipe.Commands;
+
+return await TaskpipeCommandLine.RunAsync(args);
