@@ -7,15 +7,17 @@ export class Driver {
   #module;
   #url;
   #say;
+  #options;
   #client;
   #aborting = new AbortController();
   #go = () => {};
 
-  constructor(module, url, say) {
+  constructor(module, url, say, options = {}) {
     this.#module = module;
     this.#url = url;
     this.#say = say;
-    this.#client = new module.TaskPipelineClient(url);
+    this.#options = options;
+    this.#client = new module.TaskPipelineClient(url, options);
   }
 
   /** Comes back at once; what follows is said. */
@@ -46,7 +48,8 @@ export class Driver {
 
   async #watch(id, { hold, leave, tamper, ...options }) {
     let read = 0;
-    const client = new this.#module.TaskPipelineClient(this.#url, { fetch: tapped(text => tamper ? text.replace(new RegExp(tamper[0]), tamper[1]) : text, bytes => read += bytes) });
+    const tap = tapped(text => tamper ? text.replace(new RegExp(tamper[0]), tamper[1]) : text, bytes => read += bytes);
+    const client = new this.#module.TaskPipelineClient(this.#url, { ...this.#options, fetch: tap });
     const going = new Promise(resolve => this.#go = resolve);
     this.#aborting = new AbortController();
     try {

@@ -13,6 +13,9 @@ export interface ClientOptions {
   /** Headers for every request, as a proxy in front of the API may want them. A browser's WebSocket cannot send any. */
   headers?: Readonly<Record<string, string>> | undefined;
 
+  /** How many milliseconds a call may take, 100,000 by default; a watch has limits of its own. */
+  timeout?: number | undefined;
+
   /** In place of the global `fetch`. */
   fetch?: typeof fetch | undefined;
 
@@ -117,6 +120,7 @@ interface OutputPage {
 
 const Transports: readonly Transport[] = ["auto", "websocket", "sse"];
 const LongestWait = "30s";
+const DefaultTimeoutMs = 100_000;
 const DefaultBuffered = 4 << 20;
 
 /**
@@ -129,7 +133,7 @@ export class TaskPipelineClient {
 
   /** @param url Where the API is, such as `http://127.0.0.1:8080`. */
   constructor(url: string | URL, options: ClientOptions = {}) {
-    this.#http = new Http(url, options.fetch ?? globalThis.fetch, options.headers ?? {});
+    this.#http = new Http(url, options.fetch ?? globalThis.fetch, options.headers ?? {}, options.timeout ?? DefaultTimeoutMs);
     this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
   }
 

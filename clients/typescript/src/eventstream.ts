@@ -1,8 +1,10 @@
 import { ConnectionLost } from "./connection.js";
 import { ApiError, ConnectionError, UnavailableError } from "./errors.js";
 import { reasonOf, type Http } from "./http.js";
+import { Leaving } from "./leaving.js";
 
 const NoContent = 204;
+const AnswerMs = 15_000;    // also for Node 20, whose fetch may wait for ever where a connection is closed as soon as it is open
 const SilenceMs = 45_000;   // three heartbeats
 
 /**
@@ -10,21 +12,18 @@ const SilenceMs = 45_000;   // three heartbeats
  * API back, through the connection, and nothing is kept here but the chunk at hand.
  */
 export async function* eventStreamMessages(http: Http, url: URL, cursor: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<string, void> {
-  signal?.throwIfAborted();
-  const leaving = new AbortController();
-  const abort = () => leaving.abort(signal?.reason);
-  signal?.addEventListener("abort", abort);
+  const leaving = new Leaving(signal);
   try {
     const headers: Record<string, string> = { Accept: "text/event-stream" };
     if (cursor !== undefined)
       headers["Last-Event-ID"] = cursor;
-    const response = await withinSilence(leaving, http.open(url, { headers, signal: leaving.signal }));
+    const response = await leaving.within(AnswerMs, http.open(url, { headers, signal: leaving.signal }), () => new ConnectionLost(`no answer within ${AnswerMs / 1000} s`));
     if (response.status === NoContent || !response.body)
       return;   // the end was seen
     const reader = response.body.getReader();
     const messages = new EventStreamReader();
     for (;;) {
-      const { done, value } = await withinSilence(leaving, reader.read());
+      const { done, value } = await leaving.within(SilenceMs, reader.read(), () => new ConnectionLost(`nothing came for ${SilenceMs / 1000} s`));
       if (done)
         break;
       for (const message of messages.read(value)) {
@@ -36,20 +35,9 @@ export async function* eventStreamMessages(http: Http, url: URL, cursor: string 
     signal?.throwIfAborted();
     throw lossOf(leaving.signal.aborted ? leaving.signal.reason : error);
   } finally {
-    signal?.removeEventListener("abort", abort);
-    leaving.abort();   // closes the connection, where the consumer leaves in the middle
+    leaving.release();   // closes the connection, where the consumer leaves in the middle
   }
   throw new ConnectionLost("the stream ended before the task");
-}
-
-/** A connection that died without a word would be waited for for ever; the API never is silent for so long. */
-async function withinSilence<T>(leaving: AbortController, reading: Promise<T>): Promise<T> {
-  const silence = setTimeout(() => leaving.abort(new ConnectionLost(`nothing came for ${SilenceMs / 1000} s`)), SilenceMs);
-  try {
-    return await reading;
-  } finally {
-    clearTimeout(silence);
-  }
 }
 
 function lossOf(error: unknown): unknown {

@@ -1,4 +1,5 @@
 import { ConnectionError, errorFor } from "./errors.js";
+import { Leaving } from "./leaving.js";
 import type { TaskRef } from "./tasks.js";
 
 /** What a query may hold; what is undefined is left out, and lists are joined by commas. */
@@ -19,8 +20,9 @@ export class Http {
   readonly #base: URL;
   readonly #fetch: typeof fetch;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #timeout: number;
 
-  constructor(url: string | URL, fetcher: typeof fetch, headers: Readonly<Record<string, string>>) {
+  constructor(url: string | URL, fetcher: typeof fetch, headers: Readonly<Record<string, string>>, timeout: number) {
     this.#base = new URL(url);
     if (this.#base.protocol !== "http:" && this.#base.protocol !== "https:")
       throw new TypeError(`url must begin with http:// or https://, not '${this.#base.protocol}//'; watches over WebSocket find theirs by themselves`);
@@ -28,6 +30,7 @@ export class Http {
       this.#base.pathname += "/";
     this.#fetch = (input, init) => fetcher(input, init);   // as a method of this object a browser's fetch would refuse
     this.#headers = headers;
+    this.#timeout = timeout;
   }
 
   /** The address of something at this API. */
@@ -49,17 +52,17 @@ export class Http {
     return url;
   }
 
-  async get<Answer>(url: URL, signal?: AbortSignal): Promise<Answer> {
-    return this.#answerOf<Answer>(url, { signal: signal ?? null });
+  get<Answer>(url: URL, signal?: AbortSignal): Promise<Answer> {
+    return this.#call(url, {}, signal);
   }
 
-  async post<Answer>(url: URL, { body, idempotencyKey, signal }: Call): Promise<Answer> {
+  post<Answer>(url: URL, { body, idempotencyKey, signal }: Call): Promise<Answer> {
     const headers: Record<string, string> = {};
     if (body !== undefined)
       headers["Content-Type"] = "application/json";
     if (idempotencyKey !== undefined)
       headers["Idempotency-Key"] = idempotencyKey;
-    return this.#answerOf<Answer>(url, { method: "POST", headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null });
+    return this.#call(url, { method: "POST", headers, body: body === undefined ? null : JSON.stringify(body) }, signal);
   }
 
   /** The answer to a request, with its body still to be read; a refusal is thrown as the error that it is. */
@@ -75,6 +78,16 @@ export class Http {
       return response;
     const problem: unknown = await response.json().catch(() => undefined);   // a proxy's page: the status has to do
     throw errorFor(response.status, problem, `${url.pathname} answered ${response.status} ${response.statusText}`, response.headers.get("Retry-After"));
+  }
+
+  async #call<Answer>(url: URL, request: Request, signal: AbortSignal | undefined): Promise<Answer> {
+    const leaving = new Leaving(signal);
+    try {
+      const answer = this.#answerOf<Answer>(url, { ...request, signal: leaving.signal });
+      return await leaving.within(this.#timeout, answer, () => new ConnectionError(`${url.origin} gave no answer within ${this.#timeout / 1000} s`));
+    } finally {
+      leaving.release();
+    }
   }
 
   async #answerOf<Answer>(url: URL, request: Request): Promise<Answer> {

@@ -8,7 +8,7 @@ using TcpProxy = TaskPipeline.Bench.Driving.TcpProxy;
 
 namespace TaskPipeline.Tests.Clients;
 
-/// <summary>The npm package of clients/typescript: in Node over server-sent events, and in a browser over WebSockets.</summary>
+/// <summary>The npm package of clients/typescript: in Node over server-sent events or with a WebSocket that it is given, and in a browser.</summary>
 public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 {
     private const int Timeout = 60_000;
@@ -26,6 +26,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 
     [Theory(Timeout = Timeout)]
     [InlineData(ClientRuntime.Node)]
+    [InlineData(ClientRuntime.NodeWithSockets)]
     [InlineData(ClientRuntime.Browser)]
     public async Task A_task_is_watched_from_its_first_line_to_an_end_that_is_proved(ClientRuntime runtime)
     {
@@ -67,6 +68,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 
     [Theory(Timeout = Timeout)]
     [InlineData(ClientRuntime.Node)]
+    [InlineData(ClientRuntime.NodeWithSockets)]
     [InlineData(ClientRuntime.Browser)]
     public async Task A_connection_that_is_cut_again_and_again_loses_and_doubles_no_line(ClientRuntime runtime)
     {
@@ -95,23 +97,27 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal("true", Verified(events));
     }
 
-    [Theory(Timeout = Timeout)]
-    [InlineData("\"text\":\"line 7\"", "\"text\":\"line 8\"", "are not what its agent printed")]
-    [InlineData("\"seq\":7,\"stream\":\"stdout\"", "\"seq\":7,\"stream\":\"stderr\"", "are not what its agent printed")]
-    [InlineData("\\{\"seq\":7,[^}]*\\},", "", "lines 7 to 7 of attempt 1 are missing")]
-    [InlineData("(\\{\"seq\":7,[^}]*\\},)", "$1$1", "line 7 of attempt 1 came twice")]
-    [InlineData(",\\{\"seq\":10,[^}]*\\}", "", "has 10 lines, but the last that was told is line 9")]
-    public async Task What_was_changed_on_its_way_is_noticed(string what, string with, string complaint)
+    [Fact(Timeout = Timeout)]
+    public async Task What_was_changed_on_its_way_is_noticed()
     {
         await using var client = Open(ClientRuntime.Node);
         var task = await PrintedAsync([.. Enumerable.Range(1, 10).Select(line => $"line {line}")]);
-        await WatchAsync(client, task, new { tamper = new[] { what, with } });
-        var refused = await client.NextAsync("refused");
-        Assert.Equal("OutputMismatchError", refused.GetProperty("name").GetString());
-        Assert.Contains(complaint, refused.GetProperty("message").GetString(), StringComparison.Ordinal);
-        Assert.DoesNotContain(client.All("event"), told => WatchClient.TypeOf(told) == "end");
-
-        Assert.Equal("false", Verified(await WatchedAsync(client, task, new { tamper = new[] { what, with }, verify = false })));
+        foreach (var (what, with, complaint) in new[]
+        {
+            ("\"text\":\"line 7\"", "\"text\":\"line 8\"", "are not what its agent printed"),
+            ("\"seq\":7,\"stream\":\"stdout\"", "\"seq\":7,\"stream\":\"stderr\"", "are not what its agent printed"),
+            ("\\{\"seq\":7,[^}]*\\},", "", "lines 7 to 7 of attempt 1 are missing"),
+            ("(\\{\"seq\":7,[^}]*\\},)", "$1$1", "line 7 of attempt 1 came twice"),
+            (",\\{\"seq\":10,[^}]*\\}", "", "has 10 lines, but the last that was told is line 9"),
+        })
+        {
+            await WatchAsync(client, task, new { tamper = new[] { what, with } });
+            var refused = await client.NextAsync("refused");
+            Assert.Equal("OutputMismatchError", refused.GetProperty("name").GetString());
+            Assert.Contains(complaint, refused.GetProperty("message").GetString(), StringComparison.Ordinal);
+            Assert.DoesNotContain(client.All("event"), told => WatchClient.TypeOf(told) == "end");
+        }
+        Assert.Equal("false", Verified(await WatchedAsync(client, task, JsonElement.Parse("""{"tamper":["line 7","line 8"],"verify":false}"""))));
     }
 
     [Fact(Timeout = Timeout)]
@@ -134,7 +140,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 
     [Theory(Timeout = Timeout)]
     [InlineData(ClientRuntime.Node)]
-    [InlineData(ClientRuntime.Browser)]
+    [InlineData(ClientRuntime.NodeWithSockets)]
     public async Task Who_takes_no_events_for_a_while_holds_the_stream_back_and_misses_none(ClientRuntime runtime)
     {
         const int Records = 60;
@@ -163,7 +169,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 
     [Theory(Timeout = Timeout)]
     [InlineData(ClientRuntime.Node)]
-    [InlineData(ClientRuntime.Browser)]
+    [InlineData(ClientRuntime.NodeWithSockets)]
     public async Task Refusals_of_a_watch_are_errors_by_name(ClientRuntime runtime)
     {
         await using var client = Open(runtime);
@@ -184,8 +190,10 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
     [Fact(Timeout = Timeout)]
     public async Task An_API_that_is_not_there_is_tried_again_and_then_named()
     {
-        await using var gone = TcpProxy.Start(target: 1);
-        await using var client = Open(ClientRuntime.Node, $"http://127.0.0.1:{gone.Port}/");
+        var gone = TcpProxy.Start(Api.Address.Port);
+        var address = $"http://127.0.0.1:{gone.Port}/";
+        await gone.DisposeAsync();
+        await using var client = Open(ClientRuntime.Node, address);
         await client.TellAsync("""watch nobody {"maxTries":2}""");
         Assert.Equal(1, (await client.NextAsync("lost")).GetProperty("tries").GetInt32());
         Assert.Equal(2, (await client.NextAsync("lost")).GetProperty("tries").GetInt32());
@@ -198,7 +206,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 
     [Theory(Timeout = Timeout)]
     [InlineData(ClientRuntime.Node)]
-    [InlineData(ClientRuntime.Browser)]
+    [InlineData(ClientRuntime.NodeWithSockets)]
     public async Task A_watch_is_left_by_an_abort_or_a_break_and_leaves_nothing_behind(ClientRuntime runtime)
     {
         await using var client = Open(runtime);
@@ -274,7 +282,12 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
     {
         Assert.SkipUnless(File.Exists(Path.Combine(BuildOutput.Repository, "clients", "typescript", "dist", "index.js")), "clients/typescript is not built: ./build setup builds it where Node.js is");
         url ??= Api.Address.ToString();
-        return runtime == ClientRuntime.Node ? JavaScriptClient.Start("client.mjs", url) : JavaScriptClient.Start("client-browser.mjs", url, JavaScriptClient.FindChromium());
+        return runtime switch
+        {
+            ClientRuntime.Node => JavaScriptClient.Start("client.mjs", url),
+            ClientRuntime.NodeWithSockets => JavaScriptClient.Start("client.mjs", url, "ws"),
+            _ => JavaScriptClient.Start("client-browser.mjs", url, JavaScriptClient.FindChromium()),
+        };
     }
 
     /// <summary>A task that has printed this and ended.</summary>
@@ -318,6 +331,11 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 /// <summary>Where a client of JavaScript runs.</summary>
 public enum ClientRuntime
 {
+    /// <summary>Node 20 has no WebSocket, so it watches over server-sent events.</summary>
     Node,
+
+    /// <summary>With the WebSocket of the npm package ws.</summary>
+    NodeWithSockets,
+
     Browser,
 }
