@@ -72,7 +72,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
     [InlineData(ClientRuntime.Browser)]
     public async Task A_connection_that_is_cut_again_and_again_loses_and_doubles_no_line(ClientRuntime runtime)
     {
-        const int Cuts = 6;
+        const int Cuts = 4;
         await using var proxy = TcpProxy.Start(Api.Address.Port);
         await using var client = Open(runtime, $"http://127.0.0.1:{proxy.Port}/");
         var task = await Api.SubmitAsync();
