@@ -1,13 +1,10 @@
 // The plain page in a real browser: submits the sample that is given, watches it, stops it if asked, and prints what a person sees.
-import { chromium } from 'playwright-core';
 import { createInterface } from 'node:readline';
+import { launch } from './browser.mjs';
 
 const [url, executablePath, screenshot] = process.argv.slice(2);
 const say = message => console.log(JSON.stringify(message));
-const browser = await chromium.launch({
-  executablePath,
-  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-});
+const browser = await launch(executablePath);
 const page = await browser.newPage({ viewport: { width: 1280, height: 720 } });
 page.on('console', message => message.type() === 'error' && say({ error: message.text() }));
 page.on('pageerror', error => say({ error: error.message }));

@@ -16,15 +16,16 @@ internal static class WatchCommand
     {
         var id = new TaskIdArgument();
         var tail = new Option<int?>("--tail") { Description = "Begin with the last N lines", HelpName = "N" };
+        var since = new Option<string?>("--since") { Description = "Begin with the first line from a time on (RFC 3339), or of the last 10m, 2h", HelpName = "TIME" };
         var from = new Option<string?>("--from") { Description = "Begin behind this cursor; start or now", HelpName = "CURSOR" };
         var streams = new StreamOption();
-        var watch = new DetailedCommand("watch", "Show a task to its end.", Details) { id, tail, from, streams };
+        var watch = new DetailedCommand("watch", "Show a task to its end.", Details) { id, tail, since, from, streams };
         watch.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var taskId = parsed.GetRequiredValue(id);
             // Asked first: who names what is not there, or has no server, shall know at once.
             await session.Client.GetAsync(taskId, cancellationToken: cancellationToken);
-            var options = Following.Options(session) with { From = parsed.GetValue(from), Tail = parsed.GetValue(tail), Streams = parsed.GetValue(streams) };
+            var options = Following.Options(session) with { From = parsed.GetValue(from), Since = parsed.GetValue(since), Tail = parsed.GetValue(tail), Streams = parsed.GetValue(streams) };
             return await Following.WatchAsync(session, taskId, session.Client.WatchAsync(taskId, options, cancellationToken), cancellationToken);
         }));
         return watch;

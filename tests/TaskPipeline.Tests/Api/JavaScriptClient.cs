@@ -39,7 +39,22 @@ internal sealed class JavaScriptClient : IAsyncDisposable
     public IEnumerable<JsonElement> All(string field) =>
         _process.Lines.Where(line => line.StartsWith('{')).Select(line => JsonElement.Parse(line)).Where(told => told.TryGetProperty(field, out _)).Select(told => told.GetProperty(field));
 
+    /// <summary>Closes its input, and waits until it ends by itself.</summary>
+    public async Task EndAsync()
+    {
+        _process.CloseInput();
+        Assert.Equal(0, await _process.WaitForExitAsync());
+    }
+
     public ValueTask DisposeAsync() => _process.DisposeAsync();
+
+    /// <summary>The test is skipped where there is none.</summary>
+    public static string FindChromium()
+    {
+        var chromium = Environment.GetEnvironmentVariable("CHROMIUM") is { Length: > 0 } given ? given : "/usr/bin/chromium";
+        Assert.SkipUnless(File.Exists(chromium), $"there is no Chromium at {chromium}; CHROMIUM names another");
+        return chromium;
+    }
 
     private static string? FindNode() =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Select(folder => Path.Combine(folder, OperatingSystem.IsWindows() ? "node.exe" : "node")).FirstOrDefault(File.Exists);

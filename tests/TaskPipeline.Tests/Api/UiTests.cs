@@ -56,9 +56,7 @@ public sealed class UiTests(TestBroker broker) : ApiTest(broker)
 
     private static JavaScriptClient Open(ApiUnderTest api)
     {
-        var chromium = Environment.GetEnvironmentVariable("CHROMIUM") is { Length: > 0 } given ? given : "/usr/bin/chromium";
-        Assert.SkipUnless(File.Exists(chromium), $"there is no Chromium at {chromium}; CHROMIUM names another");
         var screenshot = Path.Combine(BuildOutput.Repository, "artifacts", "ui.png");
-        return JavaScriptClient.Start("ui.mjs", $"{api.Address}ui/", chromium, screenshot);
+        return JavaScriptClient.Start("ui.mjs", $"{api.Address}ui/", JavaScriptClient.FindChromium(), screenshot);
     }
 }

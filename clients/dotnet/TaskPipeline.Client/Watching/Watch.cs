@@ -22,7 +22,7 @@ internal sealed class Watch(Server server, string path, WatchOptions options)
 
     public async IAsyncEnumerable<WatchEvent> EventsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var verifier = new OutputVerifier(isFromStart: options is { From: null or "start", Tail: null }, isFiltered: options.Streams is { Count: > 0 });
+        using var verifier = new OutputVerifier(isFromStart: options is { From: "start" } or { From: null, Since: null, Tail: null }, isFiltered: options.Streams is { Count: > 0 });
         try
         {
             while (await NextAsync(cancellationToken) is { } told)
@@ -83,6 +83,7 @@ internal sealed class Watch(Server server, string path, WatchOptions options)
     {
         var begin = Query.Of(
             ("from", _cursor),
+            ("since", _cursor is null ? options.Since : null),
             ("tail", _cursor is null ? options.Tail?.ToString() : null),
             ("stream", Query.Streams(options.Streams)));
         return server.SocketAddress(path.Contains('?', StringComparison.Ordinal) && begin.Length > 0 ? $"{path}&{begin[1..]}" : path + begin);

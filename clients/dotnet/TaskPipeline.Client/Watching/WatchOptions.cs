@@ -9,6 +9,9 @@ public sealed record WatchOptions
     /// <summary>The <see cref="WatchEvent.Cursor"/> of the last event that was seen, or <see cref="Now"/>; else the first line.</summary>
     public string? From { get; init; }
 
+    /// <summary>Begin with the first line from a time on (RFC 3339), or of the last <c>10m</c>, <c>2h</c> …; where <see cref="From"/> is given it does not count.</summary>
+    public string? Since { get; init; }
+
     /// <summary>Begin with the last so many lines; where <see cref="From"/> is given it does not count.</summary>
     public int? Tail { get; init; }
 

@@ -1,0 +1,76 @@
+/** What everything that this client throws of itself has in common. An `AbortSignal` throws its own reason instead. */
+export class TaskPipelineError extends Error {
+  override readonly name: string = "TaskPipelineError";
+}
+
+/** The API said no. The subclasses say which no it was. */
+export class ApiError extends TaskPipelineError {
+  override readonly name: string = "ApiError";
+
+  /** The HTTP status, also where a WebSocket's close code said it. */
+  readonly status: number;
+
+  /** What is wrong, by the name of the field; empty where the API named none. */
+  readonly errors: Readonly<Record<string, readonly string[]>>;
+
+  constructor(status: number, message: string, errors: Readonly<Record<string, readonly string[]>> = {}) {
+    super(message);
+    this.status = status;
+    this.errors = errors;
+  }
+}
+
+/** The request cannot be understood or does not fit (400, 413, 415; close code 4505): `errors` names the fields. */
+export class InvalidRequestError extends ApiError {
+  override readonly name = "InvalidRequestError";
+}
+
+/** There is no such task or dead letter (404; close code 4504). */
+export class NotFoundError extends ApiError {
+  override readonly name = "NotFoundError";
+}
+
+/** It cannot be done as things stand, such as stopping a task that has ended (409). */
+export class ConflictError extends ApiError {
+  override readonly name = "ConflictError";
+}
+
+/** The API cannot do it now and may be asked again (429, 502, 503, 504), after `retryAfter` seconds where it said so. */
+export class UnavailableError extends ApiError {
+  override readonly name = "UnavailableError";
+  readonly retryAfter: number | undefined;
+
+  constructor(status: number, message: string, retryAfter?: number) {
+    super(status, message);
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** The API cannot be reached, or what answers is none. `cause` has what was told of it. */
+export class ConnectionError extends TaskPipelineError {
+  override readonly name = "ConnectionError";
+}
+
+/** What was watched is not what the agent printed: lines are missing, came twice, or are not the same. */
+export class OutputMismatchError extends TaskPipelineError {
+  override readonly name = "OutputMismatchError";
+}
+
+/** The error for an HTTP status; `problem` is the body of the answer, where it was a problem document. */
+export function errorFor(status: number, problem: unknown, fallback: string, retryAfter: string | null = null): ApiError {
+  const { detail, errors } = (typeof problem === "object" && problem !== null ? problem : {}) as {
+    detail?: string;
+    errors?: Record<string, string[]>;
+  };
+  const message = detail ?? fallback;
+  switch (status) {
+    case 400: case 413: case 415: return new InvalidRequestError(status, message, errors);
+    case 404: return new NotFoundError(status, message);
+    case 409: return new ConflictError(status, message);
+    case 429: case 502: case 503: case 504: {
+      const seconds = Number(retryAfter ?? NaN);
+      return new UnavailableError(status, message, Number.isFinite(seconds) ? seconds : undefined);
+    }
+    default: return new ApiError(status, message, errors);
+  }
+}
