@@ -18,6 +18,7 @@ internal sealed class FanoutBench : Benchmark
         new("--watchers", "N", "1000", "WebSockets on the one task"),
         new("--rate", "N", "200", "lines per second"),
         new("--seconds", "N", "60", "of lines in each turn"),
+        new("--floor", "yes|no", "yes", "whether nginx with nchan takes its turn"),
         new("--stalled", "N", "0", "watchers besides that never read"),
     ];
 
@@ -28,7 +29,7 @@ internal sealed class FanoutBench : Benchmark
         var lines = rate * run.Arguments.Number("--seconds", 1, 3600);
         var stalled = run.Arguments.Number("--stalled", 0, 1000);
         await using var broker = await BenchBroker.StartAsync(run);
-        var floor = NchanServer.IsHere ? await NchanAsync(run, watchers, rate, lines, stalled) : null;
+        var floor = NchanServer.IsHere && run.Arguments.Text("--floor") != "no" ? await NchanAsync(run, watchers, rate, lines, stalled) : null;
         if (floor is null)
             run.Say("nginx with nchan is not installed here (Debian: nginx, libnginx-mod-nchan): no floor");
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, "fanout", run.Stop);
@@ -70,7 +71,7 @@ internal sealed class FanoutBench : Benchmark
         await Task.Factory.StartNew(() => PrintAll(rate, lines, print, stop), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var seen = await WatcherLoad.ResultAsync(load, Patience);
         var seconds = Stopwatch.GetElapsedTime(since).TotalSeconds;
-        return new Turn(seen.Lines / seconds, seen.Lines / (cpu() - cpuBefore), seen.P50, seen.P99, seen.Incomplete);
+        return new Turn(seen.Lines / seconds, seen.Lines / (cpu() - cpuBefore), seen.P50, seen.P99, seen.Incomplete, seen.FirstIncomplete);
     }
 
     private static void PrintAll(int rate, int lines, Action<int, string> print, CancellationToken stop)
@@ -85,8 +86,8 @@ internal sealed class FanoutBench : Benchmark
         }
     }
 
-    private sealed record Turn(double PerSecond, double PerCpuSecond, double P50, double P99, int Incomplete)
+    private sealed record Turn(double PerSecond, double PerCpuSecond, double P50, double P99, int Incomplete, string FirstIncomplete)
     {
-        public override string ToString() => $"{PerSecond:#,0} lines/s, {PerCpuSecond:#,0} per second of a processor, p50 {P50:0.0} ms, p99 {P99:0.0} ms, {Incomplete} watchers not complete";
+        public override string ToString() => $"{PerSecond:#,0} lines/s, {PerCpuSecond:#,0} per second of a processor, p50 {P50:0.0} ms, p99 {P99:0.0} ms, {Incomplete} watchers not complete{(Incomplete > 0 ? $", the first with {FirstIncomplete}" : "")}";
     }
 }

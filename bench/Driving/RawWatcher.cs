@@ -67,6 +67,9 @@ internal sealed class RawWatcher : IDisposable
         }
     }
 
+    /// <summary>An unasked pong: a server that hears from its client now and then sends no pings, which nobody here would answer.</summary>
+    public void ShowLife() => _socket.Send([0x8A, 0x80, 0, 0, 0, 0]);
+
     public void Dispose() => _socket.Dispose();
 
     /// <summary>Answers how many bytes are done with.</summary>

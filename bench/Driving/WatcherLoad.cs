@@ -13,11 +13,13 @@ internal static class WatcherLoad
 {
     public const string Name = "watchers";
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan LifeSign = TimeSpan.FromSeconds(5);
 
     /// <param name="Lines">Of all watchers together.</param>
     /// <param name="Incomplete">Watchers that have not seen every line, in order and once.</param>
+    /// <param name="FirstIncomplete">What the first of them has seen, for people.</param>
     /// <param name="P50">Milliseconds from the writing of a line to its arrival, at the watchers that are timed.</param>
-    internal sealed record Seen(long Lines, int Incomplete, double P50, double P99);
+    internal sealed record Seen(long Lines, int Incomplete, string FirstIncomplete, double P50, double P99);
 
     public static async Task<int> RunAsync(string[] arguments)
     {
@@ -34,17 +36,28 @@ internal static class WatcherLoad
         Console.WriteLine("connected");
         using var over = new CancellationTokenSource();
         var reading = Task.WhenAll(watchers.Take(count).Select(watcher => watcher.ReadAsync(lines, over.Token)));
+        _ = ShowLifeAsync(watchers, over.Token);
         _ = Task.Run(() => Console.In.ReadLine()).ContinueWith(_ => over.Cancel(), TaskScheduler.Default);   // whoever has started it has waited long enough, or is gone
         await Task.WhenAny(reading);
+        var incomplete = watchers.Take(count).Where(watcher => watcher.Lines != lines || watcher.Wrong > 0).ToList();
         var times = ages.SelectMany(age => age).ToList();
         Console.WriteLine(JsonSerializer.Serialize(new Seen(
             watchers.Sum(watcher => watcher.Lines),
-            watchers.Take(count).Count(watcher => watcher.Lines != lines || watcher.Wrong > 0),
+            incomplete.Count,
+            incomplete is [var first, ..] ? $"{first.Lines} lines, {first.Wrong} of them out of order, the last {first.Last}" : "",
             times.Count == 0 ? 0 : Statistics.Percentile(times, 0.5),
             times.Count == 0 ? 0 : Statistics.Percentile(times, 0.99))));
         foreach (var watcher in watchers)
             watcher.Dispose();
         return 0;
+    }
+
+    private static async Task ShowLifeAsync(RawWatcher[] watchers, CancellationToken over)
+    {
+        using var timer = new PeriodicTimer(LifeSign);
+        while (await timer.WaitForNextTickAsync(over))
+            foreach (var watcher in watchers)
+                watcher.ShowLife();
     }
 
     /// <summary>Starts them, and comes back when all are connected.</summary>

@@ -18,7 +18,6 @@ internal sealed class NchanServer : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("taskpipeline-nchan-").FullName;
     private readonly ChildProcess _nginx;
     private readonly Socket _publisher = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-    private readonly byte[] _answer = new byte[4096];
 
     private NchanServer()
     {
@@ -66,6 +65,7 @@ internal sealed class NchanServer : IAsyncDisposable
             try
             {
                 await server._publisher.ConnectAsync(IPAddress.Loopback, server.Port, limit.Token);
+                _ = server.ReadAnswersAsync();
                 return server;
             }
             catch (SocketException)
@@ -76,15 +76,9 @@ internal sealed class NchanServer : IAsyncDisposable
             }
     }
 
-    /// <summary>Comes back when nginx has answered.</summary>
-    public void Publish(string message)
-    {
+    /// <summary>Does not wait for the answer, as the pipeline's producer does not: nginx takes one request after the other.</summary>
+    public void Publish(string message) =>
         _publisher.Send(Encoding.ASCII.GetBytes($"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {message.Length}\r\n\r\n{message}"));
-        var length = 0;
-        do
-            length += _publisher.Receive(_answer, length, _answer.Length - length, SocketFlags.None);
-        while (!IsWhole(_answer.AsSpan(0, length)));
-    }
 
     public async ValueTask DisposeAsync()
     {
@@ -95,14 +89,20 @@ internal sealed class NchanServer : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private static bool IsWhole(ReadOnlySpan<byte> answer)
+    /// <summary>Answers are all the same, and nobody needs them.</summary>
+    private async Task ReadAnswersAsync()
     {
-        var head = answer.IndexOf("\r\n\r\n"u8);
-        if (head < 0)
-            return false;
-        var mark = "Content-Length: "u8;
-        var at = answer.IndexOf(mark);
-        return at < 0 || at > head || (System.Buffers.Text.Utf8Parser.TryParse(answer[(at + mark.Length)..], out int body, out _) && answer.Length >= head + 4 + body);
+        var answers = new byte[64 * 1024];
+        try
+        {
+            while (await _publisher.ReceiveAsync(answers.AsMemory()) > 0)
+            {
+            }
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // It is over.
+        }
     }
 
     private IEnumerable<int> Descendants() =>
