@@ -10,6 +10,7 @@ namespace TaskPipeline.Bench.Chaos;
 internal sealed class TopicLog : IAsyncDisposable
 {
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ClientLife = TimeSpan.FromSeconds(20);
 
     private readonly CancellationTokenSource _disposed = new();
     private readonly ConcurrentQueue<LogRecord> _records = [];
@@ -73,23 +74,25 @@ internal sealed class TopicLog : IAsyncDisposable
         _disposed.Dispose();
     }
 
+    /// <summary>With a new client every now and then: one that has lived through many attacks on a broker may stand still, in single partitions or in all.</summary>
     private void Read()
     {
-        using var consumer = Build(IsolationLevel.ReadCommitted);
-        consumer.Assign(_partitions.Select(partition => new TopicPartitionOffset(partition, Offset.Beginning)));
         while (!_disposed.IsCancellationRequested)
         {
-            try
-            {
-                if (consumer.Consume(TimeSpan.FromMilliseconds(100)) is { } result)
-                    Take(result);
-            }
-            catch (ConsumeException exception) when (!exception.Error.IsFatal)
-            {
-                // A broker is away, by the enemy's will: the client goes on where it was.
-            }
+            var consumer = Build(IsolationLevel.ReadCommitted);
+            consumer.Assign(_partitions.Select(partition => new TopicPartitionOffset(partition, _read.TryGetValue(partition, out var next) ? next : Offset.Beginning)));
+            for (var since = Environment.TickCount64; !_disposed.IsCancellationRequested && Environment.TickCount64 - since < ClientLife.TotalMilliseconds;)
+                try
+                {
+                    if (consumer.Consume(TimeSpan.FromMilliseconds(100)) is { } result)
+                        Take(result);
+                }
+                catch (ConsumeException exception) when (!exception.Error.IsFatal)
+                {
+                    // A broker is away, by the enemy's will: the client goes on where it was.
+                }
+            consumer.Discard();
         }
-        consumer.Unassign();
     }
 
     private void Take(ConsumeResult<byte[]?, byte[]?> result)

@@ -91,10 +91,7 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
         return string.Join(", ", gone);
     }
 
-    /// <summary>
-    /// Where an unended transaction keeps committed records from being read. A broker (seen with 4.3.1, killed and started twice within seconds) may do so on
-    /// its own, until it is started again: all is in the topic, and nobody is told.
-    /// </summary>
+    /// <summary>Where a transaction that does not end, such as a program's that is no worker, keeps committed records from being read: all is in the topic, and nobody is told.</summary>
     private async Task<IReadOnlyList<string>> HeldAsync(IAdminClient admin, CancellationToken cancellationToken)
     {
         var committed = await EndsAsync(admin, IsolationLevel.ReadCommitted, cancellationToken);
@@ -105,7 +102,7 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
         List<string> warnings = [];
         foreach (var (partition, held) in _heldAt.Where(held => clock.GetElapsedTime(held.Value.Since, now) >= (heldLimit ?? HeldLimit)))
         {
-            warnings.Add($"{partition} cannot be read beyond {held.Offset} of {all[partition]}: a transaction there does not end. What ended behind it is not lost and not shown; find it with kafka-transactions.sh find-hanging, or start the broker anew");
+            warnings.Add($"{partition} cannot be read beyond {held.Offset} of {all[partition]}: a transaction there does not end. What ended behind it is not lost and not shown; kafka-transactions.sh find-hanging names it, and aborts it");
             if (!held.IsLogged)
                 LogHeld(logger, warnings[^1]);
             held.IsLogged = true;
