@@ -63,9 +63,7 @@ internal sealed class ReplayBench : Benchmark
     private static async Task<WrittenTask> WriteAsync(PipelineUnderTest pipeline, int lane, int lines, int perRecord)
     {
         var task = await WrittenTask.StartAsync(pipeline.Cluster, lane);
-        for (var line = 1; line <= lines; line += perRecord)
-            task.Print([.. Enumerable.Range(line, Math.Min(perRecord, lines - line + 1)).Select(number => FloodAgent.LineOf(number, Length))]);
-        await task.EndAsync();
+        await task.FloodAsync(lines, Length, perRecord);
         return task;
     }
 

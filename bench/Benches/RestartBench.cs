@@ -55,9 +55,7 @@ internal sealed class RestartBench : Benchmark
     private static async Task WriteAsync(KafkaCluster cluster, int lane, int lines)
     {
         using var task = await WrittenTask.StartAsync(cluster, lane);
-        for (var line = 1; line <= lines; line++)
-            task.Print(FloodAgent.LineOf(line, 100));
-        await task.EndAsync();
+        await task.FloodAsync(lines, length: 100, perRecord: 1);
     }
 
     private static double ReadAll(KafkaCluster cluster, long records, CancellationToken stop)

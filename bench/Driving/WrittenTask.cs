@@ -66,6 +66,14 @@ internal sealed class WrittenTask : IDisposable
             }
     }
 
+    /// <summary>The lines of a <see cref="FloodAgent"/>, so many in a record, and the end.</summary>
+    public async Task FloodAsync(int lines, int length, int perRecord)
+    {
+        for (var line = 1; line <= lines; line += perRecord)
+            Print([.. Enumerable.Range(line, Math.Min(perRecord, lines - line + 1)).Select(number => FloodAgent.LineOf(number, length))]);
+        await EndAsync();
+    }
+
     /// <summary>Comes back when Kafka has all.</summary>
     public void Flush()
     {

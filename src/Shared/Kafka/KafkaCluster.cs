@@ -93,32 +93,20 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
 
     /// <summary>For a process that reads a whole topic by itself, without a group.</summary>
     /// <param name="isUrgent">Somebody waits for the end of what is there, which is told by an answer without records: such a one then comes at once.</param>
-    public IConsumer<byte[]?, byte[]?> TailConsumer(IsolationLevel isolation, bool isUrgent = false) => Build(new ConsumerConfig
+    public IConsumer<byte[]?, byte[]?> TailConsumer(IsolationLevel isolation, bool isUrgent = false) => Build(new ConsumerConfig(OutsideOfGroup(isolation))
     {
-        GroupId = Topics.TailGroup,
-        IsolationLevel = isolation,
-        EnableAutoCommit = false,
-        AutoOffsetReset = AutoOffsetReset.Earliest,
-        EnablePartitionEof = true,
         FetchMinBytes = 1,
         FetchWaitMaxMs = IsEmbedded || isUrgent ? 10 : 500,   // the mock cluster sleeps it out even when data comes
         QueuedMaxMessagesKbytes = 16 * 1024,
         FetchMaxBytes = 2 * MaxRecordBytes,       // compressed; an answer is unpacked as a whole, whatever is queued already
-        FetchQueueBackoffMs = 1,                  // the default of 1 s stalls a replay each time the queue is full
     }).Build();
 
     /// <summary>For reading a stretch of a partition again, whatever its transactions have come to.</summary>
-    public IConsumer<byte[]?, byte[]?> RangeConsumer() => Build(new ConsumerConfig
+    public IConsumer<byte[]?, byte[]?> RangeConsumer() => Build(new ConsumerConfig(OutsideOfGroup(IsolationLevel.ReadUncommitted))
     {
-        GroupId = Topics.TailGroup,
-        IsolationLevel = IsolationLevel.ReadUncommitted,
-        EnableAutoCommit = false,
-        AutoOffsetReset = AutoOffsetReset.Earliest,
-        EnablePartitionEof = true,
         FetchWaitMaxMs = 10,
         MaxPartitionFetchBytes = MaxRecordBytes,
         QueuedMaxMessagesKbytes = 4 * 1024,   // what is fetched beyond the stretch is thrown away
-        FetchQueueBackoffMs = 1,
     }).Build();
 
     /// <summary>For a member of the worker group. Little is fetched ahead: a worker that is busy pauses and throws it away.</summary>
@@ -181,6 +169,16 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         LogStalled(logger, stalled.Name, place);
         stalled.Discard();
     }
+
+    private ConsumerConfig OutsideOfGroup(IsolationLevel isolation) => new()
+    {
+        GroupId = Topics.TailGroup,   // never joined
+        IsolationLevel = isolation,
+        EnableAutoCommit = false,
+        AutoOffsetReset = AutoOffsetReset.Earliest,
+        EnablePartitionEof = true,
+        FetchQueueBackoffMs = 1,      // the default of 1 s stalls a replay each time the queue is full
+    };
 
     private async Task CreateMissingAsync(IAdminClient admin, CancellationToken cancellationToken)
     {

@@ -110,7 +110,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
                 yield return (null, hole);
             if (log[index] is not LogBlock block || !IsWanted(block))
                 continue;
-            var content = await ContentAsync(block, index, cancellationToken);
+            var content = await reader.ReadAsync(log, index, cancellationToken);
             var count = content.Count;
             for (var item = block.From.Attempt == seen.Attempt ? content.FirstBeyond(seen with { Events = long.MaxValue }) : 0; item < count; item++)
             {
@@ -131,7 +131,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
                 yield return (null, hole);
             if (log[index] is not LogBlock block || !IsWanted(block))
                 continue;
-            var content = await ContentAsync(block, index, cancellationToken);
+            var content = await reader.ReadAsync(log, index, cancellationToken);
             for (var item = content.Count - 1; item >= 0; item--)
             {
                 if (HoleOf(content.GapOf(item)) is { } inner && !Beyond(inner with { To = inner.From }, end))
@@ -142,9 +142,6 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
             }
         }
     }
-
-    private ValueTask<BlockContent> ContentAsync(LogBlock block, int index, CancellationToken cancellationToken) =>
-        block.Content is { IsSealed: false } growing ? ValueTask.FromResult(growing) : reader.ReadAsync(log, index, cancellationToken);
 
     private NumberedLine[] LinesOf(BlockContent content, int item) => content.LinesOf(item) is { } lines
         ? [.. lines.Lines.Where(filter.Passes).Select(line => new NumberedLine(lines.Cursor.Attempt, line.Seq, line.Stream, line.Text, line.At, line.Part, line.Last, line.Cut) { Place = lines.Cursor with { Seq = line.Seq } })]

@@ -52,7 +52,7 @@ internal sealed class Watcher
                 break;
             if (_log[_next] is LogBlock block)
             {
-                var content = block.Content is { IsSealed: false } growing ? growing : await _reader.ReadAsync(_log, _next, cancellationToken);
+                var content = await _reader.ReadAsync(_log, _next, cancellationToken);
                 _passed ??= Enter(block);
                 if (NextOf(content, _passed.Value) is { } told)
                     return told;
