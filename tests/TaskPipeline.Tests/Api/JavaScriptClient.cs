@@ -36,6 +36,10 @@ internal sealed class JavaScriptClient : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until a line has this field and its value matches; lines that were read before count too, and none is passed over.</summary>
+    public Task HasToldAsync(string field, Func<JsonElement, bool> matches) =>
+        _process.WaitForLineAsync(line => line.StartsWith('{') && JsonElement.Parse(line).TryGetProperty(field, out var value) && matches(value));
+
     public IEnumerable<JsonElement> All(string field) =>
         _process.Lines.Where(line => line.StartsWith('{')).Select(line => JsonElement.Parse(line)).Where(told => told.TryGetProperty(field, out _)).Select(told => told.GetProperty(field));
 

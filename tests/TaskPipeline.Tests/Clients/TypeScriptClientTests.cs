@@ -81,11 +81,11 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         await client.NextAsync("event");
         for (var cut = 1; cut <= Cuts; cut++)
         {
-            await UntilLineAsync(client, attempt.Lines);
-            for (var record = 0; record < 10; record++)
-                await attempt.PrintAsync([.. Enumerable.Range(0, 20).Select(line => $"{attempt.Lines + line + 1} {new string('x', 100)}")]);
+            await PrintAsync(records: 9);
             proxy.Cut();
             await client.NextAsync("lost");
+            await PrintAsync(records: 1);
+            await UntilLineAsync(client, attempt.Lines);   // over a new connection, which the next cut finds
         }
         await attempt.FinishAsync();
         await client.NextAsync("over");
@@ -95,6 +95,12 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal(["hello", "caught_up", "end"], events.Select(WatchClient.TypeOf).Where(type => type is not ("lines" or "state")));
         Assert.Equal(["queued", "starting", "running"], events.Where(told => WatchClient.TypeOf(told) == "state").Select(state => state.GetProperty("status").GetString()));
         Assert.Equal("true", Verified(events));
+
+        async Task PrintAsync(int records)
+        {
+            for (; records > 0; records--)
+                await attempt.PrintAsync([.. Enumerable.Range(0, 20).Select(line => $"{attempt.Lines + line + 1} {new string('x', 100)}")]);
+        }
     }
 
     [Fact(Timeout = Timeout)]
@@ -306,12 +312,9 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 
     private static string Call(string method, params object[] arguments) => $"call {method} {JsonSerializer.Serialize(arguments)}";
 
-    private static async Task UntilLineAsync(JavaScriptClient client, long seq)
-    {
-        while (seq > 0)
-            if (await client.NextAsync("event") is var told && WatchClient.TypeOf(told) == "lines" && told.GetProperty("lines").EnumerateArray().Last().GetProperty("seq").GetInt64() == seq)
-                return;
-    }
+    /// <summary>Until it has told this line, be it now or before.</summary>
+    private static Task UntilLineAsync(JavaScriptClient client, long seq) =>
+        client.HasToldAsync("event", told => WatchClient.TypeOf(told) == "lines" && told.GetProperty("lines").EnumerateArray().Last().GetProperty("seq").GetInt64() == seq);
 
     /// <summary>The events of a watch from its beginning to its end.</summary>
     private static async Task<List<JsonElement>> WatchedAsync(JavaScriptClient client, Submitted task, object? options = null)
