@@ -82,6 +82,14 @@ internal static class TaskRoutes
             .WithDescription("The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task, {\"type\":\"input\",\"text\":\"…\"} to write to its agent.")
             .AddOpenApiOperationTransformer(WatchQuery)
             .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426);
+        app.MapGet("/events", WatchEndpoints.AllEventsAsync).WithTags("Tasks").AddEndpointFilter(OnlyWhenReady).WithSummary("Watch how all tasks stand, as server-sent events")
+            .WithDescription("State, progress and end events of all tasks, or of a project, from now on: after hello, GET /tasks says how they stand. Where some were missed, missed says how many.")
+            .AddOpenApiOperationTransformer(ViewQuery)
+            .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Problems(400, 429, 503);
+        app.MapGet("/watch", WatchEndpoints.WatchAllAsync).WithTags("Tasks").WithSummary("Watch how all tasks stand, over a WebSocket")
+            .WithDescription("The events of /events, one message each.")
+            .AddOpenApiOperationTransformer(ViewQuery)
+            .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426);
         app.MapPost("/files", FileEndpoint.PostAsync).WithTags("Tasks").AddEndpointFilter(OnlyWhenReady).WithSummary("Store an input file for tasks")
             .WithDescription("The body is the file, name what it is called. The answer's file goes into a param of type file; whichever worker runs the task puts a copy into its workspace.")
             .Accepts<Stream>("application/octet-stream")
@@ -152,16 +160,20 @@ internal static class TaskRoutes
     }
 
     /// <summary>The query of a watch is read by hand, for a socket that is refused with a close code.</summary>
-    private static Task WatchQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    private static Task WatchQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken) => Query(operation,
+        ("from", "A cursor, start (the default) or now"),
+        ("since", "Begin with the first line from this time on (RFC 3339), or of the last 10m, 2h …"),
+        ("tail", "Begin with the last N lines"),
+        ("stream", "stdout, stderr or system, or several of them with commas; all where it is missing"),
+        ("format", "json (the default) or text"));
+
+    private static Task ViewQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken) => Query(operation,
+        ("project", "Only tasks of this one"),
+        ("from", "The cursor where an earlier connection to this replica was cut off"));
+
+    private static Task Query(OpenApiOperation operation, params ReadOnlySpan<(string Name, string Description)> parameters)
     {
-        foreach (var (name, description) in new[]
-        {
-            ("from", "A cursor, start (the default) or now"),
-            ("since", "Begin with the first line from this time on (RFC 3339), or of the last 10m, 2h …"),
-            ("tail", "Begin with the last N lines"),
-            ("stream", "stdout, stderr or system, or several of them with commas; all where it is missing"),
-            ("format", "json (the default) or text"),
-        })
+        foreach (var (name, description) in parameters)
             (operation.Parameters ??= []).Add(new OpenApiParameter { Name = name, In = ParameterLocation.Query, Description = description, Schema = new OpenApiSchema { Type = JsonSchemaType.String } });
         return Task.CompletedTask;
     }

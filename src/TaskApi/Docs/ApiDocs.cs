@@ -1,6 +1,6 @@
 namespace TaskPipeline.TaskApi.Docs;
 
-/// <summary>The API's description and an interactive page for it, both served from the assembly.</summary>
+/// <summary>The API's descriptions, of its calls and of what is watched, and an interactive page for the calls; all served from the assembly.</summary>
 internal static class ApiDocs
 {
     // The page's own style sheet is partly inline; its scripts are not.
@@ -20,6 +20,7 @@ internal static class ApiDocs
     public static WebApplication MapDocs(this WebApplication app)
     {
         app.MapOpenApi();
+        app.MapGet("/asyncapi/v1.json", () => TypedResults.Stream(typeof(ApiDocs).Assembly.GetManifestResourceStream("asyncapi.json")!, "application/json")).ExcludeFromDescription();
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/docs"), docs => docs.Use((context, next) =>
         {
             context.Response.Headers.ContentSecurityPolicy = Policy;

@@ -6,7 +6,7 @@ namespace TaskPipeline.TaskApi.Watching;
 /// Server-sent events, written by hand: the framework's own result knows no heartbeat (https://github.com/dotnet/aspnetcore/issues/65103).
 /// Every event has an id, so that a browser that lost the connection comes back to where it was by itself.
 /// </summary>
-internal sealed class EventStream(HttpContext context, Watcher watcher, WatchPlan plan, TimeSpan writeTimeout)
+internal sealed class EventStream(HttpContext context, IWatch watch, bool asText, TimeSpan writeTimeout)
 {
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
@@ -20,14 +20,14 @@ internal sealed class EventStream(HttpContext context, Watcher watcher, WatchPla
         try
         {
             Write($"retry: {(int)Retry.TotalMilliseconds}\n\n");
-            while (!watcher.HasEnded)
+            while (!watch.HasEnded)
             {
-                while (await watcher.NextAsync(leaving) is { } next)
+                while (await watch.NextAsync(leaving) is { } next)
                 {
                     Write(next);
                     await FlushAsync(writing, leaving);
                 }
-                if (!watcher.HasEnded && !await watcher.WaitAsync(HelloEvent.Heartbeat, leaving))
+                if (!watch.HasEnded && !await watch.WaitAsync(HelloEvent.Heartbeat, leaving))
                 {
                     Write(": \n\n");
                     await FlushAsync(writing, leaving);
@@ -60,13 +60,13 @@ internal sealed class EventStream(HttpContext context, Watcher watcher, WatchPla
 
     private void Write(WatchEvent next)
     {
-        if (plan.AsText)
+        if (asText)
         {
             foreach (var (cursor, text) in next.PlainText)
                 Write($"id: {cursor}\ndata: {text}\n\n");
             return;
         }
-        Write($"id: {next.Cursor}\ndata: ");
+        Write($"id: {watch.Place}\ndata: ");
         var json = next.Json.Span;
         json.CopyTo(context.Response.BodyWriter.GetSpan(json.Length));
         context.Response.BodyWriter.Advance(json.Length);

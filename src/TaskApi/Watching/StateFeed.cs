@@ -1,3 +1,4 @@
+using System.Globalization;
 using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Watching;
@@ -13,11 +14,18 @@ internal sealed class StateFeed
     private readonly WatchEvent?[] _ring = new WatchEvent?[Kept];
     private readonly string?[] _projects = new string?[Kept];
     private readonly Lock _gate = new();
+    private readonly string _id = Guid.NewGuid().ToString("N")[..12];   // places are this feed's own
     private long _count;
 
     public WakeUp Changed { get; } = new();
 
     public long Count => Interlocked.Read(ref _count);
+
+    public string PlaceOf(long place) => string.Create(CultureInfo.InvariantCulture, $"{_id}.{place}");
+
+    /// <summary>Null: it is a place of another feed, such as that of another replica, or none at all.</summary>
+    public long? TryFind(string place) =>
+        place.StartsWith(_id + '.', StringComparison.Ordinal) && long.TryParse(place.AsSpan(_id.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var found) && found <= Count ? found : null;
 
     public void Add(WatchEvent added, string? project)
     {

@@ -28,7 +28,7 @@ internal sealed class StateSubscriptions(StateFeed feed, IHubContext<TaskHub> hu
             }
             _groups[connectionId] = [group];
         }
-        _ = SendAllAsync(connectionId, feed.Count, connectionAborted);   // ends with the connection
+        _ = SendAllAsync(connectionId, new StateWatcher(feed, (found, project) => IsFor(connectionId, found, project)), connectionAborted);   // ends with the connection
     }
 
     public void Remove(string connectionId, string group)
@@ -46,26 +46,21 @@ internal sealed class StateSubscriptions(StateFeed feed, IHubContext<TaskHub> hu
             _groups.Remove(connectionId);
     }
 
-    private async Task SendAllAsync(string connectionId, long place, CancellationToken connectionAborted)
+    private async Task SendAllAsync(string connectionId, StateWatcher watcher, CancellationToken connectionAborted)
     {
         var client = hub.Clients.Client(connectionId);
         try
         {
             while (!connectionAborted.IsCancellationRequested)
             {
-                var changed = feed.Changed.Next;
-                for (; place < feed.Count; place++)
+                while (await watcher.NextAsync(connectionAborted) is { } next)
                 {
-                    var (found, project, missed) = feed.At(place);
-                    if (missed > 0)
-                    {
+                    if (next is FeedEvent { Count: { } missed })
                         await client.SendAsync("missed", missed, connectionAborted);
-                        place += missed - 1;
-                    }
-                    else if (IsFor(connectionId, found!, project))
-                        await client.SendAsync("state", found, connectionAborted);
+                    else
+                        await client.SendAsync("state", next, connectionAborted);
                 }
-                await changed.WaitAsync(connectionAborted);
+                await watcher.WaitAsync(Timeout.InfiniteTimeSpan, connectionAborted);
             }
         }
         catch (OperationCanceledException) when (connectionAborted.IsCancellationRequested)

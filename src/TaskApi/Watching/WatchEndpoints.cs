@@ -1,60 +1,85 @@
 using System.Net.WebSockets;
 using Microsoft.Extensions.Options;
-using TaskPipeline.TaskApi.Protection;
+using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Inputs;
+using TaskPipeline.TaskApi.Protection;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Watching;
 
-/// <summary>The watch socket and the event stream of one task.</summary>
-internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, WatchGate gate, IHostApplicationLifetime host, IOptions<ApiOptions> options)
+/// <summary>Watch sockets and event streams: of one task, or of how all of them stand.</summary>
+internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFeed feed, KafkaTails tails, LogReader reader, StopRequests stops, InputRequests inputs, WatchGate gate, IHostApplicationLifetime host, IOptions<ApiOptions> options)
 {
     private static readonly TimeSpan ComeBackAfter = TimeSpan.FromSeconds(5);
 
-    public static async Task<IResult> WatchAsync(string id, HttpContext context, WatchEndpoints endpoints) => await endpoints.SocketAsync(id, context);
+    public static Task<IResult> WatchAsync(string id, HttpContext context, WatchEndpoints endpoints) =>
+        endpoints.SocketAsync(context, $"/tasks/{id}/events", () => endpoints.TaskAsync(id, context, lastEventId: null));
 
-    public static async Task<IResult> EventsAsync(string id, HttpContext context, WatchEndpoints endpoints) => await endpoints.StreamAsync(id, context);
+    public static Task<IResult> EventsAsync(string id, HttpContext context, WatchEndpoints endpoints) =>
+        endpoints.StreamAsync(context, () => endpoints.TaskAsync(id, context, LastEventId(context)));
 
-    private async Task<IResult> SocketAsync(string id, HttpContext context)
+    public static Task<IResult> WatchAllAsync(HttpContext context, WatchEndpoints endpoints) =>
+        endpoints.SocketAsync(context, "/events", () => Task.FromResult(endpoints.All(context, lastEventId: null)));
+
+    public static Task<IResult> AllEventsAsync(HttpContext context, WatchEndpoints endpoints) =>
+        endpoints.StreamAsync(context, () => Task.FromResult(endpoints.All(context, LastEventId(context))));
+
+    private async Task<(Opened?, Problem?)> TaskAsync(string id, HttpContext context, string? lastEventId)
+    {
+        if (WatchPlan.Of(WatchRequest.Of(context.Request.Query), lastEventId, out var error) is not { } plan)
+            return (null, new Problem(StatusCodes.Status400BadRequest, error!));
+        var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
+        return problem is null ? (new Opened(table.Watch(found!, reader, plan), found, plan.AsText, plan.From.EndSeen), null) : (null, problem);
+    }
+
+    private (Opened?, Problem?) All(HttpContext context, string? lastEventId)
+    {
+        if (tails.NotReadyBecause is { } reason)
+            return (null, Problem.NotReady(reason));
+        var query = context.Request.Query;
+        var project = query["project"] is [{ Length: > 0 } name, ..] ? name : null;
+        if (project is not null && !TaskIds.IsValid(project))
+            return (null, new Problem(StatusCodes.Status400BadRequest, $"project must be {TaskIds.Rule}, not '{project}'"));
+        return (new Opened(StateWatcher.Begin(feed, project, string.IsNullOrEmpty(lastEventId) ? query["from"] : lastEventId), null), null);
+    }
+
+    private async Task<IResult> SocketAsync(HttpContext context, string events, Func<Task<(Opened?, Problem?)>> open)
     {
         if (!context.WebSockets.IsWebSocketRequest)
-            return new Problem(StatusCodes.Status426UpgradeRequired, $"This is a WebSocket; /tasks/{id}/events has the same events for plain HTTP");
+            return new Problem(StatusCodes.Status426UpgradeRequired, $"This is a WebSocket; {events} has the same events for plain HTTP");
         // A browser cannot read the status of a refused handshake, so the refusal comes as a close code.
-        var plan = WatchPlan.Of(WatchRequest.Of(context.Request.Query), lastEventId: null, out var error);
-        var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
+        var (opened, problem) = await open();
         using var socket = await context.WebSockets.AcceptWebSocketAsync();
         using var entry = gate.Enter(context.Connection.RemoteIpAddress, out var refusal);
         if (entry is null)
             await RefuseAsync(socket, CloseCodes.TooMany, refusal!);
-        else if (plan is null)
-            await RefuseAsync(socket, CloseCodes.BadRequest, error!);
         else if (problem is not null)
             await RefuseAsync(socket, CodeFor(problem), problem.Detail);
         else
         {
-            using var watching = new WatchSocket(socket, found!, table.Watch(found!, reader, plan), plan, stops, inputs, options.Value.WriteTimeout, host.ApplicationStopping);
+            using var watching = new WatchSocket(socket, opened!.Watch, opened.AsText, new WatchCommands(opened.Task, stops, inputs), options.Value.WriteTimeout, host.ApplicationStopping);
             await watching.RunAsync();
         }
         return Results.Empty;
     }
 
-    private async Task<IResult> StreamAsync(string id, HttpContext context)
+    private async Task<IResult> StreamAsync(HttpContext context, Func<Task<(Opened?, Problem?)>> open)
     {
-        if (WatchPlan.Of(WatchRequest.Of(context.Request.Query), context.Request.Headers["Last-Event-ID"], out var error) is not { } plan)
-            return new Problem(StatusCodes.Status400BadRequest, error!);
-        var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
+        var (opened, problem) = await open();
         if (problem is not null)
             return problem;
-        if (plan.From.EndSeen)
+        if (opened!.IsOver)
             return TypedResults.NoContent();   // the browser has it all; any other answer would make it come back for ever
         using var entry = gate.Enter(context.Connection.RemoteIpAddress, out var refusal);
         if (entry is null)
             return new Problem(StatusCodes.Status429TooManyRequests, refusal!) { RetryAfter = ComeBackAfter };
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, host.ApplicationStopping);
-        await new EventStream(context, table.Watch(found!, reader, plan), plan, options.Value.WriteTimeout).SendAllAsync(leaving.Token);
+        await new EventStream(context, opened.Watch, opened.AsText, options.Value.WriteTimeout).SendAllAsync(leaving.Token);
         return Results.Empty;
     }
+
+    private static string? LastEventId(HttpContext context) => context.Request.Headers["Last-Event-ID"];
 
     private static WebSocketCloseStatus CodeFor(Problem problem) => problem.StatusCode switch
     {
@@ -75,4 +100,8 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, LogRead
             // It does not answer.
         }
     }
+
+    /// <param name="Task">The one that is watched; null: all of them.</param>
+    /// <param name="IsOver">The watcher has seen the end.</param>
+    private sealed record Opened(IWatch Watch, TrackedTask? Task, bool AsText = false, bool IsOver = false);
 }

@@ -94,6 +94,9 @@ internal sealed class CaughtUpEvent(string taskId, Cursor cursor) : TypedEvent(t
 /// <param name="project">Asked when the event is encoded: it may be read from Kafka before the submission, but nobody is told of it before that.</param>
 internal sealed class StateEvent(string taskId, Cursor cursor, StateChange change, Func<string?> project) : TypedEvent(taskId, "state", cursor)
 {
+    /// <summary>The same, told at another place.</summary>
+    public StateEvent At(Cursor place) => new(TaskId, place, change, project);
+
     protected override void WriteFields(Utf8JsonWriter writer)
     {
         writer.WriteString("status"u8, change.Status.Word());

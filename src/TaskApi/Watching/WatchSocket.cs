@@ -1,18 +1,14 @@
 using System.Buffers;
 using System.Net.WebSockets;
 using System.Text;
-using System.Text.Json;
-using TaskPipeline.TaskApi.Inputs;
-using TaskPipeline.TaskApi.Stopping;
-using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// One watch socket: a loop that sends the watcher's events and a loop that hears commands. They share nothing but the right to send.
+/// One watch socket: a loop that sends events and a loop that hears commands. They share nothing but the right to send.
 /// Sending is not bound to a token: cancelling a WebSocket's send tears the connection down, and the client would not learn why.
 /// </summary>
-internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher watcher, WatchPlan plan, StopRequests stops, InputRequests inputs, TimeSpan writeTimeout, CancellationToken draining) : IDisposable
+internal sealed class WatchSocket(WebSocket socket, IWatch watch, bool asText, WatchCommands commands, TimeSpan writeTimeout, CancellationToken draining) : IDisposable
 {
     private const int MostCommandBytes = 4 * 1024;
     private static readonly TimeSpan CloseGrace = TimeSpan.FromSeconds(2);
@@ -20,8 +16,11 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
     private readonly CancellationTokenSource _leaving = CancellationTokenSource.CreateLinkedTokenSource(draining);
     private readonly SemaphoreSlim _sending = new(1);
     private bool _hasEnded;                  // guarded by _sending: nothing follows the end
-    private Cursor _place = watcher.Place;   // owned by the sending loop: behind what was given to the connection, which delivers it before any close code
+    private Cursor? _line;                   // in plain text, where an event is several messages: behind the last of them
     private Task _lastSend = Task.CompletedTask;
+
+    /// <summary>Behind what was given to the connection, which delivers it before any close code.</summary>
+    private string Place => _line?.ToString() ?? watch.Place;
 
     public void Dispose()
     {
@@ -49,20 +48,20 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
     {
         try
         {
-            while (!watcher.HasEnded)
+            while (!watch.HasEnded)
             {
                 _leaving.Token.ThrowIfCancellationRequested();
-                if (await watcher.NextAsync(_leaving.Token) is not { } next)
-                    await watcher.WaitAsync(Timeout.InfiniteTimeSpan, _leaving.Token);
+                if (await watch.NextAsync(_leaving.Token) is not { } next)
+                    await watch.WaitAsync(Timeout.InfiniteTimeSpan, _leaving.Token);
                 else if (!await SendAsync(next))
-                    return (CloseCodes.TooSlow, _place.ToString());
+                    return (CloseCodes.TooSlow, Place);
             }
             return (CloseCodes.Ended, "");
         }
         catch (OperationCanceledException)
         {
             // Either the client has left or broken a rule, which the other loop knows, or the host is stopping.
-            return draining.IsCancellationRequested ? (CloseCodes.Draining, _place.ToString()) : await hearing;
+            return draining.IsCancellationRequested ? (CloseCodes.Draining, Place) : await hearing;
         }
         catch (WebSocketException)
         {
@@ -72,17 +71,16 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
 
     private async Task<bool> SendAsync(WatchEvent next)
     {
-        if (plan.AsText)
+        if (!asText)
+            return await SendAsync(next.Json, isLast: watch.HasEnded);
+        foreach (var (cursor, text) in next.PlainText)
         {
-            foreach (var (cursor, text) in next.PlainText)
-            {
-                _place = cursor;
-                if (!await SendAsync(Encoding.UTF8.GetBytes(text), isLast: watcher.HasEnded))
-                    return false;
-            }
+            _line = cursor;
+            if (!await SendAsync(Encoding.UTF8.GetBytes(text), isLast: watch.HasEnded))
+                return false;
         }
-        _place = next.Cursor;
-        return plan.AsText || await SendAsync(next.Json, isLast: watcher.HasEnded);
+        _line = null;
+        return true;
     }
 
     private async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> message, bool isLast)
@@ -143,7 +141,9 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
                             return (CloseCodes.TooBig, $"a command may have {MostCommandBytes} bytes");
                     }
                     while (!received.EndOfMessage);
-                    await ObeyAsync(Encoding.UTF8.GetString(buffer, 0, length));
+                    var reply = await commands.ObeyAsync(Encoding.UTF8.GetString(buffer, 0, length));
+                    if (!asText)
+                        await SendAsync(reply, isLast: false);
                 }
                 finally
                 {
@@ -160,42 +160,6 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
             _ = _leaving.CancelAsync();
         }
     }
-
-    private async Task ObeyAsync(string text)
-    {
-        var (command, requestId, content) = Parse(text);
-        var problem = command switch
-        {
-            "stop" => await stops.SendAsync(tracked, "websocket"),
-            "input" => await TypeAsync(content),
-            _ => new Problem(StatusCodes.Status400BadRequest, """Commands are STOP, {"type":"stop"} and {"type":"input","text":"…"}"""),
-        };
-        if (!plan.AsText)
-            await SendAsync(CommandReply.Encode(tracked.TaskId, requestId, problem), isLast: false);
-    }
-
-    private async Task<Problem?> TypeAsync(JsonElement content)
-    {
-        var (input, wrong) = SendInput.Read(content);
-        return wrong ?? (await inputs.SendAsync(tracked, input!, "websocket")).Problem;
-    }
-
-    private static (string? Command, string? RequestId, JsonElement Content) Parse(string text)
-    {
-        if (text.Trim() is "STOP")
-            return ("stop", null, default);
-        try
-        {
-            using var document = JsonDocument.Parse(text);
-            return document.RootElement is { ValueKind: JsonValueKind.Object } command ? (Field(command, "type"), Field(command, "request_id"), command.Clone()) : default;
-        }
-        catch (JsonException)
-        {
-            return default;
-        }
-    }
-
-    private static string? Field(JsonElement command, string name) => command.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value.ToString() : null;
 
     private async Task CloseAsync(WebSocketCloseStatus code, string reason, Task hearing)
     {
@@ -215,29 +179,5 @@ internal sealed class WatchSocket(WebSocket socket, TrackedTask tracked, Watcher
         {
             // It does not answer, and is cut off.
         }
-    }
-}
-
-/// <summary><c>ack</c> or <c>error</c>, with the caller's own id. It has no place in the log.</summary>
-internal static class CommandReply
-{
-    public static ReadOnlyMemory<byte> Encode(string taskId, string? requestId, Problem? problem)
-    {
-        var buffer = new ArrayBufferWriter<byte>();
-        using (var writer = new Utf8JsonWriter(buffer))
-        {
-            writer.WriteStartObject();
-            writer.WriteNumber("v"u8, 1);
-            writer.WriteString("type"u8, problem is null ? "ack" : "error");
-            writer.WriteString("task_id"u8, taskId);
-            writer.WriteOptional("request_id"u8, requestId);
-            if (problem is not null)
-            {
-                writer.WriteNumber("status"u8, problem.StatusCode!.Value);
-                writer.WriteString("detail"u8, problem.Detail);
-            }
-            writer.WriteEndObject();
-        }
-        return buffer.WrittenMemory;
     }
 }

@@ -6,7 +6,7 @@ namespace TaskPipeline.TaskApi.Watching;
 /// One watcher's place in a task's log. It pulls at the speed of its own connection: history and live are the same reads, so nothing is lost or
 /// doubled between them, and a slow watcher costs a place and nobody's time. Owned by the one loop that sends.
 /// </summary>
-internal sealed class Watcher
+internal sealed class Watcher : IWatch
 {
     private readonly TaskLog _log;
     private readonly LogReader _reader;
@@ -16,6 +16,7 @@ internal sealed class Watcher
     private readonly int _liveItems;    // of the last of them, where it is a block
     private readonly Cursor _livePlace;
     private readonly Queue<WatchEvent> _first = [];
+    private Cursor _place;              // behind the last event that was handed out
     private Cursor _seen;               // where it began
     private int _next = -1;             // the entry to read; -1: it has not begun
     private Cursor? _passed;            // in that entry, where it is a block that was entered
@@ -28,16 +29,14 @@ internal sealed class Watcher
         (_log, _reader, _status, _plan, _live) = (log, reader, status, plan, log.Count);
         _liveItems = (log.Last as LogBlock)?.Content?.Count ?? 0;
         _livePlace = log.Latest;
-        Place = plan.FromNow ? _livePlace : plan.From;
+        _place = plan.FromNow ? _livePlace : plan.From;
     }
 
-    /// <summary>Behind the last event that was handed out: where to go on after a loss of the connection.</summary>
-    public Cursor Place { get; private set; }
+    public string Place => _place.ToString();
 
-    /// <summary>The end was handed out; nothing follows.</summary>
+    /// <summary>The end was handed out, or had been seen before.</summary>
     public bool HasEnded { get; private set; }
 
-    /// <summary>The next event that this watcher wants; null: there is none yet.</summary>
     public async ValueTask<WatchEvent?> NextAsync(CancellationToken cancellationToken)
     {
         if (_next < 0)
@@ -74,7 +73,7 @@ internal sealed class Watcher
             _next++;
             if (!isWanted)
                 continue;
-            Place = found.Cursor;
+            _place = found.Cursor;
             return found;
         }
         if (_plan.From.EndSeen && _log.HasEnded)
@@ -82,7 +81,6 @@ internal sealed class Watcher
         return CaughtUp();
     }
 
-    /// <summary>Waits until <see cref="NextAsync"/> may have something; false: nothing came within the time.</summary>
     public async ValueTask<bool> WaitAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
         var changed = _log.Changed.Next;
@@ -106,7 +104,7 @@ internal sealed class Watcher
             _passed = passed = Furthest(content.EndOf(behind - 1), passed);
             if (wanted is null)
                 continue;
-            Place = wanted.Cursor;
+            _place = wanted.Cursor;
             return wanted;
         }
         return null;
@@ -117,7 +115,7 @@ internal sealed class Watcher
         if (_isCaughtUp)
             return null;
         _isCaughtUp = true;
-        return new CaughtUpEvent(_log.TaskId, Place);
+        return new CaughtUpEvent(_log.TaskId, _place);
     }
 
     private bool IsWanted(WatchEvent found)
@@ -131,16 +129,19 @@ internal sealed class Watcher
 
     private async ValueTask BeginAsync(CancellationToken cancellationToken)
     {
-        Place = _seen = _plan.FromNow ? await BeforeLastAsync(0, cancellationToken)
+        _place = _seen = _plan.FromNow ? await BeforeLastAsync(0, cancellationToken)
             : _plan.Since is { } since ? await BeforeTimeAsync(since, cancellationToken)
             : _plan.Tail is { } tail ? await BeforeLastAsync(tail, cancellationToken)
             : _plan.From;
         _next = _log.FirstBeyond(_seen, _live);
         if (_next == _live && _log[_live - 1] is LogBlock)
             _next--;   // it may grow
-        _first.Enqueue(new HelloEvent(_log, Place, _status));
+        _first.Enqueue(new HelloEvent(_log, _place, _status));
         if (!_seen.StopSeen && _log.StopIndex is >= 0 and var stop && stop < _next)
-            _first.Enqueue((WatchEvent)_log[stop]);
+        {
+            _place = _place with { StopSeen = true };   // its own place in the log lies before the one where this watcher begins
+            _first.Enqueue(((StateEvent)_log[stop]).At(_place));
+        }
     }
 
     /// <summary>Where to begin in a block. A cursor may be ahead of its front, also where it comes from a replica that has read further.</summary>

@@ -16,8 +16,8 @@ public sealed class DocsTests(TestBroker broker) : ApiTest(broker)
             .SelectMany(path => path.Value.EnumerateObject().Select(operation => (Name: $"{operation.Name} {path.Name}", operation.Value))).ToList();
         Assert.Equal(
             [
-                "get /dead-letters", "get /dead-letters/redrives/{id}", "get /dead-letters/{id}", "get /healthz", "get /queue", "get /readyz", "get /task-types", "get /tasks", "get /tasks/{id}", "get /tasks/{id}/artifacts", "get /tasks/{id}/artifacts/{attempt}/{name}",
-                "get /tasks/{id}/events", "get /tasks/{id}/output", "get /tasks/{id}/watch", "get /workers", "post /dead-letters/redrive", "post /dead-letters/{id}/discard",
+                "get /dead-letters", "get /dead-letters/redrives/{id}", "get /dead-letters/{id}", "get /events", "get /healthz", "get /queue", "get /readyz", "get /task-types", "get /tasks", "get /tasks/{id}", "get /tasks/{id}/artifacts", "get /tasks/{id}/artifacts/{attempt}/{name}",
+                "get /tasks/{id}/events", "get /tasks/{id}/output", "get /tasks/{id}/watch", "get /watch", "get /workers", "post /dead-letters/redrive", "post /dead-letters/{id}/discard",
                 "post /dead-letters/{id}/redrive", "post /files", "post /tasks", "post /tasks/{id}/emit", "post /tasks/{id}/input", "post /tasks/{id}/pause", "post /tasks/{id}/release", "post /tasks/{id}/replay", "post /tasks/{id}/resume", "post /tasks/{id}/stop",
             ],
             operations.Select(operation => operation.Name).Order(StringComparer.Ordinal));

@@ -1,0 +1,68 @@
+using System.Buffers;
+using System.Text.Json;
+using TaskPipeline.TaskApi.Inputs;
+using TaskPipeline.TaskApi.Stopping;
+using TaskPipeline.TaskApi.Tailing;
+
+namespace TaskPipeline.TaskApi.Watching;
+
+/// <summary>What a client can send on a watch socket, for the task that it watches; a socket on which many are watched (null) takes none.</summary>
+internal sealed class WatchCommands(TrackedTask? tracked, StopRequests stops, InputRequests inputs)
+{
+    /// <summary>The answer, <c>ack</c> or <c>error</c> with the caller's own id. It has no place in the log.</summary>
+    public async ValueTask<ReadOnlyMemory<byte>> ObeyAsync(string text)
+    {
+        var (command, requestId, content) = Parse(text);
+        var problem = (tracked, command) switch
+        {
+            (null, _) => new Problem(StatusCodes.Status400BadRequest, "This socket takes no commands: /tasks/{id}/watch does"),
+            (_, "stop") => await stops.SendAsync(tracked, "websocket"),
+            (_, "input") => await TypeAsync(tracked, content),
+            _ => new Problem(StatusCodes.Status400BadRequest, """Commands are STOP, {"type":"stop"} and {"type":"input","text":"…"}"""),
+        };
+        return Reply(requestId, problem);
+    }
+
+    private async Task<Problem?> TypeAsync(TrackedTask task, JsonElement content)
+    {
+        var (input, wrong) = SendInput.Read(content);
+        return wrong ?? (await inputs.SendAsync(task, input!, "websocket")).Problem;
+    }
+
+    private static (string? Command, string? RequestId, JsonElement Content) Parse(string text)
+    {
+        if (text.Trim() is "STOP")
+            return ("stop", null, default);
+        try
+        {
+            using var document = JsonDocument.Parse(text);
+            return document.RootElement is { ValueKind: JsonValueKind.Object } command ? (Field(command, "type"), Field(command, "request_id"), command.Clone()) : default;
+        }
+        catch (JsonException)
+        {
+            return default;
+        }
+    }
+
+    private static string? Field(JsonElement command, string name) => command.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value.ToString() : null;
+
+    private ReadOnlyMemory<byte> Reply(string? requestId, Problem? problem)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("v"u8, 1);
+            writer.WriteString("type"u8, problem is null ? "ack" : "error");
+            writer.WriteOptional("task_id"u8, tracked?.TaskId);
+            writer.WriteOptional("request_id"u8, requestId);
+            if (problem is not null)
+            {
+                writer.WriteNumber("status"u8, problem.StatusCode!.Value);
+                writer.WriteString("detail"u8, problem.Detail);
+            }
+            writer.WriteEndObject();
+        }
+        return buffer.WrittenMemory;
+    }
+}
