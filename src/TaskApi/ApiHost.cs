@@ -31,6 +31,7 @@ internal static partial class ApiHost
     {
         try
         {
+            NativeHeap.KeepSmall();
             await using var app = Build(args);
             app.Services.GetRequiredService<IStartupValidator>().Validate();
             await app.RunAsync();

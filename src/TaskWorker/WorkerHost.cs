@@ -28,6 +28,7 @@ internal static class WorkerHost
         try
         {
             Posix.HideFromOthers();
+            NativeHeap.KeepSmall();
             using var host = Build(args);
             CrashPoint.Arm(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value.CrashAt);
             Workspace.CheckWritable(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value);

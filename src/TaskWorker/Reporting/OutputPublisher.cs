@@ -13,7 +13,7 @@ internal sealed class OutputPublisher : IDisposable
 {
     private const int BatchBytes = 24 * 1024;   // with the JSON around it, a record stays below what the runtime takes for a large object
     private const int BatchLines = 2000;
-    private const int RecordsInFlight = 64;
+    private const int RecordsInFlight = 32;
     private const int MostEventCharacters = 8 * 1024;
     private const int ReadBytes = 32 * 1024;
     private static readonly TimeSpan BatchWait = TimeSpan.FromMilliseconds(10);
