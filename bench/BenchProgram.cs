@@ -30,6 +30,8 @@ internal static class BenchProgram
                 return await StormWorker.RunAsync(cgroups);
             case [WatcherLoad.Name, ..]:
                 return await WatcherLoad.RunAsync(args[1..]);
+            case [TailFloor.Name, var records]:
+                return TailFloor.Run(records);
             case [LoopFloor.Name]:
                 return await LoopFloor.RunAsync();
             case [] or ["--help" or "-h" or "help"]:

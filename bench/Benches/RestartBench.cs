@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using Confluent.Kafka;
 using TaskPipeline.Bench.Driving;
+using TaskPipeline.Bench.Floors;
 using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Bench.Benches;
@@ -14,7 +14,7 @@ internal sealed class RestartBench : Benchmark
 
     public override string Name => "restart";
 
-    public override string Summary => "an API's start with a million records to read, next to a bare consumer of the same records";
+    public override string Summary => "an API's start with a million records to read, next to a program that only reads them";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
@@ -35,11 +35,11 @@ internal sealed class RestartBench : Benchmark
         var (floor, subject) = (new List<double>(), new List<double>());
         for (var round = 0; round <= rounds; round++)
         {
-            var bare = await Task.Factory.StartNew(() => ReadAll(pipeline.Cluster, records, run.Stop), run.Stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            var bare = await TailFloor.RunAsync(broker, pipeline.Cluster, records);
             var since = Stopwatch.GetTimestamp();
             await pipeline.StartApiAsync(connections: 4);
             var ready = Stopwatch.GetElapsedTime(since).TotalSeconds;
-            run.Say($"{(round == 0 ? "warming up" : $"round {round}")}: ready after {ready:0.00} s, {pipeline.Apis[^1].CpuSeconds:0.0} s of a processor, {pipeline.Apis[^1].ResidentMiB:0} MiB; bare consumer {bare:0.00} s");
+            run.Say($"{(round == 0 ? "warming up" : $"round {round}")}: ready after {ready:0.00} s, {pipeline.Apis[^1].CpuSeconds:0.0} s of a processor, {pipeline.Apis[^1].ResidentMiB:0} MiB; a program that only reads {bare:0.00} s");
             pipeline.Terminate(pipeline.Apis[^1]);
             await pipeline.Apis[^1].ExitedAsync();
             if (round == 0)
@@ -47,7 +47,7 @@ internal sealed class RestartBench : Benchmark
             floor.Add(bare);
             subject.Add(ready);
         }
-        var figure = Figure.Of("restart.ready_seconds", "s", subject, floor, "a consumer with the pipeline's settings that reads task-progress from the beginning to the end, s");
+        var figure = Figure.Of("restart.ready_seconds", "s", subject, floor, "a program of its own that starts and reads task-progress to its end, with the API's client settings, s");
         run.HasFailed |= figure.Value > MostSeconds || figure.Ratio > MostRatio;
         return [figure];
     }
@@ -56,23 +56,5 @@ internal sealed class RestartBench : Benchmark
     {
         using var task = await WrittenTask.StartAsync(cluster, lane);
         await task.FloodAsync(lines, length: 100, perRecord: 1);
-    }
-
-    private static double ReadAll(KafkaCluster cluster, long records, CancellationToken stop)
-    {
-        var since = Stopwatch.GetTimestamp();
-        using var consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
-        consumer.Assign(Enumerable.Range(0, cluster.Topics.Lanes).Select(lane => new TopicPartitionOffset(cluster.Topics.Progress, lane, Offset.Beginning)));
-        for (var (read, ends) = (0L, 0); ends < cluster.Topics.Lanes;)
-        {
-            var result = consumer.Consume(stop);
-            if (result.IsPartitionEOF)
-                ends++;
-            else
-                read++;
-            if (ends == cluster.Topics.Lanes && read < records)
-                throw new BenchException($"only {read} of {records} records are there");
-        }
-        return Stopwatch.GetElapsedTime(since).TotalSeconds;
     }
 }

@@ -31,7 +31,6 @@ internal static partial class ApiHost
     {
         try
         {
-            NativeHeap.KeepSmall();
             await using var app = Build(args);
             app.Services.GetRequiredService<IStartupValidator>().Validate();
             await app.RunAsync();

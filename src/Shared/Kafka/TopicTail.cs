@@ -83,14 +83,14 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         var partitions = cluster.Topics.All.Where(topic => topics.Contains(topic.Name))
             .SelectMany(topic => Enumerable.Range(0, topic.Partitions).Select(partition => new TopicPartition(topic.Name, partition)))
             .ToList();
-        using (var admin = cluster.Admin())
+        using (var admin = new DependentAdminClientBuilder(consumer.Handle).Build())   // so the consumer knows its leaders by now: else it looks for them once a second
         {
             var first = OffsetsOf(admin, partitions, OffsetSpec.Earliest(), cancellationToken);
             var end = OffsetsOf(admin, partitions, OffsetSpec.Latest(), cancellationToken);
             _places = partitions.ToDictionary(partition => partition, partition => new Place(partition, first[partition], end[partition]));
             _behind = _places.Values.Count(place => place.IsBehind);
         }
-        consumer.Assign(partitions.Select(partition => new TopicPartitionOffset(partition, Offset.Beginning)));
+        consumer.Assign(partitions.Select(partition => new TopicPartitionOffset(partition, _places[partition].Position)));
         if (_behind == 0)
             _caughtUp.TrySetResult();
     }

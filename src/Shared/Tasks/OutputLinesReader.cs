@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -5,7 +6,8 @@ namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
 /// Reads records of lines, of which there are far more than of all other kinds, without taking the lines apart: they are checked, and stay the bytes that
-/// they are. Their <c>update</c> is passed over: it says the same.
+/// they are. Their <c>update</c> is passed over: it says the same. Who starts reads a million of them in its first seconds, before the runtime would compile
+/// this well by itself.
 /// </summary>
 internal static class OutputLinesReader
 {
@@ -22,6 +24,7 @@ internal static class OutputLinesReader
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static OutputLines? Parse(ReadOnlyMemory<byte> value)
     {
         var reader = new Utf8JsonReader(value.Span);
@@ -70,6 +73,7 @@ internal static class OutputLinesReader
         return reader.GetString();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static LineBatch? ReadLines(ref Utf8JsonReader reader, ReadOnlyMemory<byte> value)
     {
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartArray)
@@ -87,6 +91,7 @@ internal static class OutputLinesReader
     }
 
     /// <summary>The number of a line that has all that a line must have; else null.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static long? ReadSeq(ref Utf8JsonReader reader)
     {
         (long? seq, var hasStream, var hasText, var hasTime) = ((long?)null, false, false, false);
