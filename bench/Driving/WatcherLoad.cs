@@ -19,7 +19,8 @@ internal static class WatcherLoad
     /// <param name="Incomplete">Watchers that have not seen every line, in order and once.</param>
     /// <param name="FirstIncomplete">What the first of them has seen, for people.</param>
     /// <param name="P50">Milliseconds from the writing of a line to its arrival, at the watchers that are timed.</param>
-    internal sealed record Seen(long Lines, int Incomplete, string FirstIncomplete, double P50, double P99);
+    /// <param name="LastAt">When the last of the lines came, by the machine's clock.</param>
+    internal sealed record Seen(long Lines, int Incomplete, string FirstIncomplete, double P50, double P99, long LastAt);
 
     public static async Task<int> RunAsync(string[] arguments)
     {
@@ -46,7 +47,8 @@ internal static class WatcherLoad
             incomplete.Count,
             incomplete is [var first, ..] ? $"{first.Lines} lines, {first.Wrong} of them out of order, the last {first.Last}" : "",
             times.Count == 0 ? 0 : Statistics.Percentile(times, 0.5),
-            times.Count == 0 ? 0 : Statistics.Percentile(times, 0.99))));
+            times.Count == 0 ? 0 : Statistics.Percentile(times, 0.99),
+            watchers.Max(watcher => watcher.LastAt))));
         foreach (var watcher in watchers)
             watcher.Dispose();
         return 0;

@@ -17,6 +17,7 @@ internal static class ProtectionServices
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MostBodyBytes;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+            kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(1);   // of a connection on which nothing is asked; watching is no such one
         });
         return builder;
     }

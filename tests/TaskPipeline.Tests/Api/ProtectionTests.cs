@@ -56,6 +56,46 @@ public sealed class ProtectionTests(TestBroker broker) : ApiTest(broker)
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_thousand_connections_that_never_ask_for_anything_hurt_nobody_and_are_closed()
+    {
+        const int Connections = 1000;
+        var halfOpen = new List<Socket>();
+        try
+        {
+            for (var number = 0; number < Connections; number++)
+            {
+                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                halfOpen.Add(socket);
+                await socket.ConnectAsync(IPAddress.Loopback, Api.Address.Port, TestContext.Current.CancellationToken);
+                await socket.SendAsync(Encoding.ASCII.GetBytes($"GET /tasks HTTP/1.1\r\nHost: {Api.Address.Authority}\r\nX-Half: "), TestContext.Current.CancellationToken);
+            }
+            var task = await Api.SubmitAsync();
+            await using var viewer = await WatchClient.WatchAsync(Api, task);
+            using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+            await attempt.PrintAsync("one");
+            await attempt.FinishAsync();
+            await viewer.ToTheEndAsync();
+            Assert.Equal(["one"], viewer.Texts);
+
+            foreach (var socket in halfOpen)
+                await ToTheEndAsync(socket);
+        }
+        finally
+        {
+            foreach (var socket in halfOpen)
+                socket.Dispose();
+        }
+
+        static async Task ToTheEndAsync(Socket socket)
+        {
+            var answer = new byte[1024];
+            while (await socket.ReceiveAsync(answer, TestContext.Current.CancellationToken) > 0)
+            {
+            }
+        }
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task Pages_of_our_own_and_of_configured_origins_are_served_without_CORS_headers()
     {
         await using var open = await ReplicaAsync("--Api:AllowedOrigins:0=https://ops.example", "--Api:AllowedHosts:0=tasks.example");
