@@ -18,7 +18,7 @@ internal sealed class SoakBench : Benchmark
     [
         new("--tasks", "N", "50", "that print all the time, each in a lane of its own"),
         new("--watchers", "N", "500", "over WebSocket, server-sent events and SignalR, in turns"),
-        new("--rate", "N", "100", "lines per second of each task"),
+        new("--rate", "N", "40", "lines per second of each task"),
         new("--seconds", "N", "480", "of lines"),
         new("--seed", "N", "", "gives the same lives again; default: drawn"),
     ];
