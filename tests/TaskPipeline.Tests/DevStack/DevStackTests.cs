@@ -62,7 +62,7 @@ public sealed class DevStackTests(TestBroker broker) : IDisposable
         using var http = new HttpClient { BaseAddress = await ApiOfAsync(stack) };
         using var body = new StringContent(await File.ReadAllTextAsync(Path.Combine(BuildOutput.Repository, "samples", "import-excel.json")), new System.Net.Http.Headers.MediaTypeHeaderValue("application/json"));
         using var accepted = await http.PostAsync(new Uri("/tasks", UriKind.Relative), body);
-        accepted.EnsureSuccessStatusCode();
+        Assert.True(accepted.IsSuccessStatusCode, await accepted.Content.ReadAsStringAsync());
         var task = (await accepted.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("links").GetProperty("self").GetString()!;
         await Eventually.TrueAsync("the import has succeeded", async () => (await http.GetFromJsonAsync<JsonElement>(task)).GetProperty("status").GetString() == "succeeded", Patience);
         var children = ChildrenOf(stack.Id);
