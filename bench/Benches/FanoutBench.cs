@@ -30,8 +30,9 @@ internal sealed class FanoutBench : Benchmark
         var lines = rate * run.Arguments.Number("--seconds", 1, 3600);
         var stalled = run.Arguments.Number("--stalled", 0, 1000);
         await using var broker = await BenchBroker.StartAsync(run);
-        var floor = NchanServer.IsHere && run.Arguments.Text("--floor") != "no" ? await NchanAsync(run, watchers, rate, lines, stalled) : null;
-        if (floor is null)
+        var isFloorWanted = run.Arguments.Text("--floor") != "no";
+        var floor = NchanServer.IsHere && isFloorWanted ? await NchanAsync(run, watchers, rate, lines, stalled) : null;
+        if (!NchanServer.IsHere && isFloorWanted)
             run.Say("nginx with nchan is not installed here (Debian: nginx, libnginx-mod-nchan): no floor");
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, "fanout", run.Stop);
         await pipeline.StartApiAsync(connections: 4);

@@ -112,6 +112,14 @@ internal sealed class BenchBroker : IAsyncDisposable
         return cluster;
     }
 
+    /// <summary>In a process that was started with <see cref="SettingsFor"/>: the cluster that they name.</summary>
+    public static KafkaCluster ClusterOfThisProcess() => new(Options.Create(new KafkaOptions
+    {
+        BootstrapServers = Environment.GetEnvironmentVariable("Kafka__BootstrapServers")!,
+        TopicPrefix = Environment.GetEnvironmentVariable("Kafka__TopicPrefix")!,
+        Partitions = PipelineUnderTest.Lanes,
+    }), NullLogger<KafkaCluster>.Instance);
+
     /// <summary>The environment with which a process of ours works on these topics.</summary>
     public Dictionary<string, string?> SettingsFor(KafkaCluster cluster)
     {

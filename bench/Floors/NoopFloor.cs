@@ -2,8 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Confluent.Kafka;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 using TaskPipeline.Bench.Driving;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
@@ -68,12 +66,7 @@ internal sealed class NoopFloor : IAsyncDisposable
     /// <summary>One of the processes: says that it is ready, and runs as many tasks as each line of its input says.</summary>
     public static int Run(string[] args)
     {
-        var cluster = new KafkaCluster(Options.Create(new KafkaOptions
-        {
-            BootstrapServers = Environment.GetEnvironmentVariable("Kafka__BootstrapServers")!,
-            TopicPrefix = Environment.GetEnvironmentVariable("Kafka__TopicPrefix")!,
-            Partitions = PipelineUnderTest.Lanes,
-        }), NullLogger<KafkaCluster>.Instance);
+        var cluster = BenchBroker.ClusterOfThisProcess();
         cluster.ConnectAsync(CancellationToken.None).GetAwaiter().GetResult();
         var lane = int.Parse(args[0], CultureInfo.InvariantCulture);
         using var producer = cluster.IsEmbedded ? cluster.RequestProducer(CallTimeout) : cluster.TransactionalProducer($"floor-{lane}");

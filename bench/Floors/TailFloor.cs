@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using Confluent.Kafka;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 using TaskPipeline.Bench.Driving;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Testing;
@@ -27,12 +25,7 @@ internal static class TailFloor
     public static int Run(string records)
     {
         var wanted = long.Parse(records, CultureInfo.InvariantCulture);
-        var cluster = new KafkaCluster(Options.Create(new KafkaOptions
-        {
-            BootstrapServers = Environment.GetEnvironmentVariable("Kafka__BootstrapServers")!,
-            TopicPrefix = Environment.GetEnvironmentVariable("Kafka__TopicPrefix")!,
-            Partitions = PipelineUnderTest.Lanes,
-        }), NullLogger<KafkaCluster>.Instance);
+        var cluster = BenchBroker.ClusterOfThisProcess();
         using var consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
         consumer.Assign(Enumerable.Range(0, PipelineUnderTest.Lanes).Select(lane => new TopicPartitionOffset(cluster.Topics.Progress, lane, Offset.Beginning)));
         for (var (read, ends) = (0L, 0); ends < PipelineUnderTest.Lanes || read < wanted;)
