@@ -14,7 +14,7 @@ internal static class BenchProgram
     private const int Interrupted = 130;
 
     private static readonly Benchmark[] Benches =
-        [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new OverheadBench(), new FloodBench(), new StormBench(), new StopBench(), new FanoutBench(), new IdleBench(), new ReplayBench(), new RestartBench(), new SoakBench(), new ChaosBench()];
+        [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new OverheadBench(), new FloodBench(), new StormBench(), new StopBench(), new LatencyBench(), new FanoutBench(), new IdleBench(), new ReplayBench(), new RestartBench(), new SoakBench(), new ChaosBench()];
 
     public static async Task<int> RunAsync(string[] args)
     {

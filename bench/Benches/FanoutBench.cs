@@ -7,8 +7,10 @@ namespace TaskPipeline.Bench.Benches;
 /// <summary>One task with very many watchers, next to nginx with nchan, which does nothing else.</summary>
 internal sealed class FanoutBench : Benchmark
 {
-    private static readonly TimeSpan FloorsPatience = TimeSpan.FromSeconds(30);   // behind the last line that is printed; what does not come by then was lost
+    private static readonly TimeSpan FloorsPatience = TimeSpan.FromSeconds(30);   // behind the time of the lines; what is not taken, or does not come, by then was lost
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);          // nothing may be lost, so what is behind is waited for
+
+    private const double MostTimesWithoutStalled = 1.1;
 
     public override string Name => "fanout";
 
@@ -19,8 +21,9 @@ internal sealed class FanoutBench : Benchmark
         new("--watchers", "N", "1000", "WebSockets on the one task"),
         new("--rate", "N", "200", "lines per second"),
         new("--seconds", "N", "60", "of lines in each turn"),
-        new("--floor", "yes|no", "yes", "whether nginx with nchan takes its turn"),
-        new("--stalled", "N", "0", "watchers besides that never read"),
+        new("--stalled", "N", "0", "watchers besides that never read; the floor is then a turn without them"),
+        new("--rounds", "N", "1", "how often floor and subject take turns"),
+        new("--floor", "yes|no", "yes", "whether the floor takes its turn"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
@@ -29,21 +32,29 @@ internal sealed class FanoutBench : Benchmark
         var rate = run.Arguments.Number("--rate", 1, 100_000);
         var lines = rate * run.Arguments.Number("--seconds", 1, 3600);
         var stalled = run.Arguments.Number("--stalled", 0, 1000);
-        await using var broker = await BenchBroker.StartAsync(run);
+        var rounds = run.Arguments.Number("--rounds", 1, (PipelineUnderTest.Lanes - 1) / 2);
         var isFloorWanted = run.Arguments.Text("--floor") != "no";
-        var floor = NchanServer.IsHere && isFloorWanted ? await NchanAsync(run, watchers, rate, lines, stalled) : null;
-        if (!NchanServer.IsHere && isFloorWanted)
-            run.Say("nginx with nchan is not installed here (Debian: nginx, libnginx-mod-nchan): no floor");
+        await using var broker = await BenchBroker.StartAsync(run);
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, "fanout", run.Stop);
         await pipeline.StartApiAsync(connections: 4);
-        using (var warmUp = await WrittenTask.StartAsync(pipeline.Cluster, 1))
-            await TurnAsync(pipeline.Http.BaseAddress!.Port, warmUp.Watch, watchers, rate, rate * 5, 0, (_, text) => warmUp.Print(text), () => 0, Patience, run.Stop);
-        using var task = await WrittenTask.StartAsync(pipeline.Cluster, 0);
         var api = pipeline.Apis[0];
-        var subject = await TurnAsync(pipeline.Http.BaseAddress!.Port, task.Watch, watchers, rate, lines, stalled, (_, text) => task.Print(text), () => api.CpuSeconds, Patience, run.Stop);
-        run.Say($"TaskApi: {subject}; {api.ResidentMiB:0} MiB");
-        run.HasFailed |= subject.Incomplete > 0 || (floor is not null && (subject.PerSecond < floor.PerSecond || subject.PerCpuSecond < floor.PerCpuSecond));
-        return
+        var lane = 0;   // each task is the first of its lane
+        await SubjectAsync(rate * 5, 0);   // warm-up
+        if (!NchanServer.IsHere && isFloorWanted && stalled == 0)
+            run.Say("nginx with nchan is not installed here (Debian: nginx, libnginx-mod-nchan): no floor");
+        var (floor, subject) = (new List<Turn>(), new List<Turn>());
+        for (var round = 1; round <= rounds; round++)
+        {
+            if (isFloorWanted && stalled > 0)
+                floor.Add(await SubjectAsync(lines, 0));
+            else if (isFloorWanted && NchanServer.IsHere)
+                floor.Add(await NchanAsync(watchers, rate, lines, run.Stop));
+            if (floor.Count > 0)
+                run.Say($"round {round}, floor: {floor[^1]}");
+            subject.Add(await SubjectAsync(lines, stalled));
+            run.Say($"round {round}, TaskApi: {subject[^1]}; {api.ResidentMiB:0} MiB");
+        }
+        IReadOnlyList<Figure> figures =
         [
             Beside("fanout.lines_per_second", "lines/s", turn => turn.PerSecond),
             Beside("fanout.lines_per_cpu_second", "lines/s", turn => turn.PerCpuSecond),
@@ -51,18 +62,26 @@ internal sealed class FanoutBench : Benchmark
             Beside("fanout.p99_ms", "ms", turn => turn.P99),
             Beside("fanout.incomplete", "watchers", turn => turn.Incomplete),
         ];
+        run.HasFailed |= subject.Any(turn => turn.Incomplete > 0)
+            || (stalled == 0 ? figures[0].Ratio < 1 || figures[1].Ratio < 1 : figures[3].Ratio > MostTimesWithoutStalled);
+        return figures;
 
-        Figure Beside(string metric, string unit, Func<Turn, double> of) =>
-            floor is null ? Figure.Of(metric, unit, [of(subject)]) : Figure.Of(metric, unit, [of(subject)], [of(floor)], "nginx with nchan, the same lines as messages to as many WebSockets");
+        async Task<Turn> SubjectAsync(int count, int besides)
+        {
+            using var task = await WrittenTask.StartAsync(pipeline.Cluster, lane++);
+            return await TurnAsync(pipeline.Http.BaseAddress!.Port, task.Watch, watchers, rate, count, besides, (_, text) => task.Print(text), () => api.CpuSeconds, Patience, run.Stop);
+        }
+
+        Figure Beside(string metric, string unit, Func<Turn, double> of) => floor.Count == 0
+            ? Figure.Of(metric, unit, [.. subject.Select(of)])
+            : Figure.Of(metric, unit, [.. subject.Select(of)], [.. floor.Select(of)], stalled > 0 ? "the same without watchers that never read" : "nginx with nchan, the same lines as messages to as many WebSockets");
     }
 
-    private static async Task<Turn> NchanAsync(BenchRun run, int watchers, int rate, int lines, int stalled)
+    private static async Task<Turn> NchanAsync(int watchers, int rate, int lines, CancellationToken stop)
     {
-        await using var nchan = await NchanServer.StartAsync(run.Stop);
-        var floor = await TurnAsync(nchan.Port, NchanServer.WatchPath, watchers, rate, lines, stalled,
-            (seq, text) => nchan.Publish($$"""{"seq":{{seq}},"stream":"stdout","text":"{{text}}"}"""), () => nchan.CpuSeconds, FloorsPatience, run.Stop);
-        run.Say($"nchan: {floor}");
-        return floor;
+        await using var nchan = await NchanServer.StartAsync(stop);
+        return await TurnAsync(nchan.Port, NchanServer.WatchPath, watchers, rate, lines, 0,
+            (seq, text) => nchan.Publish($$"""{"seq":{{seq}},"stream":"stdout","text":"{{text}}"}"""), () => nchan.CpuSeconds, FloorsPatience, stop);
     }
 
     private static async Task<Turn> TurnAsync(int port, string path, int watchers, int rate, int lines, int stalled, Action<int, string> print, Func<double> cpu, TimeSpan patience, CancellationToken stop)
@@ -70,19 +89,21 @@ internal sealed class FanoutBench : Benchmark
         await using var load = await WatcherLoad.StartAsync(port, path, watchers, lines, stalled: stalled);
         var cpuBefore = cpu();
         var since = Stopwatch.GetTimestamp();
-        await Task.Factory.StartNew(() => PrintAll(rate, lines, print, stop), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await Task.Factory.StartNew(() => PrintAll(rate, lines, print, patience, stop), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var seen = await WatcherLoad.ResultAsync(load, patience);
         var seconds = Stopwatch.GetElapsedTime(since, seen.LastAt).TotalSeconds;
         return new Turn(seen.Lines / seconds, seen.Lines / (cpu() - cpuBefore), seen.P50, seen.P99, seen.Incomplete, seen.FirstIncomplete);
     }
 
-    private static void PrintAll(int rate, int lines, Action<int, string> print, CancellationToken stop)
+    private static void PrintAll(int rate, int lines, Action<int, string> print, TimeSpan patience, CancellationToken stop)
     {
-        var pace = new Pace(TimeSpan.FromSeconds(1.0 / rate));
         var filler = new string('.', 80);
-        for (var line = 1; line <= lines; line++)
+        var (since, limit) = (Stopwatch.GetTimestamp(), TimeSpan.FromSeconds(lines / (double)rate) + patience);
+        for (var line = 1; line <= lines && Stopwatch.GetElapsedTime(since) < limit; line++)
         {
-            pace.Wait();
+            // Who is late catches up: the rate is what counts here.
+            if (TimeSpan.FromSeconds(line / (double)rate) - Stopwatch.GetElapsedTime(since) is { Ticks: > 0 } early)
+                Thread.Sleep(early);
             stop.ThrowIfCancellationRequested();
             print(line, $"{Stopwatch.GetTimestamp()} {filler}");
         }

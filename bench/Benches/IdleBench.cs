@@ -5,7 +5,7 @@ namespace TaskPipeline.Bench.Benches;
 /// <summary>What watchers cost the API's memory while nothing happens.</summary>
 internal sealed class IdleBench : Benchmark
 {
-    private const double MostKiB = 15;
+    private const double MostKiB = 15_000 / 1024.0;
     private const int WarmUp = 500;
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(20);   // a collection or two, and the first pings
 

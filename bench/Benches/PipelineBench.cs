@@ -12,20 +12,18 @@ namespace TaskPipeline.Bench.Benches;
 internal sealed class PipelineBench : Benchmark
 {
     private const int Connections = 64;
-    private static readonly TimeSpan LineInterval = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan LoadWarmUp = TimeSpan.FromSeconds(4);   // a broker's just-in-time compiler takes that long at least
-    private static readonly TimeSpan LinesWarmUp = TimeSpan.FromSeconds(1);  // these are printed, and not counted
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(3);
-    private static readonly string[] Parts = ["memory", "submit", "watch", "noop"];
+    private static readonly string[] Parts = ["memory", "submit", "noop"];
 
     public override string Name => "pipeline";
 
-    public override string Summary => "submit, watch and no-op tasks through real processes, next to raw Kafka clients; idle memory";
+    public override string Summary => "submitted and no-op tasks through real processes, next to raw Kafka clients; idle memory";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--rounds", "N", "3", "how often floor and subject take turns"),
-        new("--seconds", "N", "5", "of load in each turn of submit; twice that of lines in each round of watch"),
+        new("--seconds", "N", "5", "of load in each turn of submit"),
         new("--tasks", "N", "300", "no-op tasks in each turn"),
         new("--workers", "LIST", "1,4", "how many workers run them"),
         new("--only", "LIST", string.Join(',', Parts), "the parts to run"),
@@ -42,8 +40,6 @@ internal sealed class PipelineBench : Benchmark
         List<Figure> figures = [];
         if (only.Contains("submit"))
             figures.AddRange(await SubmitAsync(run, broker, rounds, duration));
-        if (only.Contains("watch"))
-            figures.AddRange(await WatchAsync(run, broker, rounds, duration * 2));
         if (only.Contains("noop"))
             figures.AddRange(await NoopAsync(run, broker, rounds, tasks, workers));
         if (only.Contains("memory"))
@@ -98,39 +94,6 @@ internal sealed class PipelineBench : Benchmark
         using var answer = await request;
         if (answer.StatusCode != expected)
             throw new BenchException($"the API answers {(int)answer.StatusCode}: {await answer.Content.ReadAsStringAsync()}");
-    }
-
-    /// <summary>The raw pair runs at the same time and beat, so that both see the same noise of the machine.</summary>
-    private static async Task<IReadOnlyList<Figure>> WatchAsync(BenchRun run, BenchBroker broker, int rounds, TimeSpan duration)
-    {
-        await using var pipeline = await PipelineUnderTest.StartAsync(broker, "watch", run.Stop);
-        await Task.WhenAll(pipeline.StartApiAsync(Connections), pipeline.StartWorkersAsync(1));
-        await using var raw = new RawPair(await broker.NewTopicsAsync("watch-raw", PipelineUnderTest.Lanes, run.Stop), run.Stop);
-        var unmeasured = (int)(LinesWarmUp / LineInterval);
-        var count = unmeasured + (int)(duration / LineInterval);
-        var (floor50, floor99, subject50, subject99) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
-        for (var round = 1; round <= rounds; round++)
-        {
-            var task = await pipeline.SubmitAsync(new { type = "lines", @params = new { interval = (int)LineInterval.TotalMilliseconds, count } });
-            var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var watching = LineWatcher.WatchAsync(pipeline.Http.BaseAddress!, task.Watch, began.SetResult, run.Stop);
-            await await Task.WhenAny(began.Task, watching);
-            var pair = raw.RunAsync(LineInterval, count);
-            var (lines, records) = ((await watching).Skip(unmeasured).ToList(), (await pair).Skip(unmeasured).ToList());
-            if (lines.Count != count - unmeasured)
-                throw new BenchException($"the watcher saw {lines.Count + unmeasured} of {count} lines");
-            subject50.Add(Statistics.Percentile(lines, 0.5));
-            subject99.Add(Statistics.Percentile(lines, 0.99));
-            floor50.Add(Statistics.Percentile(records, 0.5));
-            floor99.Add(Statistics.Percentile(records, 0.99));
-            run.Say($"watch, round {round}: line to watcher p50 {subject50[^1]:0.00} ms, p99 {subject99[^1]:0.00} ms; raw pair {floor50[^1]:0.00} and {floor99[^1]:0.00} ms");
-        }
-        var pairIs = $"a raw produce → consume pair with the pipeline's client settings, a record every {LineInterval.TotalMilliseconds} ms at the same time, ms";
-        return
-        [
-            Figure.Of("line_to_watcher.p50_ms", "ms", subject50, floor50, pairIs),
-            Figure.Of("line_to_watcher.p99_ms", "ms", subject99, floor99, pairIs),
-        ];
     }
 
     /// <summary>The workers have joined and are warm, and a turn's tasks are queued in one go, so that neither rebalance nor submitting is in the figure.</summary>

@@ -17,10 +17,14 @@ internal sealed class NchanServer : IAsyncDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("taskpipeline-nchan-").FullName;
     private readonly ChildProcess _nginx;
+    private readonly CancellationToken _stop;
+    private readonly CancellationTokenRegistration _cutOff;
     private readonly Socket _publisher = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
 
-    private NchanServer()
+    private NchanServer(CancellationToken stop)
     {
+        _stop = stop;
+        _cutOff = stop.Register(_publisher.Dispose);   // it may be waiting for an nginx that takes no more
         Port = Ports.Free();
         var file = Path.Combine(_folder, "nginx.conf");
         File.WriteAllText(file, $$"""
@@ -58,7 +62,7 @@ internal sealed class NchanServer : IAsyncDisposable
 
     public static async Task<NchanServer> StartAsync(CancellationToken stop)
     {
-        var server = new NchanServer();
+        var server = new NchanServer(stop);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(StartTimeout);
         while (true)
@@ -77,11 +81,21 @@ internal sealed class NchanServer : IAsyncDisposable
     }
 
     /// <summary>Does not wait for the answer, as the pipeline's producer does not: nginx takes one request after the other.</summary>
-    public void Publish(string message) =>
-        _publisher.Send(Encoding.ASCII.GetBytes($"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {message.Length}\r\n\r\n{message}"));
+    public void Publish(string message)
+    {
+        try
+        {
+            _publisher.Send(Encoding.ASCII.GetBytes($"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {message.Length}\r\n\r\n{message}"));
+        }
+        catch (Exception exception) when (_stop.IsCancellationRequested && exception is SocketException or ObjectDisposedException)
+        {
+            throw new OperationCanceledException("", exception, _stop);
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {
+        await _cutOff.DisposeAsync();
         _publisher.Dispose();
         _nginx.Signal(System.Runtime.InteropServices.PosixSignal.SIGTERM);
         await Task.WhenAny(_nginx.WaitForExitAsync());

@@ -63,9 +63,11 @@ internal static partial class ApiHost
         builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddPausing().AddInputs().AddArtifacts().AddFiles().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
 
         var app = builder.Build();
-        app.UseProblems();
         app.UseProtection();
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = HelloEvent.Heartbeat, KeepAliveTimeout = HelloEvent.Heartbeat });
+        app.UseRouting();         // watch sockets go no further
+        app.UseAuthorization();   // of SignalR; without this line the framework puts it before all others
+        app.UseProblems();
         app.MapTasks().MapDeadLetters().MapWorkers().MapHealth().MapDocs().MapPlainUi();
         app.Lifetime.ApplicationStarted.Register(() => LogListening(app.Logger, app.Urls));
         return app;

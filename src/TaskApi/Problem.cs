@@ -46,18 +46,28 @@ internal sealed class Problem(int status, string detail) : IResult, IStatusCodeH
     }
 }
 
-internal static class ProblemPages
+internal static partial class ProblemPages
 {
     /// <summary>Turns exceptions, and errors that have no body yet, into problem documents. A stack trace stays in the log.</summary>
-    public static IApplicationBuilder UseProblems(this IApplicationBuilder app)
+    public static WebApplication UseProblems(this WebApplication app)
     {
         app.UseExceptionHandler(new ExceptionHandlerOptions
         {
-            ExceptionHandler = context => Of(context.Features.Get<IExceptionHandlerFeature>()!.Error).ExecuteAsync(context),
-            SuppressDiagnosticsCallback = failure => failure.Exception is BadHttpRequestException,
+            ExceptionHandler = context =>
+            {
+                var error = context.Features.Get<IExceptionHandlerFeature>()!.Error;
+                if (error is not BadHttpRequestException)
+                    LogFailed(app.Logger, error, context.Request.Method, context.Request.Path);
+                return Of(error).ExecuteAsync(context);
+            },
+            SuppressDiagnosticsCallback = _ => true,   // the framework's line does not say which request it was
         });
-        return app.UseStatusCodePages(context => new Problem(context.HttpContext.Response.StatusCode, Explain(context.HttpContext)).ExecuteAsync(context.HttpContext));
+        app.UseStatusCodePages(context => new Problem(context.HttpContext.Response.StatusCode, Explain(context.HttpContext)).ExecuteAsync(context.HttpContext));
+        return app;
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Path} failed")]
+    private static partial void LogFailed(ILogger logger, Exception exception, string method, PathString path);
 
     private static Problem Of(Exception exception) => exception switch
     {

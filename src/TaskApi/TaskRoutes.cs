@@ -78,18 +78,20 @@ internal static class TaskRoutes
             .AddOpenApiOperationTransformer(WatchQuery)
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Produces(StatusCodes.Status204NoContent).Problems(400, 404, 429, 503);
         // Not behind the filter: a browser can read why a socket was closed, but not why a handshake was refused.
-        app.MapGet("/tasks/{id}/watch", WatchEndpoints.WatchAsync).WithTags("Tasks").WithSummary("Watch a task over a WebSocket")
+        // Short-circuited, and no service of the request: whatever stands around an open socket is held for as long as somebody watches.
+        var sockets = app.Services.GetRequiredService<WatchEndpoints>();
+        app.MapGet("/tasks/{id}/watch", sockets.WatchAsync).WithTags("Tasks").WithSummary("Watch a task over a WebSocket")
             .WithDescription("The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task, {\"type\":\"input\",\"text\":\"…\"} to write to its agent.")
             .AddOpenApiOperationTransformer(WatchQuery)
-            .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426);
+            .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426).ShortCircuit();
         app.MapGet("/events", WatchEndpoints.AllEventsAsync).WithTags("Tasks").AddEndpointFilter(OnlyWhenReady).WithSummary("Watch how all tasks stand, as server-sent events")
             .WithDescription("State, progress and end events of all tasks, or of a project, from now on: after hello, GET /tasks says how they stand. Where some were missed, missed says how many.")
             .AddOpenApiOperationTransformer(ViewQuery)
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Problems(400, 429, 503);
-        app.MapGet("/watch", WatchEndpoints.WatchAllAsync).WithTags("Tasks").WithSummary("Watch how all tasks stand, over a WebSocket")
+        app.MapGet("/watch", (Delegate)sockets.WatchAllAsync).WithTags("Tasks").WithSummary("Watch how all tasks stand, over a WebSocket")
             .WithDescription("The events of /events, one message each.")
             .AddOpenApiOperationTransformer(ViewQuery)
-            .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426);
+            .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426).ShortCircuit();
         app.MapPost("/files", FileEndpoint.PostAsync).WithTags("Tasks").AddEndpointFilter(OnlyWhenReady).WithSummary("Store an input file for tasks")
             .WithDescription("The body is the file, name what it is called. The answer's file goes into a param of type file; whichever worker runs the task puts a copy into its workspace.")
             .Accepts<Stream>("application/octet-stream")
@@ -169,7 +171,7 @@ internal static class TaskRoutes
 
     private static Task ViewQuery(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken) => Query(operation,
         ("project", "Only tasks of this one"),
-        ("from", "The cursor where an earlier connection to this replica was cut off"));
+        ("from", "The place where an earlier connection to this replica was cut off"));
 
     private static Task Query(OpenApiOperation operation, params ReadOnlySpan<(string Name, string Description)> parameters)
     {

@@ -48,6 +48,15 @@ public sealed class TaskPipelineClient : IDisposable
         return new Watch(_server, task.Links.Watch.TrimStart('/'), options ?? new WatchOptions()).EventsAsync(cancellationToken);
     }
 
+    /// <summary>
+    /// Tells from now on how tasks stand: a <see cref="ViewHelloEvent"/>, then each <see cref="StateEvent"/>, <see cref="ProgressEvent"/> and <see cref="EndEvent"/>, and a
+    /// <see cref="MissedEvent"/> where some could not be told. Whoever lists the tasks behind the first and the last of these misses nothing. It ends only with the caller.
+    /// </summary>
+    /// <exception cref="ServerUnreachableException">There was no connection for longer than <see cref="ViewOptions.Patience"/>.</exception>
+    /// <exception cref="TaskPipelineException">The options cannot be understood.</exception>
+    public IAsyncEnumerable<WatchEvent> WatchAllAsync(ViewOptions? options = null, CancellationToken cancellationToken = default) =>
+        new View(_server, options ?? new ViewOptions()).EventsAsync(cancellationToken);
+
     /// <summary>All that is known of a task. With a cursor and a time to wait it answers when there is something behind that cursor, or when the time is over.</summary>
     public Task<TaskDetail> GetAsync(string taskId, string? after = null, TimeSpan? wait = null, CancellationToken cancellationToken = default) =>
         _server.GetAsync(Server.TaskPath(taskId, Query.Of(("after", after), ("wait", Query.Milliseconds(wait)))), ClientJson.Default.TaskDetail, cancellationToken);

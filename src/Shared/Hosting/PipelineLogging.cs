@@ -22,6 +22,7 @@ public static class PipelineLogging
             .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
             .MinimumLevel.Override("System", LogEventLevel.Warning)
             .MinimumLevel.Override("Microsoft.Extensions.Hosting.Internal.Host", LogEventLevel.Fatal)   // a host that does not start says why itself, in a sentence
+            .MinimumLevel.Override("Microsoft.AspNetCore.Hosting.Diagnostics", LevelAlias.Off)   // an activity and a scope for each request, and so for each of ten thousand watchers
             .Filter.ByExcluding(logged => logged.Exception is Microsoft.AspNetCore.SignalR.HubException)   // the answer to a client's mistake, logged as ours
             .Enrich.FromLogContext();
         if (builder.Configuration.GetValue("Logging:Json", false))

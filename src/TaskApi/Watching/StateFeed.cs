@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Watching;
@@ -31,7 +32,7 @@ internal sealed class StateFeed
     {
         lock (_gate)
         {
-            _ring[_count % Kept] = added;
+            _ring[_count % Kept] = new PlacedEvent(added, this, _count + 1);
             _projects[_count % Kept] = project;
             _count++;
         }
@@ -44,6 +45,23 @@ internal sealed class StateFeed
         {
             var missed = Math.Max(0, _count - Kept - place);
             return missed > 0 ? (null, null, missed) : (_ring[place % Kept], _projects[place % Kept], 0);
+        }
+    }
+}
+
+/// <summary>An event of a task with the place behind it in the feed, which its own cursor is not.</summary>
+internal sealed class PlacedEvent(WatchEvent told, StateFeed feed, long place) : WatchEvent(told.TaskId, told.Cursor)
+{
+    private byte[]? _json;   // encoded for the first who is told, as in every event
+
+    public override ReadOnlyMemory<byte> Json
+    {
+        get
+        {
+            var json = Volatile.Read(ref _json);
+            if (json is null)
+                Volatile.Write(ref _json, json = [.. told.Json.Span[..^1], .. Encoding.UTF8.GetBytes($",\"place\":\"{feed.PlaceOf(place)}\"}}")]);
+            return json;
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Net.WebSockets;
+using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Inputs;
@@ -13,23 +14,24 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
 {
     private static readonly TimeSpan ComeBackAfter = TimeSpan.FromSeconds(5);
 
-    public static Task<IResult> WatchAsync(string id, HttpContext context, WatchEndpoints endpoints) =>
-        endpoints.SocketAsync(context, $"/tasks/{id}/events", () => endpoints.TaskAsync(id, context, lastEventId: null));
+    public Task WatchAsync(string id, HttpContext context) =>
+        context.WebSockets.IsWebSocketRequest ? SocketAsync(context, TaskAsync(id, context, lastEventId: null)) : RefuseAsync(context, $"/tasks/{id}/events");
 
     public static Task<IResult> EventsAsync(string id, HttpContext context, WatchEndpoints endpoints) =>
         endpoints.StreamAsync(context, () => endpoints.TaskAsync(id, context, LastEventId(context)));
 
-    public static Task<IResult> WatchAllAsync(HttpContext context, WatchEndpoints endpoints) =>
-        endpoints.SocketAsync(context, "/events", () => Task.FromResult(endpoints.All(context, lastEventId: null)));
+    public Task WatchAllAsync(HttpContext context) =>
+        context.WebSockets.IsWebSocketRequest ? SocketAsync(context, Task.FromResult(All(context, lastEventId: null))) : RefuseAsync(context, "/events");
 
     public static Task<IResult> AllEventsAsync(HttpContext context, WatchEndpoints endpoints) =>
         endpoints.StreamAsync(context, () => Task.FromResult(endpoints.All(context, LastEventId(context))));
 
     private async Task<(Opened?, Problem?)> TaskAsync(string id, HttpContext context, string? lastEventId)
     {
-        if (WatchPlan.Of(WatchRequest.Of(context.Request.Query), lastEventId, out var error) is not { } plan)
+        var query = QueryOf(context);
+        if (WatchPlan.Of(WatchRequest.Of(query), lastEventId, out var error) is not { } plan)
             return (null, new Problem(StatusCodes.Status400BadRequest, error!));
-        var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
+        var (found, problem) = await finder.FindAsync(id, query, context.RequestAborted);
         return problem is null ? (new Opened(table.Watch(found!, reader, plan), found, plan.AsText, plan.From.EndSeen), null) : (null, problem);
     }
 
@@ -37,19 +39,17 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
     {
         if (tails.NotReadyBecause is { } reason)
             return (null, Problem.NotReady(reason));
-        var query = context.Request.Query;
+        var query = QueryOf(context);
         var project = query["project"] is [{ Length: > 0 } name, ..] ? name : null;
         if (project is not null && !TaskIds.IsValid(project))
             return (null, new Problem(StatusCodes.Status400BadRequest, $"project must be {TaskIds.Rule}, not '{project}'"));
         return (new Opened(StateWatcher.Begin(feed, project, string.IsNullOrEmpty(lastEventId) ? query["from"] : lastEventId), null), null);
     }
 
-    private async Task<IResult> SocketAsync(HttpContext context, string events, Func<Task<(Opened?, Problem?)>> open)
+    private async Task SocketAsync(HttpContext context, Task<(Opened?, Problem?)> opening)
     {
-        if (!context.WebSockets.IsWebSocketRequest)
-            return new Problem(StatusCodes.Status426UpgradeRequired, $"This is a WebSocket; {events} has the same events for plain HTTP");
         // A browser cannot read the status of a refused handshake, so the refusal comes as a close code.
-        var (opened, problem) = await open();
+        var (opened, problem) = await opening;
         using var socket = await context.WebSockets.AcceptWebSocketAsync();
         using var entry = gate.Enter(context.Connection.RemoteIpAddress, out var refusal);
         if (entry is null)
@@ -61,7 +61,6 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
             using var watching = new WatchSocket(socket, opened!.Watch, opened.AsText, new WatchCommands(opened.Task, stops, inputs), options.Value.WriteTimeout, host.ApplicationStopping);
             await watching.RunAsync();
         }
-        return Results.Empty;
     }
 
     private async Task<IResult> StreamAsync(HttpContext context, Func<Task<(Opened?, Problem?)>> open)
@@ -78,6 +77,12 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
         await new EventStream(context, opened.Watch, opened.AsText, options.Value.WriteTimeout).SendAllAsync(leaving.Token);
         return Results.Empty;
     }
+
+    /// <summary>Not <c>context.Request.Query</c>, which the request would keep for as long as somebody watches.</summary>
+    private static QueryCollection QueryOf(HttpContext context) => new(QueryHelpers.ParseQuery(context.Request.QueryString.Value));
+
+    private static Task RefuseAsync(HttpContext context, string events) =>
+        new Problem(StatusCodes.Status426UpgradeRequired, $"This is a WebSocket; {events} has the same events for plain HTTP").ExecuteAsync(context);
 
     private static string? LastEventId(HttpContext context) => context.Request.Headers["Last-Event-ID"];
 

@@ -15,7 +15,8 @@ internal sealed class Watcher : IWatch
     private readonly int _live;         // entries that were there when the watcher came
     private readonly int _liveItems;    // of the last of them, where it is a block
     private readonly Cursor _livePlace;
-    private readonly Queue<WatchEvent> _first = [];
+    private WatchEvent? _first;         // to be handed out before what the log has
+    private WatchEvent? _second;
     private Cursor _place;              // behind the last event that was handed out
     private Cursor _seen;               // where it began
     private int _next = -1;             // the entry to read; -1: it has not begun
@@ -41,8 +42,11 @@ internal sealed class Watcher : IWatch
     {
         if (_next < 0)
             await BeginAsync(cancellationToken);
-        if (_first.TryDequeue(out var first))
+        if (_first is { } first)
+        {
+            (_first, _second) = (_second, null);
             return first;
+        }
         while (true)
         {
             _version = _log.Version;
@@ -136,11 +140,11 @@ internal sealed class Watcher : IWatch
         _next = _log.FirstBeyond(_seen, _live);
         if (_next == _live && _log[_live - 1] is LogBlock)
             _next--;   // it may grow
-        _first.Enqueue(new HelloEvent(_log, _place, _status));
+        _first = new HelloEvent(_log, _place, _status);
         if (!_seen.StopSeen && _log.StopIndex is >= 0 and var stop && stop < _next)
         {
             _place = _place with { StopSeen = true };   // its own place in the log lies before the one where this watcher begins
-            _first.Enqueue(((StateEvent)_log[stop]).At(_place));
+            _second = ((StateEvent)_log[stop]).At(_place);
         }
     }
 

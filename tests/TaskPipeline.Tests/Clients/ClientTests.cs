@@ -162,7 +162,7 @@ public sealed class ClientTests(TestBroker broker) : ApiTest(broker)
         using var attempt = await StartAsync(task);
         await attempt.PrintAsync("one");
         await using var events = client.WatchAsync(task, cancellationToken: TestEnds).GetAsyncEnumerator(TestEnds);
-        while (await events.MoveNextAsync() && events.Current is not CaughtUpEvent)
+        while (await events.MoveNextAsync() && events.Current is not LinesEvent)
         {
         }
         Volatile.Write(ref port, Api.Address.Port);

@@ -34,6 +34,8 @@ namespace TaskPipeline.Client;
 [JsonSerializable(typeof(EmittedEvent))]
 [JsonSerializable(typeof(CaughtUpEvent))]
 [JsonSerializable(typeof(EndEvent))]
+[JsonSerializable(typeof(ViewHelloEvent))]
+[JsonSerializable(typeof(MissedEvent))]
 [JsonSerializable(typeof(UnknownEvent))]
 internal sealed partial class ClientJson : JsonSerializerContext;
 

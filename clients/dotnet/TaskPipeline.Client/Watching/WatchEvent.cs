@@ -8,11 +8,14 @@ public abstract record WatchEvent
     /// <summary>The wire's word for it, such as <c>lines</c>.</summary>
     public required string Type { get; init; }
 
-    /// <summary>Of which task.</summary>
-    public required string TaskId { get; init; }
+    /// <summary>Of which task; empty in what a watcher of many tasks is told of none of them.</summary>
+    public string TaskId { get; init; } = "";
 
     /// <summary>The place behind it, where a later watch can go on (<see cref="WatchOptions.From"/>). It is opaque.</summary>
     public string? Cursor { get; init; }
+
+    /// <summary>Where many tasks are watched, the place behind it among all that a replica tells (<see cref="ViewOptions.From"/>). It is opaque.</summary>
+    public string? Place { get; init; }
 
     /// <summary>When it happened.</summary>
     public DateTimeOffset? At { get; init; }
@@ -124,6 +127,24 @@ public sealed record InputEvent : WatchEvent
 
 /// <summary>All that had happened before the watch was told; what follows is new.</summary>
 public sealed record CaughtUpEvent : WatchEvent;
+
+/// <summary>First of all where many tasks are watched: what follows is new, and <see cref="TaskPipelineClient.ListAsync"/> says how things stand.</summary>
+public sealed record ViewHelloEvent : WatchEvent
+{
+    /// <summary>Whose tasks are watched; null: all.</summary>
+    public string? Project { get; init; }
+
+    /// <inheritdoc cref="HelloEvent.Heartbeat"/>
+    [JsonConverter(typeof(SecondsJson))]
+    public TimeSpan? Heartbeat { get; init; }
+}
+
+/// <summary>Where many tasks are watched, and the watcher was away for too long, or has come to another replica: some events were not told. <see cref="TaskPipelineClient.ListAsync"/> says how things stand.</summary>
+public sealed record MissedEvent : WatchEvent
+{
+    /// <summary>How many, of all projects; null where nobody knows.</summary>
+    public long? Count { get; init; }
+}
 
 /// <summary>Of a type that this version does not know: <see cref="WatchEvent.Json"/> has it all.</summary>
 public sealed record UnknownEvent : WatchEvent;

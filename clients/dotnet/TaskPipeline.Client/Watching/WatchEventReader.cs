@@ -5,14 +5,21 @@ namespace TaskPipeline.Client;
 
 internal static class WatchEventReader
 {
+    /// <summary>What the watcher of a task is told.</summary>
     /// <exception cref="TaskPipelineException">It is no event.</exception>
-    public static WatchEvent Read(byte[] json)
+    public static WatchEvent Read(byte[] json) => Read(json, static json => Read(json, ClientJson.Default.HelloEvent));
+
+    /// <summary>What a watcher of many tasks is told.</summary>
+    /// <exception cref="TaskPipelineException">It is no event.</exception>
+    public static WatchEvent ReadOfView(byte[] json) => Read(json, static json => Read(json, ClientJson.Default.ViewHelloEvent));
+
+    private static WatchEvent Read(byte[] json, Func<byte[], WatchEvent> hello)
     {
         try
         {
             var told = TypeOf(json) switch
             {
-                "hello" => Read(json, ClientJson.Default.HelloEvent),
+                "hello" => hello(json),
                 "state" => Read(json, ClientJson.Default.StateEvent),
                 "lines" => WithAttempt(Read(json, ClientJson.Default.LinesEvent)),
                 "gap" => Read(json, ClientJson.Default.GapEvent),
@@ -27,6 +34,7 @@ internal static class WatchEventReader
                 "event" => Read(json, ClientJson.Default.EmittedEvent),
                 "caught_up" => Read(json, ClientJson.Default.CaughtUpEvent),
                 "end" => Read(json, ClientJson.Default.EndEvent),
+                "missed" => Read(json, ClientJson.Default.MissedEvent),
                 _ => (WatchEvent)Read(json, ClientJson.Default.UnknownEvent),
             };
             told.Json = json;

@@ -1,0 +1,78 @@
+using System.Diagnostics;
+using System.Net.WebSockets;
+
+namespace TaskPipeline.Client;
+
+/// <summary>
+/// One watch socket after the other, for one reader: where a connection is lost, the next one begins at the reader's place. It reads no faster than its reader does.
+/// </summary>
+/// <param name="server">Where to connect.</param>
+/// <param name="path">Of the socket, behind the reader's place.</param>
+/// <param name="place">Of the reader, for the exception that ends it all.</param>
+/// <param name="read">Makes an event of a message.</param>
+/// <param name="patience">How long to try to come back.</param>
+/// <param name="onLost">Called before each further try.</param>
+internal sealed class WatchConnections(Server server, Func<string> path, Func<string?> place, Func<byte[], WatchEvent> read, TimeSpan patience, Action<ConnectionLoss>? onLost) : IAsyncDisposable
+{
+    private const int Ended = 1000;
+    private const int FirstFinal = 4500;
+    private const int LastFinal = 4999;
+    private static readonly TimeSpan LongestConnect = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Stable = TimeSpan.FromSeconds(10);   // it worked; there just was nothing to tell
+
+    private readonly Outage _outage = new(patience);
+    private WatchConnection? _connection;
+    private long _openedAt;
+
+    /// <summary>The next event; null: the server has said that nothing will follow.</summary>
+    public async ValueTask<WatchEvent?> NextAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            string loss;
+            Exception? cause = null;
+            try
+            {
+                if (_connection is null)
+                {
+                    _connection = await WatchConnection.OpenAsync(server.SocketAddress(path()), server.Http, patience < LongestConnect ? patience : LongestConnect, cancellationToken);
+                    _openedAt = Stopwatch.GetTimestamp();
+                }
+                if (await _connection.ReceiveAsync(cancellationToken) is { } message)
+                {
+                    var told = read(message);
+                    // A connection that gives no more than a greeting is no success: the next one may not either.
+                    if (told is not (HelloEvent or ViewHelloEvent))
+                        _outage.IsOver();
+                    return told;
+                }
+                if (_connection.CloseCode is Ended)
+                    return null;
+                if (_connection.CloseCode is >= FirstFinal and <= LastFinal)
+                    throw new TaskPipelineException(_connection.CloseReason.Length > 0 ? _connection.CloseReason : $"The server has ended the watch with {_connection.CloseCode}") { CloseCode = _connection.CloseCode };
+                loss = $"the server has closed it with {_connection.CloseCode?.ToString() ?? "no code"}";
+            }
+            catch (Exception exception) when (exception is WebSocketException or HttpRequestException or IOException or TimeoutException or OperationCanceledException)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                (loss, cause) = (exception.GetBaseException().Message.TrimEnd('.'), exception);
+            }
+            if (_connection is not null && Stopwatch.GetElapsedTime(_openedAt) > Stable)
+                _outage.IsOver();
+            await DisposeAsync();
+            if (_outage.NextWait() is not { } wait)
+                throw new ServerUnreachableException($"No connection to {server.Address} for {patience.TotalSeconds:0.#} s: {loss}", cause) { Cursor = place() };
+            onLost?.Invoke(new ConnectionLoss(loss, wait));
+            await Task.Delay(wait, cancellationToken);
+        }
+    }
+
+    /// <summary>Leaves the connection that there is.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_connection is null)
+            return;
+        await _connection.CloseAsync();
+        _connection = null;
+    }
+}
