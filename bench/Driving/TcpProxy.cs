@@ -9,17 +9,19 @@ internal sealed class TcpProxy : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly ConcurrentDictionary<(Socket Near, Socket Far), bool> _open = [];
-    private readonly int _target;
     private readonly Task _accepting;
 
     private TcpProxy(int target)
     {
-        _target = target;
+        Target = target;
         _listener.Start();
         _accepting = AcceptAsync();
     }
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+    /// <summary>Where connections go that are made from now on.</summary>
+    public int Target { get; set; }
 
     public static TcpProxy Start(int target) => new(target);
 
@@ -58,7 +60,7 @@ internal sealed class TcpProxy : IAsyncDisposable
         _open[pair] = true;
         try
         {
-            await pair.Far.ConnectAsync(IPAddress.Loopback, _target);
+            await pair.Far.ConnectAsync(IPAddress.Loopback, Target);
             near.NoDelay = pair.Far.NoDelay = true;
             await await Task.WhenAny(PumpAsync(near, pair.Far), PumpAsync(pair.Far, near));
         }

@@ -13,6 +13,8 @@ namespace TaskPipeline.Taskpipe;
 [JsonSerializable(typeof(DeadLetter))]
 [JsonSerializable(typeof(DeadLetterDetail))]
 [JsonSerializable(typeof(SentInput))]
+[JsonSerializable(typeof(SentEvent))]
+[JsonSerializable(typeof(Artifact))]
 [JsonSerializable(typeof(Done))]
 internal sealed partial class TaskpipeJson : JsonSerializerContext
 {

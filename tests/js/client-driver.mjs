@@ -1,8 +1,10 @@
 // Drives the TypeScript client by commands of one line each, in Node and in a page:
 //   call METHOD [ARGUMENT, …]     {"answer": …}, a list where the method yields many, or {"refused": {name, message}}
 //   watch ID {OPTIONS}            {"event": …} for each, then {"over": true}, or {"refused": …}; {"lost": …} for each lost connection
+//   view {OPTIONS}                the same of many tasks
 //   abort · go
-// Options of the test's own: hold, wait behind the first event of this type until go; leave, break there; tamper, [what, with] in what the API sends.
+// Options of the test's own: hold, wait behind the first event of this type until go; leave, break there; block, do nothing at all there for 4.5 s, as a page
+// that is busy; tamper, [what, with] in what the API sends.
 export class Driver {
   #module;
   #url;
@@ -25,7 +27,8 @@ export class Driver {
     const [, command, target, rest] = /^(\S+) ?(\S*) ?(.*)$/.exec(line);
     switch (command) {
       case 'call': this.#call(target, JSON.parse(rest)); break;
-      case 'watch': this.#watch(target, JSON.parse(rest || '{}')); break;
+      case 'watch': this.#watch((client, options) => client.watch(target, options), JSON.parse(rest || '{}')); break;
+      case 'view': this.#watch((client, options) => client.watchAll(options), JSON.parse(line.slice('view '.length))); break;
       case 'abort': this.#aborting.abort(); break;
       case 'go': this.#go(); break;
     }
@@ -46,17 +49,21 @@ export class Driver {
     }
   }
 
-  async #watch(id, { hold, leave, tamper, ...options }) {
+  async #watch(watching, { hold, leave, block, tamper, ...options }) {
     let read = 0;
     const tap = tapped(text => tamper ? text.replace(new RegExp(tamper[0]), tamper[1]) : text, bytes => read += bytes);
     const client = new this.#module.TaskPipelineClient(this.#url, { ...this.#options, fetch: tap });
     const going = new Promise(resolve => this.#go = resolve);
     this.#aborting = new AbortController();
     try {
-      for await (const event of client.watch(id, { ...options, signal: this.#aborting.signal, onReconnect: lost => this.#say({ lost }) })) {
+      for await (const event of watching(client, { ...options, signal: this.#aborting.signal, onReconnect: lost => this.#say({ lost }) })) {
         this.#say({ event });
         if (event.type === leave)
           break;
+        if (event.type === block) {
+          block = undefined;
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4500);
+        }
         if (event.type === hold) {
           this.#say({ holding: true });
           await going;

@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
@@ -113,6 +114,42 @@ public sealed class TaskPipelineClient : IDisposable
     /// <summary>Ends the stdin of a task's agent.</summary>
     public Task<SentInput> CloseInputAsync(string taskId, string? idempotencyKey = null, CancellationToken cancellationToken = default) =>
         InputAsync(taskId, new InputBody(null, true), idempotencyKey, cancellationToken);
+
+    /// <summary>Lets a task go on at once that is held, or waits for its time.</summary>
+    public Task ReleaseAsync(string taskId, CancellationToken cancellationToken = default) =>
+        PostAsync(Server.TaskPath(taskId, "/release"), null, null, cancellationToken);
+
+    /// <summary>Puts an event of your own into a task's timeline, where every watcher is told of it once (<see cref="EmittedEvent"/>).</summary>
+    /// <param name="taskId">A task that has not ended.</param>
+    /// <param name="name">1 to 100 characters of A-Z, a-z, 0-9, dot, underscore and dash.</param>
+    /// <param name="data">At most 16 KiB of JSON.</param>
+    /// <param name="idempotencyKey">The same key again is the same event.</param>
+    /// <param name="cancellationToken">Ends the waiting, not the request.</param>
+    public Task<SentEvent> EmitAsync(string taskId, string name, JsonNode? data = null, string? idempotencyKey = null, CancellationToken cancellationToken = default) =>
+        _server.PostAsync(Server.TaskPath(taskId, "/emit"), JsonContent.Create(new EmitBody(name, data), ClientJson.Default.EmitBody), idempotencyKey, ClientJson.Default.SentEvent, cancellationToken);
+
+    /// <summary>Stores a file for tasks: <see cref="StoredFile.File"/> goes into a param of type <c>file</c>.</summary>
+    /// <param name="content">Is read to its end, and disposed then.</param>
+    /// <param name="name">What the file is called in a task's workspace.</param>
+    /// <param name="cancellationToken">Ends the upload; what was sent is not kept.</param>
+    public Task<StoredFile> StoreFileAsync(Stream content, string name, CancellationToken cancellationToken = default)
+    {
+        var body = new StreamContent(content) { Headers = { ContentType = new MediaTypeHeaderValue("application/octet-stream") } };
+        return _server.PostAsync("files" + Query.Of(("name", name)), body, null, ClientJson.Default.StoredFile, cancellationToken);
+    }
+
+    /// <summary>The files that a task's agents have left behind.</summary>
+    public async Task<IReadOnlyList<Artifact>> ArtifactsAsync(string taskId, CancellationToken cancellationToken = default) =>
+        (await _server.GetAsync(Server.TaskPath(taskId, "/artifacts"), ClientJson.Default.ArtifactList, cancellationToken)).Artifacts;
+
+    /// <summary>The content of one of them, as it comes. Who disposes it early leaves the rest.</summary>
+    public async Task<Stream> OpenArtifactAsync(string taskId, int attempt, string name, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        var path = string.Join('/', name.Split('/').Select(Uri.EscapeDataString));
+        var answer = await _server.OpenAsync(Server.TaskPath(taskId, $"/artifacts/{attempt}/{path}"), cancellationToken);
+        return await answer.Content.ReadAsStreamAsync(cancellationToken);
+    }
 
     /// <summary>Runs an ended task again, as a new one.</summary>
     /// <param name="taskId">The ended one, which stays as it is.</param>

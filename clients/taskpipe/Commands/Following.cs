@@ -34,6 +34,29 @@ internal static class Following
         return ExitCodes.Of(detail.Status, detail.ExitCode);
     }
 
+    /// <summary>Watches many tasks, until the person has had enough.</summary>
+    public static async Task<int> WatchAllAsync(Session session, ViewOptions options, CancellationToken cancellationToken)
+    {
+        var screen = session.Screen;
+        var printer = new ViewPrinter(screen);
+        try
+        {
+            await PrintAllAsync(screen, session.Client.WatchAllAsync(options, cancellationToken), told =>
+            {
+                if (screen.AsJson)
+                    screen.Json(told.Json);
+                else
+                    printer.Print(told);
+            });
+            return ExitCodes.Succeeded;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            screen.Flush();
+            throw new CommandException("no longer watching");
+        }
+    }
+
     /// <summary>Prints what comes, and shows it whenever nothing more is there yet.</summary>
     public static async Task PrintAllAsync<T>(Screen screen, IAsyncEnumerable<T> source, Action<T> print)
     {

@@ -3,7 +3,7 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>Pause and resume: they are asked for in the same way.</summary>
+/// <summary>Pause, resume and release: they are asked for in the same way.</summary>
 internal static class PauseCommand
 {
     public static Command Create(string name, string description, Func<TaskPipelineClient, string, CancellationToken, Task> ask)

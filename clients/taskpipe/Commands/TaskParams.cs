@@ -10,7 +10,7 @@ internal static class TaskParams
 {
     public static Option<string[]> Option() => new("--param", "-p")
     {
-        Description = "A param of the task; may be given several times",
+        Description = "A param of the task; may be given several times. For one of type file, @PATH stores that file first",
         HelpName = "NAME=VALUE",
     };
 
@@ -22,8 +22,23 @@ internal static class TaskParams
         var types = await client.TaskTypesAsync(cancellationToken);
         var schema = types.FirstOrDefault(known => known.Type == type && known.Command == command)?.Params["properties"];
         foreach (var (name, value) in given)
-            parameters[name] = ValueOf(value, schema?[name]?["type"]?.GetValue<string>());
+            parameters[name] = value.StartsWith('@') && schema?[name]?["format"]?.GetValue<string>() == "file"
+                ? JsonValue.Create(await StoreAsync(client, name, value[1..], cancellationToken))
+                : ValueOf(value, schema?[name]?["type"]?.GetValue<string>());
         return parameters;
+    }
+
+    private static async Task<string> StoreAsync(TaskPipelineClient client, string param, string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var content = File.OpenRead(path);
+            return (await client.StoreFileAsync(content, Path.GetFileName(path), cancellationToken)).File;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw CommandException.Usage($"-p {param}: {exception.Message}");
+        }
     }
 
     /// <summary>What does not fit goes as it is: the server names it, with the rule that it breaks.</summary>

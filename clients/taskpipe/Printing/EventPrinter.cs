@@ -50,34 +50,17 @@ internal sealed class EventPrinter(Screen screen)
 
     private static int Width => Console.WindowWidth is > 0 and var width ? width : UsualWidth;
 
-    private string Told(StateEvent state)
-    {
-        var more = new List<string>();
-        if (state.Attempt > 1)
-            more.Add($"attempt {state.Attempt}");
-        if (state.Worker is not null)
-            more.Add($"on {state.Worker}");
-        if (state.RequestedBy is not null)
-            more.Add($"asked for by {state.RequestedBy}");
-        if (state.Reason is not null)
-            more.Add(state.Reason);
-        if (state.DueAt is { } dueAt)
-            more.Add($"until {dueAt.LocalDateTime:yyyy-MM-dd HH:mm:ss}");
-        return Aside("-- ") + Paint.Of(state.Status, screen.ErrorHasColour) + Aside(more.Count > 0 ? $" ({string.Join(", ", more)})" : "");
-    }
+    private string Told(StateEvent state) => Aside("-- ") + Paint.Of(state.Status, screen.ErrorHasColour) + Aside(EventText.Of(state) is { Length: > 0 } details ? $" ({details})" : "");
 
     private string Told(EndEvent end)
     {
-        var how = end.Signal is { } signal ? $" by {signal}" : end.ExitCode is { } code ? $" with exit code {code}" : "";
-        var why = end.Reason is null or "exit_code" ? "" : $", {end.Reason}";
         var proof = end.Verification switch
         {
             Verification.Verified => $", {end.Lines} lines, all verified",
             Verification.NotAllSeen => $", {end.Lines} lines",
             _ => "",
         };
-        var error = end is { Error: { Length: > 0 } text, Status.Word: not "succeeded" } ? $": {Paint.Plain(text.Split('\n')[^1])}" : "";
-        return Aside("-- ") + Paint.Of(end.Status, screen.ErrorHasColour) + Aside(how + why + proof + error);
+        return Aside("-- ") + Paint.Of(end.Status, screen.ErrorHasColour) + Aside(EventText.Of(end, proof));
     }
 
     private string Aside(string text) => Paint.Aside(text, screen.ErrorHasColour);

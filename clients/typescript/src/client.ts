@@ -1,11 +1,11 @@
 import type { Connect } from "./connection.js";
-import type { StreamName, TaskStatus, WatchEvent } from "./events.js";
+import type { StreamName, TaskStatus, ViewEvent, WatchEvent } from "./events.js";
 import { eventStreamMessages } from "./eventstream.js";
 import { Http } from "./http.js";
 import type {
-  DeadLetterPage, FailureClass, InputAnswer, OutputGap, OutputLine, StatusAnswer, SubmittedTask, TaskDetail, TaskPage, TaskRef, TaskSubmission,
+  Artifact, DeadLetterPage, EmitAnswer, FailureClass, InputAnswer, OutputGap, OutputLine, StatusAnswer, StoredFile, SubmittedTask, TaskDetail, TaskPage, TaskRef, TaskSubmission,
 } from "./tasks.js";
-import { watchOver, type Transport, type WatchOptions } from "./watch.js";
+import { viewOver, watchOver, type ConnectionOptions, type Transport, type ViewOptions, type WatchOptions } from "./watch.js";
 import { webSocketMessages, type WebSocketConstructor } from "./websocket.js";
 
 /** What a client is made with. */
@@ -184,6 +184,32 @@ export class TaskPipelineClient {
     return this.#http.post(this.#http.taskUrl(task, "/input"), { ...options, body: input });
   }
 
+  /** Lets a task go on at once that is held, or waits for its time. */
+  release(task: TaskRef, options: CallOptions = {}): Promise<StatusAnswer> {
+    return this.#http.post(this.#http.taskUrl(task, "/release"), options);
+  }
+
+  /** Puts an event of your own into a task's timeline, where every watcher is told of it once. */
+  emit(task: TaskRef, name: string, data?: unknown, options: WriteOptions = {}): Promise<EmitAnswer> {
+    return this.#http.post(this.#http.taskUrl(task, "/emit"), { ...options, body: { name, data } });
+  }
+
+  /** Stores a file for tasks: the answer's `file` goes into a param of type `file`. */
+  storeFile(content: Blob | ArrayBuffer | Uint8Array<ArrayBuffer>, name: string, { signal }: CallOptions = {}): Promise<StoredFile> {
+    return this.#http.upload(this.#http.url("files", { name }), content, signal);
+  }
+
+  /** The files that a task's agents have left behind. */
+  async artifacts(task: TaskRef, { signal }: CallOptions = {}): Promise<readonly Artifact[]> {
+    return (await this.#http.get<{ artifacts: readonly Artifact[] }>(this.#http.taskUrl(task, "/artifacts"), signal)).artifacts;
+  }
+
+  /** The content of one of them, as the `Response` that brings it. */
+  openArtifact(task: TaskRef, { attempt, name }: Pick<Artifact, "attempt" | "name">, { signal }: CallOptions = {}): Promise<Response> {
+    const path = name.split("/").map(encodeURIComponent).join("/");
+    return this.#http.open(this.#http.taskUrl(task, `/artifacts/${attempt}/${path}`), signal ? { signal } : {});
+  }
+
   /** Runs an ended task again, as a new one. */
   replay(task: TaskRef, { params, ...options }: RepeatOptions = {}): Promise<SubmittedTask> {
     return this.#http.post(this.#http.taskUrl(task, "/replay"), { ...options, body: params && { params } });
@@ -205,22 +231,34 @@ export class TaskPipelineClient {
    * only where `from` is a cursor behind it. To leave, break out of the loop, or abort the `signal`.
    */
   watch(task: TaskRef, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
-    const { transport = "auto", from, since, tail, stream, maxBuffered = DefaultBuffered } = options;
+    const { since, tail, stream } = options;   // where there is a place to begin at, the API passes over since and tail
+    return watchOver(this.#connect((way, from) => this.#http.taskUrl(task, `/${way}`, { from, since, tail, stream }), options.from, options), options);
+  }
+
+  /**
+   * How tasks stand, from now on: a `hello`, then each `state`, `progress` and `end` of all tasks or of a project, and `missed` where some could not be told. Whoever
+   * lists the tasks behind the first and the last of these misses nothing. It ends only with its consumer, or by the `signal`.
+   */
+  watchAll(options: ViewOptions = {}): AsyncGenerator<ViewEvent, void, undefined> {
+    const { project } = options;
+    return viewOver(this.#connect((way, from) => this.#http.url(way, { project, from }), options.from, options), options);
+  }
+
+  #connect(urlOf: (way: "watch" | "events", from: string | undefined) => URL, from: string | undefined, { transport = "auto", maxBuffered = DefaultBuffered }: ConnectionOptions): Connect {
     if (!Transports.includes(transport))
       throw new TypeError(`transport must be ${Transports.join(", ")}, not '${transport}'`);
     const Socket = this.#WebSocket;
     if (transport === "sse" || (transport === "auto" && !Socket)) {
-      const url = this.#http.taskUrl(task, "/events", { from, since, tail, stream });
-      return watchOver((cursor, signal) => eventStreamMessages(this.#http, url, cursor, signal), options);
+      const url = urlOf("events", from);
+      return (place, signal) => eventStreamMessages(this.#http, url, place, signal);
     }
     if (!Socket)
       throw new TypeError("there is no WebSocket here: give the client one, such as that of the package ws, or take the transport sse or auto");
-    const connect: Connect = (cursor, signal) => {
-      const url = this.#http.taskUrl(task, "/watch", cursor === undefined ? { from, since, tail, stream } : { from: cursor, stream });
+    return (place, signal) => {
+      const url = urlOf("watch", place ?? from);
       url.protocol = url.protocol.replace("http", "ws");
       return webSocketMessages(Socket, url, maxBuffered, signal);
     };
-    return watchOver(connect, options);
   }
 }
 

@@ -187,3 +187,34 @@ const Types: ReadonlySet<string> = new Set<WireEvent["type"]>([
 export function isKnown(event: { readonly type: string }): event is WireEvent {
   return Types.has(event.type);
 }
+
+/** First where many tasks are watched: what follows is new, and a list of the tasks says how things stand. */
+export interface ViewHelloEvent {
+  readonly type: "hello";
+  readonly v: number;
+  readonly place: string;
+
+  /** Whose tasks are watched; all where it is missing. */
+  readonly project?: string;
+  readonly heartbeat: number;
+}
+
+/** Some events were not told, since the watcher was away for too long or has come to another replica: a list of the tasks says how things stand. */
+export interface MissedEvent {
+  readonly type: "missed";
+  readonly v: number;
+  readonly place: string;
+
+  /** How many, of all projects; nobody knows where it is missing. */
+  readonly count?: number;
+}
+
+/** What a watcher of many tasks is given. Its `place` is that behind it among all that a replica tells: give it as `from` to go on there. */
+export type ViewEvent = ViewHelloEvent | MissedEvent | (StateEvent | ProgressEvent | EndEvent) & { readonly place: string };
+
+const ViewTypes: ReadonlySet<string> = new Set<ViewEvent["type"]>(["hello", "missed", "state", "progress", "end"]);
+
+/** Whether this client knows such events, where many tasks are watched. */
+export function isOfView(event: { readonly type: string }): event is ViewEvent {
+  return ViewTypes.has(event.type);
+}

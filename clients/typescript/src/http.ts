@@ -65,6 +65,11 @@ export class Http {
     return this.#call(url, { method: "POST", headers, body: body === undefined ? null : JSON.stringify(body) }, signal);
   }
 
+  /** Sends bytes as they are. */
+  upload<Answer>(url: URL, body: Blob | ArrayBuffer | Uint8Array<ArrayBuffer>, signal?: AbortSignal): Promise<Answer> {
+    return this.#call(url, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body }, signal);
+  }
+
   /** The answer to a request, with its body still to be read; a refusal is thrown as the error that it is. */
   async open(url: URL, init: Request): Promise<Response> {
     let response: Response;

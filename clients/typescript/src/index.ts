@@ -9,5 +9,5 @@ export {
 export type * from "./events.js";
 export type * from "./tasks.js";
 export { OutputVerifier, type Verified, type VerifierOptions } from "./verifier.js";
-export type { Reconnection, Transport, WatchOptions } from "./watch.js";
+export type { ConnectionOptions, Reconnection, Transport, ViewOptions, WatchOptions } from "./watch.js";
 export type { WebSocketConstructor, WebSocketLike } from "./websocket.js";

@@ -180,6 +180,36 @@ export interface InputAnswer {
   readonly input_id: string;
 }
 
+/** The answer to an emit: watchers are told of the `event` with this id. */
+export interface EmitAnswer {
+  readonly task_id: string;
+  readonly event_id: string;
+}
+
+/** A file that the API keeps for tasks. */
+export interface StoredFile {
+  /** For a param of type `file`. */
+  readonly file: string;
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string;
+
+  /** Until then a task can be given it. */
+  readonly kept_until: string;
+}
+
+/** A file that a task's agent has left behind. */
+export interface Artifact {
+  readonly attempt: number;
+  readonly name: string;
+
+  /** In bytes. */
+  readonly size: number;
+
+  /** Where it can be downloaded; missing where the API does not have it, or no more. */
+  readonly url?: string;
+}
+
 /** A dead letter as lists show it. */
 export interface DeadLetter {
   /** The task's id, or `raw-{lane}-{offset}` of a record that nobody could read. */

@@ -1,6 +1,6 @@
 import { ConnectionLost, type Connect } from "./connection.js";
 import { ConnectionError } from "./errors.js";
-import { isKnown, type StreamName, type WatchEvent, type WireEvent } from "./events.js";
+import { isKnown, isOfView, type StreamName, type ViewEvent, type WatchEvent } from "./events.js";
 import { OutputVerifier } from "./verifier.js";
 
 /** How events come: see {@link WatchOptions.transport}. */
@@ -16,8 +16,26 @@ export interface Reconnection {
   readonly reason: string;
 }
 
-/** What to watch, and how. */
-export interface WatchOptions {
+/** How to be connected. */
+export interface ConnectionOptions {
+  /** `auto` (the default) takes a WebSocket where there is one, and server-sent events else. */
+  transport?: Transport | undefined;
+
+  /** Ends the watch; its reason is thrown. */
+  signal?: AbortSignal | undefined;
+
+  /** After how many tries in a row without news the watch gives up with a {@link ConnectionError}; 30 by default, which takes about five minutes. */
+  maxTries?: number | undefined;
+
+  /** How many characters may wait for a slow consumer before a WebSocket is closed, and opened again when they were taken; 4 Mi by default. Server-sent events need no such limit. */
+  maxBuffered?: number | undefined;
+
+  /** Told of each loss of the connection. */
+  onReconnect?: ((reconnection: Reconnection) => void) | undefined;
+}
+
+/** What to watch of a task, and how. */
+export interface WatchOptions extends ConnectionOptions {
   /** Where to begin: `start` (the default), `now`, or the cursor behind which to go on. */
   from?: "start" | "now" | (string & {}) | undefined;
 
@@ -30,23 +48,17 @@ export interface WatchOptions {
   /** Only lines of these streams. */
   stream?: StreamName | readonly StreamName[] | undefined;
 
-  /** `auto` (the default) takes a WebSocket where there is one, and server-sent events else. */
-  transport?: Transport | undefined;
-
-  /** Ends the watch; its reason is thrown. */
-  signal?: AbortSignal | undefined;
-
   /** Whether to prove that the output is whole, which is the default. */
   verify?: boolean | undefined;
+}
 
-  /** After how many tries in a row without news the watch gives up with a {@link ConnectionError}; 30 by default, which takes about five minutes. */
-  maxTries?: number | undefined;
+/** Which tasks to watch, and how. */
+export interface ViewOptions extends ConnectionOptions {
+  /** Only its tasks; all where it is missing. */
+  project?: string | undefined;
 
-  /** How many characters may wait for a slow consumer before a WebSocket is closed, and opened again when they were taken; 4 Mi by default. Server-sent events need no such limit. */
-  maxBuffered?: number | undefined;
-
-  /** Told of each loss of the connection. */
-  onReconnect?: ((reconnection: Reconnection) => void) | undefined;
+  /** The `place` of the last event that was seen, to go on behind it; else it begins now. */
+  from?: string | undefined;
 }
 
 const FirstDelayMs = 250;
@@ -55,43 +67,57 @@ const DefaultTries = 30;
 
 /** The events of a task over as many connections as it takes, each once. */
 export async function* watchOver(connect: Connect, options: WatchOptions): AsyncGenerator<WatchEvent, void, undefined> {
-  const { signal, maxTries = DefaultTries, onReconnect } = options;
   const verifier = options.verify === false ? undefined : new OutputVerifier({
     fromStart: options.tail === undefined && options.since === undefined && (options.from ?? "start") === "start",
     filtered: (options.stream?.length ?? 0) > 0,
   });
-  let cursor: string | undefined;
-  let isCaughtUp = false;
-  let hasNews = false;   // of the task, on any connection
+  const greetings = new Set<string>();   // every connection begins with them; of each the first counts
+  for await (const event of reconnecting(connect, options, event => event.cursor)) {
+    if (isGreeting(event)) {
+      if (greetings.has(event.type))
+        continue;
+      greetings.add(event.type);
+    }
+    if (!isKnown(event))
+      continue;
+    if (event.type === "end") {
+      yield { ...event, verified: verifier?.verify(event) ?? false };
+      return;
+    }
+    if (event.type === "lines" || event.type === "gap")
+      verifier?.add(event);
+    yield event;
+  }
+}
+
+/** How many tasks stand, over as many connections as it takes. */
+export async function* viewOver(connect: Connect, options: ViewOptions): AsyncGenerator<ViewEvent, void, undefined> {
+  for await (const event of reconnecting(connect, options, event => event.place))
+    if (isOfView(event))
+      yield event;
+}
+
+/** What comes over one connection after the other; it ends only where the API has closed one for good with nothing told, since what was asked for lies behind the end. */
+async function* reconnecting(connect: Connect, options: ConnectionOptions, placeOf: (event: RawEvent) => string | undefined): AsyncGenerator<RawEvent, void, undefined> {
+  const { signal, maxTries = DefaultTries, onReconnect } = options;
+  let place: string | undefined;
+  let hasNews = false;   // on any connection
   for (let tries = 0; ;) {
     let reason = "the API ended the watch before the task has ended";
     let retryAfter = 0;
     const since = performance.now();
     try {
-      for await (const message of connect(cursor, signal)) {
+      for await (const message of connect(place, signal)) {
         const event = parse(message);
-        const isFirst = cursor === undefined;
-        cursor = event.cursor ?? cursor;
-        if (event.type === "hello" ? !isFirst : event.type === "caught_up" && isCaughtUp)
-          continue;   // every connection begins with them
-        if (event.type === "caught_up")
-          isCaughtUp = true;
-        else if (event.type !== "hello") {
+        place = placeOf(event) ?? place;
+        if (!isGreeting(event)) {
           hasNews = true;
           tries = 0;
         }
-        if (!isKnown(event))
-          continue;
-        if (event.type === "end") {
-          yield { ...event, verified: verifier?.verify(event) ?? false };
-          return;
-        }
-        if (event.type === "lines" || event.type === "gap")
-          verifier?.add(event);
         yield event;
       }
       if (!hasNews)
-        return;   // it began behind the end
+        return;
     } catch (error) {
       if (!(error instanceof ConnectionLost))
         throw error;
@@ -107,11 +133,21 @@ export async function* watchOver(connect: Connect, options: WatchOptions): Async
   }
 }
 
-function parse(message: string): WireEvent | { readonly type: string; readonly cursor?: string } {
+interface RawEvent {
+  readonly type: string;
+  readonly cursor?: string;
+  readonly place?: string;
+}
+
+function isGreeting(event: RawEvent): boolean {
+  return event.type === "hello" || event.type === "caught_up";
+}
+
+function parse(message: string): RawEvent {
   try {
     const event: unknown = JSON.parse(message);
     if (typeof event === "object" && event !== null && "type" in event)
-      return event as WireEvent;
+      return event as RawEvent;
   } catch {
     // Told below.
   }

@@ -20,6 +20,7 @@ internal sealed class EventStream(HttpContext context, IWatch watch, bool asText
         try
         {
             Write($"retry: {(int)Retry.TotalMilliseconds}\n\n");
+            await FlushAsync(writing, leaving);   // the answer to who comes back and has missed nothing
             while (!watch.HasEnded)
             {
                 while (await watch.NextAsync(leaving) is { } next)

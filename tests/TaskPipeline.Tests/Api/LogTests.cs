@@ -92,6 +92,29 @@ public sealed class LogTests
     }
 
     [Fact]
+    public async Task A_request_to_stop_is_told_once_to_whoever_comes_from_a_replica_that_had_not_seen_it()
+    {
+        var random = new Random(17);
+        for (var round = 0; round < 200; round++)
+        {
+            var log = RandomLog(random);
+            foreach (var place in await ReadAsync(log, Cursor.Start))
+            {
+                var told = await ReadAsync(log, place.Cursor with { StopSeen = false });
+                Assert.Equal(log.StopIndex < 0 ? 0 : 1, told.Count(IsStopping));
+                for (var seen = 0; seen < told.Count; seen++)
+                {
+                    var rest = await ReadAsync(log, told[seen].Cursor);
+                    Assert.Equal(LinesOf(told.Skip(seen + 1)), LinesOf(rest));
+                    Assert.Equal(told.Skip(seen + 1).Count(IsStopping), rest.Count(IsStopping));
+                }
+            }
+        }
+
+        static bool IsStopping(WatchEvent told) => Encoding.UTF8.GetString(told.Json.Span).Contains("\"status\":\"stopping\"", StringComparison.Ordinal) && told is StateEvent;
+    }
+
+    [Fact]
     public async Task A_watcher_is_told_once_that_it_has_the_history_and_where()
     {
         var random = new Random(13);

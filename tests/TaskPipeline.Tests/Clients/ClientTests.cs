@@ -179,6 +179,47 @@ public sealed class ClientTests(TestBroker broker) : ApiTest(broker)
     }
 
     [Fact(Timeout = Timeout)]
+    public async Task Many_tasks_are_watched_over_lost_connections_and_it_is_told_where_some_were_missed()
+    {
+        var elsewhere = await ReplicaAsync();
+        await using var proxy = TcpProxy.Start(Api.Address.Port);
+        using var client = new TaskPipelineClient(new Uri($"http://127.0.0.1:{proxy.Port}"));
+        await using var events = client.WatchAllAsync(new ViewOptions { Project = "shop" }, TestEnds).GetAsyncEnumerator(TestEnds);
+        Assert.Equal("shop", (await NextAsync<ViewHelloEvent>()).Project);
+        var task = await SubmittedAsync(new NewTask { Type = "echo", Params = Text("hello"), Project = "shop" });
+        Assert.Equal((task.TaskId, Status.Queued), await NextStateAsync());
+
+        proxy.Cut();
+        using var attempt = await StartAsync(task);
+        await attempt.NoteAsync(NoteName.Progress, new { percent = 40 });
+        await attempt.FinishAsync();
+        Assert.Equal((task.TaskId, new Status("starting")), await NextStateAsync());
+        Assert.Equal((task.TaskId, new Status("running")), await NextStateAsync());
+        Assert.Equal(40, (await NextAsync<ProgressEvent>()).Percent);
+        Assert.Equal(Status.Succeeded, (await NextAsync<EndEvent>()).Status);
+
+        proxy.Target = elsewhere.Address.Port;
+        proxy.Cut();
+        Assert.Null((await NextAsync<MissedEvent>()).Count);
+        var later = await SubmittedAsync(new NewTask { Type = "echo", Params = Text("hello"), Project = "shop" });
+        Assert.Equal((later.TaskId, Status.Queued), await NextStateAsync());
+        var refused = await Assert.ThrowsAsync<TaskPipelineException>(async () => await client.WatchAllAsync(new ViewOptions { Project = "no/project" }, TestEnds).FirstAsync(TestEnds));
+        Assert.Equal(4505, refused.CloseCode);
+
+        async Task<T> NextAsync<T>() where T : WatchEvent
+        {
+            Assert.True(await events.MoveNextAsync());
+            return Assert.IsType<T>(events.Current);
+        }
+
+        async Task<(string, Status)> NextStateAsync()
+        {
+            var state = await NextAsync<StateEvent>();
+            return (state.TaskId, state.Status);
+        }
+    }
+
+    [Fact(Timeout = Timeout)]
     public async Task Without_a_server_a_watch_ends_in_time_and_says_where_it_was()
     {
         var proxy = TcpProxy.Start(Api.Address.Port);

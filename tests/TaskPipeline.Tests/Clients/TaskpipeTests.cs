@@ -53,6 +53,72 @@ public sealed class TaskpipeTests(TaskpipeScene scene) : IClassFixture<TaskpipeS
     }
 
     [Fact(Timeout = Timeout)]
+    public async Task Files_go_to_an_agent_and_come_back_from_it()
+    {
+        var folder = Directory.CreateTempSubdirectory("taskpipeline-taskpipe-").FullName;
+        try
+        {
+            var book = Path.Combine(folder, "a book.txt");
+            await File.WriteAllTextAsync(book, "chapter one", TestContext.Current.CancellationToken);
+            var copied = await RunAsync("submit", "copy", "-p", $"book=@{book}", "--watch");
+            Assert.Equal(0, copied.ExitCode);
+            var id = copied.Lines.First(line => line.StartsWith("task ", StringComparison.Ordinal))["task ".Length..];
+            var listed = Assert.Single((await RunAsync("artifacts", id, "--json")).Json);
+            Assert.Equal((1, "sub/a book.txt", 11), (listed.GetProperty("attempt").GetInt32(), listed.GetProperty("name").GetString(), listed.GetProperty("size").GetInt32()));
+            var to = Path.Combine(folder, "back");
+            var path = Assert.Single((await RunAsync("artifacts", id, "--to", to)).Lines);
+            Assert.Equal(Path.Combine(to, "1", "sub", "a book.txt"), path);
+            Assert.Equal("chapter one", await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken));
+
+            var missing = await RunAsync("submit", "copy", "-p", "book=@/no/such/book");
+            Assert.Equal(2, missing.ExitCode);
+            Assert.Contains("/no/such/book", Assert.Single(missing.Lines), StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_task_for_later_is_released_and_a_running_one_is_told_an_event()
+    {
+        var later = Assert.Single((await RunAsync("submit", "add", "-p", "a=1", "--delay", "1h")).Lines);
+        Assert.Equal(0, (await RunAsync("release", later)).ExitCode);
+        Assert.Equal(0, (await RunAsync("watch", later)).ExitCode);
+        Assert.Equal(1, (await RunAsync("release", later)).ExitCode);
+
+        var asks = Assert.Single((await RunAsync("submit", "asks")).Lines);
+        await using var watch = Start("watch", asks);
+        await watch.WaitForLineAsync("name?");
+        var sent = Assert.Single((await RunAsync("emit", asks, "approved", """{"by":"Ada"}""", "--key", "once", "--json")).Json);
+        Assert.Equal(sent.GetProperty("event_id").GetString(), Assert.Single((await RunAsync("emit", asks, "approved", """{"by":"Ada"}""", "--key", "once", "--json")).Json).GetProperty("event_id").GetString());
+        await watch.WaitForLineAsync("event: approved");
+        Assert.Equal(2, (await RunAsync("emit", asks, "approved", "Ada")).ExitCode);
+        Assert.Equal(0, (await RunAsync("input", asks, "Ada")).ExitCode);
+        Assert.Equal(0, await watch.WaitForExitAsync());
+        Assert.Single(watch.Lines, line => line.Contains("event: approved", StringComparison.Ordinal));
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task Watch_without_an_id_shows_how_the_tasks_of_a_project_come_along()
+    {
+        await using var people = Start("watch", "--project", "default");
+        await using var script = Start("watch", "--project", "default", "--json");
+        await script.WaitForLineAsync("\"hello\"");
+        await Eventually.TrueAsync("both watch", async () =>
+        {
+            await RunAsync("submit", "script", "-p", "script=echo '::task:progress {\"percent\":40}'; exit 7", "--project", "default");
+            return people.Lines.Any(line => line.Contains("with exit code 7", StringComparison.Ordinal));
+        }, TimeSpan.FromSeconds(60));
+        Assert.Contains(people.Lines, line => line.Contains(" queued", StringComparison.Ordinal));
+        Assert.Contains(people.Lines, line => line.Contains("40%", StringComparison.Ordinal));
+        Assert.Contains(script.Lines.Select(line => JsonElement.Parse(line)), told => WatchClient.TypeOf(told) == "end" && told.GetProperty("exit_code").GetInt32() == 7);
+        people.Signal(ChildProcess.IgnoresInterrupt ? PosixSignal.SIGTERM : PosixSignal.SIGINT);
+        Assert.Equal(ChildProcess.IgnoresInterrupt ? 143 : 130, await people.WaitForExitAsync());
+    }
+
+    [Fact(Timeout = Timeout)]
     public async Task A_task_is_paused_resumed_typed_to_and_stopped()
     {
         var asks = Assert.Single((await RunAsync("submit", "asks")).Lines);
@@ -98,7 +164,10 @@ public sealed class TaskpipeTests(TaskpipeScene scene) : IClassFixture<TaskpipeS
     [Fact(Timeout = Timeout)]
     public async Task What_is_wrong_is_said_in_a_line_with_an_exit_code()
     {
-        await RefusedAsync(2, "taskpipe watch --help", "watch");
+        await RefusedAsync(2, "taskpipe show --help", "show");
+        await RefusedAsync(2, "--tail is for watching one task", "watch", "--tail", "3");
+        await RefusedAsync(2, "leave the ID away", "watch", "nobody", "--project", "shop");
+        await RefusedAsync(69, "--url or TASKPIPE_URL", "watch", "--url", "http://127.0.0.1:9");
         await RefusedAsync(2, "a is required", "submit", "add");
         await RefusedAsync(2, "must be one of", "submit", "nonsense");
         await RefusedAsync(2, "-p takes name=value, not 'a'", "submit", "add", "-p", "a");
@@ -143,7 +212,7 @@ public sealed class TaskpipeTests(TaskpipeScene scene) : IClassFixture<TaskpipeS
     {
         var id = Assert.Single((await RunAsync("submit", "add", "-p", "a=1")).Lines);
         Assert.Contains("watch", await SuggestAsync("taskpipe wa"));
-        Assert.Equal(["add", "asks", "late", "script", "silent", "tools"], (await SuggestAsync("taskpipe submit ")).Where(word => !word.StartsWith('-') && !word.StartsWith('/')).Order());
+        Assert.Equal(["add", "asks", "copy", "late", "script", "silent", "tools"], (await SuggestAsync("taskpipe submit ")).Where(word => !word.StartsWith('-') && !word.StartsWith('/')).Order());
         Assert.Contains("wipe", await SuggestAsync("taskpipe submit tools w"));
         Assert.Contains("a=", await SuggestAsync("taskpipe submit add -p "));
         Assert.Contains(id, await SuggestAsync("taskpipe stop "));
@@ -194,6 +263,7 @@ public sealed class TaskpipeScene(TestBroker broker) : IAsyncLifetime
           script: { executable: sh, params: { script: { stdin: true, required: true } }, grace: 1s }
           asks:   { executable: sh, arguments: [-c, 'echo "name?"; read -r line; echo "got $line"'], input: true, grace: 1s }
           add:    { summary: Add, executable: sh, arguments: [-c, 'echo $(($1 + $2)) $#', sh], params: { a: { positional: true, type: integer, required: true }, b: { positional: true, type: integer, default: 1 } } }
+          copy:   { executable: sh, arguments: [-c, 'mkdir "$TASK_ARTIFACTS/sub"; cp "$1" "$TASK_ARTIFACTS/sub/$(basename "$1")"', sh], params: { book: { type: file, positional: true, required: true } } }
           silent: { executable: sleep, arguments: ['1000'], grace: 1s }
           late:   { executable: sleep, arguments: ['1000'], time_limit: 300ms, grace: 1s }
           tools:
@@ -208,7 +278,7 @@ public sealed class TaskpipeScene(TestBroker broker) : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Pipeline = await TestPipeline.StartAsync(broker, workers: 2, catalogue: Catalogue);
-        Api = await ApiUnderTest.StartAsync(broker, Pipeline.Prefix, $"--Catalogue:File={Pipeline.CatalogueFile}", "--Kafka:Partitions=2");
+        Api = await ApiUnderTest.StartAsync(broker, Pipeline.Prefix, $"--Catalogue:File={Pipeline.CatalogueFile}", "--Kafka:Partitions=2", $"--Artifacts:Directory={Path.Combine(Pipeline.Folder, "artifacts")}");
     }
 
     public async ValueTask DisposeAsync()

@@ -4,6 +4,7 @@ using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
 using Xunit;
+using TaskPipelineClient = TaskPipeline.Client.TaskPipelineClient;
 using TcpProxy = TaskPipeline.Bench.Driving.TcpProxy;
 
 namespace TaskPipeline.Tests.Clients;
@@ -173,6 +174,130 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal("true", Verified(events));
     }
 
+    [Fact(Timeout = Timeout)]
+    public async Task Who_is_closed_for_taking_nothing_comes_back_for_the_rest()
+    {
+        const int Records = 60;
+        var impatient = await ReplicaAsync("--Api:WriteTimeout=00:00:03");
+        await using var client = Open(ClientRuntime.NodeWithSockets, impatient.Address.ToString());
+        var task = await PrintedAsync(Records, [.. Enumerable.Repeat(new string('x', 60_000), 10)]);
+        await impatient.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "succeeded");
+
+        var events = await WatchedAsync(client, task, new { block = "lines", maxBuffered = 1_000_000_000 });
+        Assert.Contains("4008", Assert.Single(client.All("lost")).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Equal(Enumerable.Range(1, Records * 10), LinesOf(events).Select(line => line.GetProperty("seq").GetInt32()));
+        Assert.Equal("true", Verified(events));
+    }
+
+    [Theory(Timeout = Timeout)]
+    [InlineData(ClientRuntime.Node)]
+    [InlineData(ClientRuntime.NodeWithSockets)]
+    public async Task A_replica_that_is_not_ready_is_asked_again_until_it_is(ClientRuntime runtime)
+    {
+        await using var broker = await TestBroker.StartOwnEmbeddedAsync();
+        var prefix = await broker.NewPipelineAsync();
+        await broker.SendAsync("down");
+        await using var api = await ApiUnderTest.StartUnreadyAsync(broker, prefix);
+        await using var client = Open(runtime, api.Address.ToString());
+        await client.TellAsync("watch nobody");
+        var lost = (await client.NextAsync("lost")).GetProperty("reason").GetString();
+        Assert.Contains(runtime == ClientRuntime.Node ? "Not ready" : "4013", lost, StringComparison.Ordinal);
+
+        await broker.SendAsync("up");
+        Assert.Equal("NotFoundError", (await client.NextAsync("refused")).GetProperty("name").GetString());
+    }
+
+    [Theory(Timeout = Timeout)]
+    [InlineData(ClientRuntime.Node)]
+    [InlineData(ClientRuntime.NodeWithSockets)]
+    [InlineData(ClientRuntime.Browser)]
+    public async Task Many_tasks_are_watched_over_lost_connections_and_it_is_told_where_some_were_missed(ClientRuntime runtime)
+    {
+        var elsewhere = await ReplicaAsync();
+        await using var proxy = TcpProxy.Start(Api.Address.Port);
+        await using var client = Open(runtime, $"http://127.0.0.1:{proxy.Port}/");
+        await client.TellAsync("""view {"project":"shop"}""");
+        Assert.Equal("shop", (await client.NextAsync("event")).GetProperty("project").GetString());
+        var task = await Api.SubmitAsync(project: "shop");
+        Assert.Equal("queued", (await client.NextAsync("event")).GetProperty("status").GetString());
+
+        proxy.Cut();
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await attempt.NoteAsync(NoteName.Progress, new { percent = 40 });
+        await attempt.FinishAsync();
+        string[] told = [WatchClient.TypeOf(await client.NextAsync("event")), WatchClient.TypeOf(await client.NextAsync("event")), WatchClient.TypeOf(await client.NextAsync("event")), WatchClient.TypeOf(await client.NextAsync("event"))];
+        Assert.Equal(["state", "state", "progress", "end"], told);
+
+        proxy.Target = elsewhere.Address.Port;
+        proxy.Cut();
+        Assert.Equal("missed", WatchClient.TypeOf(await client.NextAsync("event")));
+        await client.TellAsync("abort");
+        Assert.Equal("AbortError", (await client.NextAsync("refused")).GetProperty("name").GetString());
+    }
+
+    [Theory(Timeout = Timeout)]
+    [InlineData(ClientRuntime.Node)]
+    [InlineData(ClientRuntime.NodeWithSockets)]
+    [InlineData(ClientRuntime.Browser)]
+    public async Task All_replicas_are_restarted_in_turn_under_load_and_no_watcher_misses_a_line(ClientRuntime runtime)
+    {
+        const int Watchers = 10;
+        ApiUnderTest[] replicas = [await ReplicaAsync(), await ReplicaAsync()];
+        await using var balancer = TcpProxy.Start(replicas[0].Address.Port);
+        var address = $"http://127.0.0.1:{balancer.Port}/";
+        await using var script = Open(runtime, address);
+        using var client = new TaskPipelineClient(new Uri(address));
+        var task = await Api.SubmitAsync();
+        foreach (var replica in replicas)
+            await replica.UntilAsync(task.TaskId, "it is known", _ => true);
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await WatchAsync(script, task);
+        var watching = Enumerable.Range(0, Watchers).Select(_ => client.WatchAsync(task.TaskId, cancellationToken: TestContext.Current.CancellationToken).ToListAsync().AsTask()).ToList();
+        using var over = new CancellationTokenSource();
+        var printing = PrintAsync();
+        try
+        {
+            await AfterAsync(0);
+            for (var turn = 0; turn < replicas.Length; turn++)
+            {
+                balancer.Target = replicas[1 - turn].Address.Port;
+                await replicas[turn].StopAsync(TestContext.Current.CancellationToken);
+                await AfterAsync(attempt.Lines);
+                replicas[turn] = await ReplicaAsync();
+            }
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await printing;
+        }
+        await attempt.FinishAsync();
+
+        await script.NextAsync("over");
+        var events = script.All("event").ToList();
+        Assert.Equal(Enumerable.Range(1, (int)attempt.Lines), LinesOf(events).Select(line => line.GetProperty("seq").GetInt32()));
+        Assert.Equal("true", Verified(events));
+        var losses = script.All("lost").Select(lost => lost.GetProperty("reason").GetString()!).ToList();
+        Assert.InRange(losses.Count, 2, int.MaxValue);
+        if (runtime != ClientRuntime.Node)
+            Assert.Equal(2, losses.Count(reason => reason.Contains("1001", StringComparison.Ordinal)));
+        foreach (var told in await Task.WhenAll(watching))
+        {
+            Assert.Equal(Enumerable.Range(1, (int)attempt.Lines), told.OfType<Client.LinesEvent>().SelectMany(lines => lines.Lines).Select(line => (int)line.Seq));
+            Assert.True(Assert.IsType<Client.EndEvent>(told[^1]).IsVerified);
+        }
+
+        Task AfterAsync(long printed) =>
+            script.HasToldAsync("event", told => WatchClient.TypeOf(told) == "lines" && told.GetProperty("lines")[0].GetProperty("seq").GetInt64() > printed);
+
+        async Task PrintAsync()
+        {
+            using var beat = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+            while (!over.IsCancellationRequested && await beat.WaitForNextTickAsync())
+                await attempt.PrintAsync([.. Enumerable.Range(1, 20).Select(line => $"line {attempt.Lines + line}")]);
+        }
+    }
+
     [Theory(Timeout = Timeout)]
     [InlineData(ClientRuntime.Node)]
     [InlineData(ClientRuntime.NodeWithSockets)]
@@ -265,6 +390,12 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         await Api.UntilAsync(task.TaskId, "it runs", state => state.GetProperty("lines").GetInt32() == 2);
         Assert.Equal("paused", (await CallAsync("pause", task.TaskId)).GetProperty("status").GetString());
         Assert.Equal("running", (await CallAsync("resume", task.TaskId)).GetProperty("status").GetString());
+        Assert.Equal("ConflictError", (await RefusedAsync("release", task.TaskId)).Name);
+        var emitted = (await CallAsync("emit", task.TaskId, "approved", new { by = "Ada" }, new { idempotencyKey = "once" })).GetProperty("event_id").GetString();
+        Assert.Equal(emitted, (await CallAsync("emit", task.TaskId, "approved", new { by = "Ada" }, new { idempotencyKey = "once" })).GetProperty("event_id").GetString());
+        Assert.Equal((5, "note.txt"), await CallAsync("storeFile", "hello", "note.txt") is var stored ? (stored.GetProperty("size").GetInt32(), stored.GetProperty("name").GetString()) : default);
+        Assert.Empty((await CallAsync("artifacts", task.TaskId)).EnumerateArray());
+        Assert.Equal("NotFoundError", (await RefusedAsync("openArtifact", task.TaskId, new { attempt = 1, name = "sub/a book.txt" })).Name);
         Assert.Equal("stopping", (await CallAsync("stop", task.TaskId, new { reason = "wrong workbook" })).GetProperty("status").GetString());
         var cursor = (await CallAsync("get", task.TaskId)).GetProperty("cursor").GetString()!;
         await client.TellAsync(Call("get", task.TaskId, new { after = cursor, wait = "30s" }));
@@ -297,11 +428,14 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
     }
 
     /// <summary>A task that has printed this and ended.</summary>
-    private async Task<Submitted> PrintedAsync(params IReadOnlyList<string> lines)
+    private Task<Submitted> PrintedAsync(params IReadOnlyList<string> lines) => PrintedAsync(records: 1, lines);
+
+    private async Task<Submitted> PrintedAsync(int records, IReadOnlyList<string> lines)
     {
         var task = await Api.SubmitAsync();
         using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
-        await attempt.PrintAsync(lines);
+        for (; records > 0; records--)
+            await attempt.PrintAsync(lines);
         await attempt.FinishAsync();
         await Api.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "succeeded");
         return task;

@@ -18,6 +18,10 @@ namespace TaskPipeline.Client;
 [JsonSerializable(typeof(InputBody))]
 [JsonSerializable(typeof(SentInput))]
 [JsonSerializable(typeof(RepeatBody))]
+[JsonSerializable(typeof(EmitBody))]
+[JsonSerializable(typeof(SentEvent))]
+[JsonSerializable(typeof(StoredFile))]
+[JsonSerializable(typeof(ArtifactList))]
 [JsonSerializable(typeof(Answer))]
 [JsonSerializable(typeof(HelloEvent))]
 [JsonSerializable(typeof(StateEvent))]
@@ -43,5 +47,7 @@ internal sealed partial class ClientJson : JsonSerializerContext;
 internal sealed record Answer;
 
 internal sealed record InputBody(string? Text, bool? Close);
+
+internal sealed record EmitBody(string Name, JsonNode? Data);
 
 internal sealed record RepeatBody(JsonObject? Params);

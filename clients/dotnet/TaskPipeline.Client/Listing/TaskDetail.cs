@@ -134,3 +134,13 @@ public sealed record SentInput
     /// <summary>Its own id.</summary>
     public required string InputId { get; init; }
 }
+
+/// <summary>An event that was put into a task's timeline.</summary>
+public sealed record SentEvent
+{
+    /// <summary>Of which task.</summary>
+    public required string TaskId { get; init; }
+
+    /// <summary>Its own id (<see cref="EmittedEvent.EventId"/>).</summary>
+    public required string EventId { get; init; }
+}
