@@ -3,20 +3,22 @@ using Confluent.Kafka.Admin;
 
 namespace TaskPipeline.Shared.Kafka;
 
-internal static class AdminOffsets
+public static class AdminOffsets
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     /// <summary>The first or the last offset of partitions, but of those whose leader does not answer. With <see cref="IsolationLevel.ReadCommitted"/> an unended transaction is the end.</summary>
-    /// <exception cref="KafkaException">Kafka did not answer.</exception>
+    /// <exception cref="KafkaException">Kafka did not answer, for none of them.</exception>
     public static async Task<Dictionary<TopicPartition, long>> OffsetsAsync(this IAdminClient admin, IEnumerable<TopicPartition> partitions, OffsetSpec spec, IsolationLevel isolation)
     {
         var specs = partitions.Select(partition => new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = spec }).ToList();
         if (specs.Count == 0)
             return [];
         var answered = await ListAsync(admin, specs, new ListOffsetsOptions { IsolationLevel = isolation, RequestTimeout = Timeout });
-        return answered.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
-            .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
+        // Where nobody answers in time, librdkafka 2.15 calls it a success, with offsets that no record can have.
+        var offsets = answered.Select(info => info.TopicPartitionOffsetError).Where(found => !found.Error.IsError && found.Offset.Value >= 0)
+            .ToDictionary(found => found.TopicPartition, found => found.Offset.Value);
+        return offsets.Count > 0 ? offsets : throw new KafkaException(answered.Select(info => info.TopicPartitionOffsetError.Error).FirstOrDefault(error => error.IsError, new Error(ErrorCode.Local_TimedOut)));
     }
 
     private static async Task<List<ListOffsetsResultInfo>> ListAsync(IAdminClient admin, List<TopicPartitionOffsetSpec> specs, ListOffsetsOptions options)
