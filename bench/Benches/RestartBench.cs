@@ -18,7 +18,7 @@ internal sealed class RestartBench : Benchmark
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
-        new("--rounds", "N", "3", "how often floor and API take turns"),
+        new("--rounds", "N", "5", "how often floor and API take turns"),
         new("--records", "N", "1000000", "in task-progress, one line each, of 20 tasks"),
     ];
 

@@ -44,7 +44,7 @@ internal sealed class Watcher : IWatch
             await BeginAsync(cancellationToken);
         if (_first is { } first)
         {
-            (_first, _second) = (_second, null);
+            (_first, _second, _place) = (_second, null, first.Cursor);
             return first;
         }
         while (true)
@@ -142,10 +142,7 @@ internal sealed class Watcher : IWatch
             _next--;   // it may grow
         _first = new HelloEvent(_log, _place, _status);
         if (!_seen.StopSeen && _log.StopIndex is >= 0 and var stop && stop < _next)
-        {
-            _place = _place with { StopSeen = true };   // its own place in the log lies before the one where this watcher begins
-            _second = ((StateEvent)_log[stop]).At(_place);
-        }
+            _second = ((StateEvent)_log[stop]).At(_place with { StopSeen = true });   // its own place in the log lies before the one where this watcher begins
     }
 
     /// <summary>Where to begin in a block. A cursor may be ahead of its front, also where it comes from a replica that has read further.</summary>
