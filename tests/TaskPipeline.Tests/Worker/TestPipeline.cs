@@ -88,6 +88,7 @@ internal sealed class TestPipeline : IAsyncDisposable
         environment["Worker:DataDirectory"] = Path.Combine(Folder, "data");
         environment["Artifacts:Directory"] = Path.Combine(Folder, "artifacts");
         environment["Catalogue:File"] = CatalogueFile;
+        environment["Parent:HoldsInput"] = "true";   // it ends with this process, however that ends
         foreach (var (key, value) in settings)
             environment[key] = value;
         var worker = ChildProcess.Start("TaskWorker", environment: environment.Select(setting => KeyValuePair.Create(setting.Key.Replace(":", "__", StringComparison.Ordinal), setting.Value)));
