@@ -16,6 +16,7 @@ internal sealed class RawWatcher : IDisposable
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     private readonly List<double>? _ages;
+    private byte[] _rest = [];   // of what was drained: the beginning of a number
 
     /// <param name="ages">Takes the age of each line in milliseconds, where its text begins with the machine's clock; null: not looked at.</param>
     public RawWatcher(List<double>? ages = null) => _ages = ages;
@@ -64,6 +65,27 @@ internal sealed class RawWatcher : IDisposable
             var read = Scan(buffer.AsSpan(0, length));
             buffer.AsSpan(read, length - read).CopyTo(buffer);
             length -= read;
+        }
+    }
+
+    /// <summary>Takes what has come so far, and does not wait; false: the server has closed. For a watcher without ages.</summary>
+    /// <param name="buffer">Any, for the time of the call.</param>
+    public bool Drain(Span<byte> buffer)
+    {
+        _socket.Blocking = false;
+        while (true)
+        {
+            _rest.CopyTo(buffer);
+            var received = _socket.Receive(buffer[_rest.Length..], SocketFlags.None, out var error);
+            if (error == SocketError.WouldBlock)
+                return true;
+            if (received == 0)
+                return false;
+            LastAt = Stopwatch.GetTimestamp();
+            var data = buffer[..(_rest.Length + received)];
+            _rest = data[Scan(data)..].ToArray();
+            if (data.Length < buffer.Length)
+                return true;
         }
     }
 
