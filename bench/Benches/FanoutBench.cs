@@ -7,10 +7,9 @@ namespace TaskPipeline.Bench.Benches;
 /// <summary>One task with very many watchers, next to nginx with nchan, which does nothing else.</summary>
 internal sealed class FanoutBench : Benchmark
 {
+    private const double MostTimesWithoutStalled = 1.1;
     private static readonly TimeSpan FloorsPatience = TimeSpan.FromSeconds(30);   // behind the time of the lines; what is not taken, or does not come, by then was lost
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);          // nothing may be lost, so what is behind is waited for
-
-    private const double MostTimesWithoutStalled = 1.1;
 
     public override string Name => "fanout";
 

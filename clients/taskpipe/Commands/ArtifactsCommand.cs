@@ -21,12 +21,14 @@ internal static class ArtifactsCommand
         {
             var taskId = parsed.GetRequiredValue(id);
             var all = await session.Client.ArtifactsAsync(taskId, cancellationToken);
-            if (parsed.GetValue(to) is { } directory)
-                foreach (var artifact in all)
-                    await DownloadAsync(session, taskId, artifact, directory, cancellationToken);
-            else
+            if (parsed.GetValue(to) is not { } directory)
+            {
                 await Following.PrintTableAsync(session.Screen, $"{"ATTEMPT",7} {"BYTES",12} NAME", all.ToAsyncEnumerable(), artifact => Print(session.Screen, artifact));
-            return all.All(artifact => artifact.Url is not null) || parsed.GetValue(to) is null ? ExitCodes.Succeeded : ExitCodes.Failed;
+                return ExitCodes.Succeeded;
+            }
+            foreach (var artifact in all)
+                await DownloadAsync(session, taskId, artifact, directory, cancellationToken);
+            return all.All(artifact => artifact.Url is not null) ? ExitCodes.Succeeded : ExitCodes.Failed;
         }));
         return artifacts;
     }

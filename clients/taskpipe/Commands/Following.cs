@@ -16,10 +16,7 @@ internal static class Following
             await PrintAllAsync(screen, events, told =>
             {
                 end = told as EndEvent;
-                if (screen.AsJson)
-                    screen.Json(told.Json);
-                else
-                    printer.Print(told);
+                Print(screen, told, printer.Print);
             });
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -41,13 +38,7 @@ internal static class Following
         var printer = new ViewPrinter(screen);
         try
         {
-            await PrintAllAsync(screen, session.Client.WatchAllAsync(options, cancellationToken), told =>
-            {
-                if (screen.AsJson)
-                    screen.Json(told.Json);
-                else
-                    printer.Print(told);
-            });
+            await PrintAllAsync(screen, session.Client.WatchAllAsync(options, cancellationToken), told => Print(screen, told, printer.Print));
             return ExitCodes.Succeeded;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -100,6 +91,14 @@ internal static class Following
         else
             session.Screen.OutLine(task.TaskId);
         return ExitCodes.Succeeded;
+    }
+
+    private static void Print(Screen screen, WatchEvent told, Action<WatchEvent> forPeople)
+    {
+        if (screen.AsJson)
+            screen.Json(told.Json);
+        else
+            forPeople(told);
     }
 
     public static WatchOptions Options(Session session) => new()
