@@ -38,19 +38,19 @@ internal sealed class FanoutBench : Benchmark
         await pipeline.StartApiAsync(connections: 4);
         var api = pipeline.Apis[0];
         var lane = 0;   // each task is the first of its lane
-        await SubjectAsync(rate * 5, 0);   // warm-up
+        await SubjectAsync(20, 2000, 40_000, 0);   // warm-up: a JVM compiles what was called some ten thousand times
         if (!NchanServer.IsHere && isFloorWanted && stalled == 0)
             run.Say("nginx with nchan is not installed here (Debian: nginx, libnginx-mod-nchan): no floor");
         var (floor, subject) = (new List<Turn>(), new List<Turn>());
         for (var round = 1; round <= rounds; round++)
         {
             if (isFloorWanted && stalled > 0)
-                floor.Add(await SubjectAsync(lines, 0));
+                floor.Add(await SubjectAsync(watchers, rate, lines, 0));
             else if (isFloorWanted && NchanServer.IsHere)
                 floor.Add(await NchanAsync(watchers, rate, lines, run.Stop));
             if (floor.Count > 0)
                 run.Say($"round {round}, floor: {floor[^1]}");
-            subject.Add(await SubjectAsync(lines, stalled));
+            subject.Add(await SubjectAsync(watchers, rate, lines, stalled));
             run.Say($"round {round}, TaskApi: {subject[^1]}; {api.ResidentMiB:0} MiB");
         }
         IReadOnlyList<Figure> figures =
@@ -65,10 +65,10 @@ internal sealed class FanoutBench : Benchmark
             || (stalled == 0 ? figures[0].Ratio < 1 || figures[1].Ratio < 1 : figures[3].Ratio > MostTimesWithoutStalled);
         return figures;
 
-        async Task<Turn> SubjectAsync(int count, int besides)
+        async Task<Turn> SubjectAsync(int audience, int speed, int count, int besides)
         {
             using var task = await WrittenTask.StartAsync(pipeline.Cluster, lane++);
-            return await TurnAsync(pipeline.Http.BaseAddress!.Port, task.Watch, watchers, rate, count, besides, (_, text) => task.Print(text), () => api.CpuSeconds, Patience, run.Stop);
+            return await TurnAsync(pipeline.Http.BaseAddress!.Port, task.Watch, audience, speed, count, besides, (_, text) => task.Print(text), () => api.CpuSeconds, Patience, run.Stop);
         }
 
         Figure Beside(string metric, string unit, Func<Turn, double> of) => floor.Count == 0

@@ -72,7 +72,7 @@ internal sealed class ReplayBench : Benchmark
     {
         using var watcher = new RawWatcher();
         var since = Stopwatch.GetTimestamp();
-        await watcher.ConnectAsync(new IPEndPoint(IPAddress.Loopback, pipeline.Http.BaseAddress!.Port), task.Watch, stop);
+        watcher.Connect(new IPEndPoint(IPAddress.Loopback, pipeline.Http.BaseAddress!.Port), task.Watch);
         await watcher.ReadAsync(lines, stop);
         if (watcher.Lines != lines || watcher.Wrong > 0)
             throw new BenchException($"{watcher.Lines} of {lines} lines came, {watcher.Wrong} of them out of order");

@@ -10,16 +10,17 @@ namespace TaskPipeline.Bench.Driving;
 /// A watcher that costs as little as can be: it speaks just enough of the WebSocket protocol to be sent text, finds the numbers of the lines in the bytes
 /// and checks that each follows the one before. So the same one measures any server whose messages have <c>"seq":N,…"text":"…"</c>.
 /// </summary>
-internal sealed class RawWatcher : IDisposable
+/// <param name="isTimed">Whether the lines' texts begin with the machine's clock, and it is looked at.</param>
+internal sealed class RawWatcher(bool isTimed = false) : IDisposable
 {
     private const int BufferBytes = 64 * 1024;
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(60);
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-    private readonly List<double>? _ages;
     private byte[] _rest = [];   // of what was drained: the beginning of a number
 
-    /// <param name="ages">Takes the age of each line in milliseconds, where its text begins with the machine's clock; null: not looked at.</param>
-    public RawWatcher(List<double>? ages = null) => _ages = ages;
+    /// <summary>Milliseconds from the writing of each line to its arrival; null: it is not timed.</summary>
+    public List<double>? Ages { get; } = isTimed ? [] : null;
 
     /// <summary>The last line that came.</summary>
     public long Last { get; private set; }
@@ -32,14 +33,16 @@ internal sealed class RawWatcher : IDisposable
     /// <summary>When the last line came.</summary>
     public long LastAt { get; private set; }
 
-    public async Task ConnectAsync(IPEndPoint server, string path, CancellationToken stop)
+    /// <summary>Blocks: a socket that never waited asynchronously is in nobody's epoll, and wakes no thread when something comes.</summary>
+    public void Connect(IPEndPoint server, string path)
     {
-        await _socket.ConnectAsync(server, stop);
-        await _socket.SendAsync(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"), stop);
+        _socket.Connect(server);
+        _socket.Send(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"));
+        _socket.ReceiveTimeout = (int)AnswerTimeout.TotalMilliseconds;
         var answer = new byte[1024];
         for (var length = 0; ;)
         {
-            var received = await _socket.ReceiveAsync(answer.AsMemory(length, 1), stop);   // byte by byte: what follows is for the reading
+            var received = _socket.Receive(answer.AsSpan(length, 1));   // byte by byte: what follows is for the reading
             length += received;
             if (received == 0 || length == answer.Length)
                 throw new BenchException($"{server}{path} refused to be watched: {Encoding.ASCII.GetString(answer, 0, length)}");
@@ -68,7 +71,7 @@ internal sealed class RawWatcher : IDisposable
         }
     }
 
-    /// <summary>Takes what has come so far, and does not wait; false: the server has closed. For a watcher without ages.</summary>
+    /// <summary>Takes what has come so far, and does not wait; false: the server has closed. For a watcher that is not timed.</summary>
     /// <param name="buffer">Any, for the time of the call.</param>
     public bool Drain(Span<byte> buffer)
     {
@@ -117,13 +120,13 @@ internal sealed class RawWatcher : IDisposable
     /// <summary>False: its text has not come yet.</summary>
     private bool TakeAge(ReadOnlySpan<byte> line)
     {
-        if (_ages is null)
+        if (Ages is null)
             return true;
         var mark = "\"text\":\""u8;
         var found = line.IndexOf(mark);
         if (found < 0 || !Utf8Parser.TryParse(line[(found + mark.Length)..], out long printed, out var digits) || found + mark.Length + digits == line.Length)
             return false;
-        _ages.Add(Stopwatch.GetElapsedTime(printed, LastAt).TotalMilliseconds);
+        Ages.Add(Stopwatch.GetElapsedTime(printed, LastAt).TotalMilliseconds);
         return true;
     }
 }

@@ -15,7 +15,8 @@ internal static class WatcherLoad
     public const string Name = "watchers";
     private const int Rest = 4;   // times as long as a sweep has taken, at least
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan LifeSign = TimeSpan.FromSeconds(5);
+    private const int LifeTicks = 200;
+    private static readonly TimeSpan LifeTick = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan Sweep = TimeSpan.FromMilliseconds(25);
 
     /// <param name="Lines">Of all watchers together.</param>
@@ -29,24 +30,24 @@ internal static class WatcherLoad
     {
         var numbers = ((string[])[arguments[0], .. arguments[2..]]).Select(number => int.Parse(number, CultureInfo.InvariantCulture)).ToArray();
         var (port, count, lines, sampled, stalled) = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]);
-        using var connecting = new CancellationTokenSource(ConnectTimeout);
-        var ages = new List<double>[sampled];
+        var apart = Math.Max(1, count / Math.Max(1, sampled));
         var watchers = new RawWatcher[count + stalled];
         for (var number = 0; number < watchers.Length; number++)
         {
-            watchers[number] = new RawWatcher(number < sampled ? ages[number] = [] : null);
-            await watchers[number].ConnectAsync(new IPEndPoint(IPAddress.Loopback, port), arguments[1], connecting.Token);
+            watchers[number] = new RawWatcher(isTimed: number < count && number % apart == 0 && number / apart < sampled);   // wherever in their row the server begins
+            watchers[number].Connect(new IPEndPoint(IPAddress.Loopback, port), arguments[1]);
         }
         Console.WriteLine("connected");
         using var over = new CancellationTokenSource();
         // Those that are timed read at once. The others need the processors as little as can be, whose measure is another: one thread goes round.
-        var timed = watchers.Take(Math.Min(sampled, count)).Select(watcher => watcher.ReadAsync(lines, over.Token));
-        var reading = Task.WhenAll([.. timed, Task.Factory.StartNew(() => ReadAll([.. watchers.Take(count).Skip(sampled)], lines, over.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)]);
+        var timed = watchers.Where(watcher => watcher.Ages is not null).ToList();
+        var others = watchers.Take(count).Except(timed).ToList();
+        var reading = Task.WhenAll([.. timed.Select(watcher => watcher.ReadAsync(lines, over.Token)), Task.Factory.StartNew(() => ReadAll(others, lines, over.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)]);
         _ = ShowLifeAsync(watchers, over.Token);
         _ = Task.Run(() => Console.In.ReadLine()).ContinueWith(_ => over.Cancel(), TaskScheduler.Default);   // whoever has started it has waited long enough, or is gone
         await Task.WhenAny(reading);
         var incomplete = watchers.Take(count).Where(watcher => watcher.Lines != lines || watcher.Wrong > 0).ToList();
-        var times = ages.SelectMany(age => age).ToList();
+        var times = timed.SelectMany(watcher => watcher.Ages!).ToList();
         Console.WriteLine(JsonSerializer.Serialize(new Seen(
             watchers.Sum(watcher => watcher.Lines),
             incomplete.Count,
@@ -71,12 +72,13 @@ internal static class WatcherLoad
         }
     }
 
+    /// <summary>One after the other, as clients do that know nothing of each other.</summary>
     private static async Task ShowLifeAsync(RawWatcher[] watchers, CancellationToken over)
     {
-        using var timer = new PeriodicTimer(LifeSign);
-        while (await timer.WaitForNextTickAsync(over))
-            foreach (var watcher in watchers)
-                watcher.ShowLife();
+        using var timer = new PeriodicTimer(LifeTick);
+        for (var tick = 0; await timer.WaitForNextTickAsync(over); tick++)
+            for (var number = tick % LifeTicks; number < watchers.Length; number += LifeTicks)
+                watchers[number].ShowLife();
     }
 
     /// <summary>Starts them, and comes back when all are connected.</summary>

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Hosting;
+using TaskPipeline.TaskApi.Connections;
 
 namespace TaskPipeline.TaskApi.Protection;
 
@@ -15,6 +16,7 @@ internal static class ProtectionServices
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            kestrel.ConfigureEndpointDefaults(DirectOutput.Use);
             kestrel.Limits.MaxRequestBodySize = MostBodyBytes;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(1);   // of a connection on which nothing is asked; watching is no such one

@@ -1,3 +1,5 @@
+using TaskPipeline.TaskApi.Connections;
+
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>What a connection sends: events, pulled one after the other at its own speed by the one loop that owns it.</summary>
@@ -14,4 +16,11 @@ internal interface IWatch
 
     /// <summary>Waits until <see cref="NextAsync"/> may have something; false: nothing came within the time.</summary>
     ValueTask<bool> WaitAsync(TimeSpan patience, CancellationToken cancellationToken);
+
+    /// <summary>The same, while others may send what comes to the connection.</summary>
+    async Task<LeftOver> AttendAsync(DirectOutput output, CancellationToken leaving)
+    {
+        await WaitAsync(Timeout.InfiniteTimeSpan, leaving);
+        return LeftOver.Nothing;
+    }
 }

@@ -24,13 +24,17 @@ internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, 
     private readonly Lock _gate = new();
 
     /// <summary>The content of a block; what follows is fetched ahead.</summary>
-    public ValueTask<BlockContent> ReadAsync(TaskLog log, int index, CancellationToken cancellationToken)
+    public ValueTask<BlockContent> ReadAsync(TaskLog log, int index, CancellationToken cancellationToken) =>
+        InMemory(log, index) is { } content ? ValueTask.FromResult(content) : new ValueTask<BlockContent>(LoadAsync(log, index, (LogBlock)log[index], cancellationToken));
+
+    /// <summary>The same; null: it has to be read from Kafka.</summary>
+    public BlockContent? InMemory(TaskLog log, int index)
     {
         var block = (LogBlock)log[index];
         block.Touch();
         if (index + Ahead < log.Count && log[index + Ahead] is LogBlock { Content: null })
             _ = Load(log, index + Ahead);
-        return block.Content is { } content ? ValueTask.FromResult(content) : new ValueTask<BlockContent>(LoadAsync(log, index, block, cancellationToken));
+        return block.Content;
     }
 
     public void Dispose()

@@ -16,6 +16,7 @@ internal sealed class TaskLog
     private string? _project;   // known with the submission, and never changed then
     private LogEntry[] _entries;
     private int _count = 1;
+    private Audience? _audience;
     private int _stop = -1;
     private long _version;
 
@@ -30,6 +31,9 @@ internal sealed class TaskLog
     public string TaskId => _taskId;
 
     public WakeUp Changed { get; } = new();
+
+    /// <summary>Those who have read it to its end, and wait for more.</summary>
+    public Audience Audience => LazyInitializer.EnsureInitialized(ref _audience, () => new Audience(this));
 
     /// <summary>How many entries there are. All but the last never change.</summary>
     public int Count => Volatile.Read(ref _count);

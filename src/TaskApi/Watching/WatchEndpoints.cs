@@ -2,6 +2,7 @@ using System.Net.WebSockets;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Connections;
 using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Protection;
 using TaskPipeline.TaskApi.Stopping;
@@ -58,7 +59,8 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
             await RefuseAsync(socket, CodeFor(problem), problem.Detail);
         else
         {
-            using var watching = new WatchSocket(socket, opened!.Watch, opened.AsText, new WatchCommands(opened.Task, stops, inputs), options.Value.WriteTimeout, host.ApplicationStopping);
+            var output = opened!.AsText || context.Request.IsHttps ? null : context.Features.Get<DirectOutput>();
+            using var watching = new WatchSocket(socket, output, opened.Watch, opened.AsText, new WatchCommands(opened.Task, stops, inputs), options.Value.WriteTimeout, host.ApplicationStopping);
             await watching.RunAsync();
         }
     }

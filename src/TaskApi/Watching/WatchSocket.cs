@@ -1,14 +1,16 @@
 using System.Buffers;
 using System.Net.WebSockets;
 using System.Text;
+using TaskPipeline.TaskApi.Connections;
 
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// One watch socket: a loop that sends events and a loop that hears commands. They share nothing but the right to send.
+/// One watch socket: a loop that sends events, unless the log's audience does, and a loop that hears commands. They share nothing but the right to send.
 /// Sending is not bound to a token: cancelling a WebSocket's send tears the connection down, and the client would not learn why.
 /// </summary>
-internal sealed class WatchSocket(WebSocket socket, IWatch watch, bool asText, WatchCommands commands, TimeSpan writeTimeout, CancellationToken draining) : IDisposable
+/// <param name="output">Of the connection below, which others may send events to; null: this socket alone sends them.</param>
+internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch watch, bool asText, WatchCommands commands, TimeSpan writeTimeout, CancellationToken draining) : IDisposable
 {
     private const int MostCommandBytes = 4 * 1024;
     private static readonly TimeSpan CloseGrace = TimeSpan.FromSeconds(2);
@@ -51,9 +53,12 @@ internal sealed class WatchSocket(WebSocket socket, IWatch watch, bool asText, W
             while (!watch.HasEnded)
             {
                 _leaving.Token.ThrowIfCancellationRequested();
-                if (await watch.NextAsync(_leaving.Token) is not { } next)
+                var (next, sending) = (await watch.NextAsync(_leaving.Token), Task.CompletedTask);
+                if (next is null && output is not null)
+                    (next, sending) = await watch.AttendAsync(output, _leaving.Token);
+                else if (next is null)
                     await watch.WaitAsync(Timeout.InfiniteTimeSpan, _leaving.Token);
-                else if (!await SendAsync(next))
+                if (!await IsSentAsync(sending) || (next is not null && !await SendAsync(next)))
                     return (CloseCodes.TooSlow, Place);
             }
             return (CloseCodes.Ended, "");
@@ -92,7 +97,12 @@ internal sealed class WatchSocket(WebSocket socket, IWatch watch, bool asText, W
             return true;
         }
         _hasEnded = isLast;
-        var sending = SendAndReleaseAsync(message);
+        return await IsSentAsync(SendAndReleaseAsync(message));
+    }
+
+    /// <summary>False: the client takes no data.</summary>
+    private async ValueTask<bool> IsSentAsync(Task sending)
+    {
         if (sending.IsCompletedSuccessfully)
             return true;
         _lastSend = sending;

@@ -1,4 +1,5 @@
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Connections;
 
 namespace TaskPipeline.TaskApi.Watching;
 
@@ -42,47 +43,10 @@ internal sealed class Watcher : IWatch
     {
         if (_next < 0)
             await BeginAsync(cancellationToken);
-        if (_first is { } first)
-        {
-            (_first, _second, _place) = (_second, null, first.Cursor);
-            return first;
-        }
-        while (true)
-        {
-            _version = _log.Version;
-            var count = _log.Count;   // read before the content: what is followed by another entry grows no more
-            if (_next == count)
-                break;
-            if (_log[_next] is LogBlock block)
-            {
-                var content = await _reader.ReadAsync(_log, _next, cancellationToken);
-                _passed ??= Enter(block);
-                if (NextOf(content, _passed.Value) is { } told)
-                    return told;
-                if (_next == count - 1)
-                    break;
-                (_next, _passed) = (_next + 1, null);
-                continue;
-            }
-            if (_next >= _live && CaughtUp() is { } before)
-                return before;
-            var found = (WatchEvent)_log[_next];
-            if (found is EndEvent)
-            {
-                if (CaughtUp() is { } caughtUp)
-                    return caughtUp;
-                HasEnded = true;
-            }
-            var isWanted = IsWanted(found);
-            _next++;
-            if (!isWanted)
-                continue;
-            _place = found.Cursor;
-            return found;
-        }
-        if (_plan.From.EndSeen && _log.HasEnded)
-            HasEnded = true;
-        return CaughtUp();
+        WatchEvent? next;
+        for (BlockContent? read = null; !TryNext(out next, read);)
+            read = await _reader.ReadAsync(_log, _next, cancellationToken);
+        return next;
     }
 
     public async ValueTask<bool> WaitAsync(TimeSpan patience, CancellationToken cancellationToken)
@@ -93,6 +57,68 @@ internal sealed class Watcher : IWatch
         await changed.WaitAsync(patience, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
         return changed.IsCompleted;
+    }
+
+    public Task<LeftOver> AttendAsync(DirectOutput output, CancellationToken leaving) => _log.Audience.AttendAsync(this, output, leaving);
+
+    /// <summary>What <see cref="NextAsync"/> gives, of a watcher that has begun; false: that has to be read from Kafka first.</summary>
+    /// <param name="read">The content of the entry where it stands, which may not be in memory any more.</param>
+    public bool TryNext(out WatchEvent? next, BlockContent? read = null)
+    {
+        if (_first is { } first)
+        {
+            (_first, _second, _place) = (_second, null, first.Cursor);
+            next = first;
+            return true;
+        }
+        while (true)
+        {
+            _version = _log.Version;
+            var count = _log.Count;   // read before the content: what is followed by another entry grows no more
+            if (_next == count)
+                break;
+            if (_log[_next] is LogBlock block)
+            {
+                if ((read ?? _reader.InMemory(_log, _next)) is not { } content)
+                {
+                    next = null;
+                    return false;
+                }
+                _passed ??= Enter(block);
+                next = NextOf(content, _passed.Value);
+                if (next is not null)
+                    return true;
+                if (_next == count - 1)
+                    break;
+                (_next, _passed, read) = (_next + 1, null, null);
+                continue;
+            }
+            if (_next >= _live && CaughtUp() is { } before)
+            {
+                next = before;
+                return true;
+            }
+            next = (WatchEvent)_log[_next];
+            if (next is EndEvent)
+            {
+                if (CaughtUp() is { } caughtUp)
+                {
+                    next = caughtUp;
+                    return true;
+                }
+                HasEnded = true;
+            }
+            var isWanted = IsWanted(next);
+            _next++;
+            if (!isWanted)
+                continue;
+            _place = next.Cursor;
+            return true;
+        }
+        if (_plan.From.EndSeen && _log.HasEnded)
+            HasEnded = true;
+        next = CaughtUp();
+        return true;
     }
 
     private WatchEvent? NextOf(BlockContent content, Cursor passed)
