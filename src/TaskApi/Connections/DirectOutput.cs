@@ -17,9 +17,8 @@ internal sealed class DirectOutput : Stream
     private readonly ConnectionContext _connection;
     private readonly Socket _socket;
     private readonly Lock _gate = new();
-    private Task _sending = Task.CompletedTask;   // guarded by the gate
-
-    private bool _mayWait;                        // as is this
+    private Task _sending = Task.CompletedTask;   // guarded by the gate, as is the next
+    private bool _mayWait;
 
     private DirectOutput(ConnectionContext connection, Socket socket)
     {

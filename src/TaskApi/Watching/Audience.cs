@@ -11,7 +11,8 @@ namespace TaskPipeline.TaskApi.Watching;
 /// </summary>
 internal sealed class Audience(TaskLog log)
 {
-    private const int Crowd = 100;   // so many share the processor with what they wait for: what is sent to one may wait a round trip, to go with what follows
+    private const int Crowd = 100;       // beyond so many a message may wait until its watcher has acknowledged the one before
+    private const int MostAtOnce = 16;   // events of a round; who has more to read would keep the others waiting
     private static readonly TimeSpan ShortestRest = TimeSpan.FromMilliseconds(3);   // a timer is hardly more exact
     private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(50);
 
@@ -103,10 +104,10 @@ internal sealed class Audience(TaskLog log)
     {
         if (member.IsLeaving)
             return LeftOver.Nothing;
-        while (true)
+        for (var told = 0; told < MostAtOnce; told++)
         {
             if (!member.Watcher.TryNext(out var next))
-                return LeftOver.Nothing;   // something has to be read from Kafka for it
+                break;   // something has to be read from Kafka for it
             if (next is null)
                 return member.Watcher.HasEnded ? LeftOver.Nothing : null;
             if (next is EndEvent || member.Output.TrySend(FrameOf(next), mayWait: _members.Count > Crowd) is not { } sending)
@@ -114,6 +115,7 @@ internal sealed class Audience(TaskLog log)
             if (!sending.IsCompleted)
                 return new LeftOver(null, sending);
         }
+        return LeftOver.Nothing;
     }
 
     /// <summary>A WebSocket message of one frame, which from a server has no mask and so is the same for all (RFC 6455, 5.2).</summary>

@@ -85,7 +85,8 @@ public sealed class ReplicaTests(TestBroker broker) : ApiTest(broker)
         var page = (await replica.GetAsync($"{task.Link("output")}&after={here.Cursor}")).Body;
         Assert.Equal(["three", "four"], page.GetProperty("lines").EnumerateArray().Select(line => line.GetProperty("text").GetString()));
 
-        // Every event has the same cursor everywhere.
+        // Every event has the same cursor everywhere, and hello tells the same of what both have read.
+        await Api.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "succeeded");
         await using var all = await WatchClient.WatchAsync(Api, task);
         await all.ToTheEndAsync();
         await using var allThere = await WatchClient.WatchAsync(replica, task);
