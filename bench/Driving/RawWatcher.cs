@@ -71,7 +71,15 @@ internal sealed class RawWatcher(bool isTimed = false) : IDisposable
         }
     }
 
-    /// <summary>Takes what has come so far, and does not wait; false: the server has closed. For a watcher that is not timed.</summary>
+    /// <summary>Those to whom something has come, as soon as there are any.</summary>
+    public static IReadOnlyList<RawWatcher> WaitForAny(IReadOnlyList<RawWatcher> watchers, TimeSpan patience)
+    {
+        var readable = watchers.Select(watcher => watcher._socket).ToList();
+        Socket.Select(readable, null, null, patience);
+        return [.. watchers.Where(watcher => readable.Contains(watcher._socket))];
+    }
+
+    /// <summary>Takes what has come so far, and does not wait; false: the server has closed.</summary>
     /// <param name="buffer">Any, for the time of the call.</param>
     public bool Drain(Span<byte> buffer)
     {

@@ -13,11 +13,13 @@ namespace TaskPipeline.Bench.Driving;
 internal static class WatcherLoad
 {
     public const string Name = "watchers";
-    private const int Rest = 4;   // times as long as a sweep has taken, at least
-    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(60);
+    private const int SweepSteps = 25;
+    private const int Rest = 4;   // times as long as a step of the sweep has taken, at least
     private const int LifeTicks = 200;
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LifeTick = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan Sweep = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan LookForEnd = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SweepStep = TimeSpan.FromMilliseconds(1);
 
     /// <param name="Lines">Of all watchers together.</param>
     /// <param name="Incomplete">Watchers that have not seen every line, in order and once.</param>
@@ -39,10 +41,10 @@ internal static class WatcherLoad
         }
         Console.WriteLine("connected");
         using var over = new CancellationTokenSource();
-        // Those that are timed read at once. The others need the processors as little as can be, whose measure is another: one thread goes round.
+        // Those that are timed are read at once. The others need the processors as little as can be, whose measure is another: one thread goes round now and then.
         var timed = watchers.Where(watcher => watcher.Ages is not null).ToList();
         var others = watchers.Take(count).Except(timed).ToList();
-        var reading = Task.WhenAll([.. timed.Select(watcher => watcher.ReadAsync(lines, over.Token)), Task.Factory.StartNew(() => ReadAll(others, lines, over.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)]);
+        var reading = Task.WhenAll(OnItsThread(() => ReadAtOnce([.. timed], lines, over.Token)), OnItsThread(() => Sweep(others, lines, over.Token)));
         _ = ShowLifeAsync(watchers, over.Token);
         _ = Task.Run(() => Console.In.ReadLine()).ContinueWith(_ => over.Cancel(), TaskScheduler.Default);   // whoever has started it has waited long enough, or is gone
         await Task.WhenAny(reading);
@@ -60,15 +62,30 @@ internal static class WatcherLoad
         return 0;
     }
 
-    private static void ReadAll(List<RawWatcher> watchers, int lines, CancellationToken over)
+    private static Task OnItsThread(Action work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private static void ReadAtOnce(List<RawWatcher> watchers, int lines, CancellationToken over)
     {
         var buffer = new byte[64 * 1024];
         while (watchers.Count > 0 && !over.IsCancellationRequested)
+            foreach (var ready in RawWatcher.WaitForAny(watchers, LookForEnd))
+                if (!ready.Drain(buffer) || ready.Last >= lines)
+                    watchers.Remove(ready);
+    }
+
+    /// <summary>A few at a time, as if they knew nothing of each other: all at once would keep a processor from what is measured for milliseconds.</summary>
+    private static void Sweep(List<RawWatcher> watchers, int lines, CancellationToken over)
+    {
+        var buffer = new byte[64 * 1024];
+        var atOnce = (watchers.Count + SweepSteps - 1) / SweepSteps;
+        for (var due = new Queue<RawWatcher>(watchers); due.Count > 0 && !over.IsCancellationRequested;)
         {
             var since = Stopwatch.GetTimestamp();
-            watchers.RemoveAll(watcher => !watcher.Drain(buffer) || watcher.Last >= lines);
-            var took = Stopwatch.GetElapsedTime(since);
-            over.WaitHandle.WaitOne(took + Rest * took > Sweep ? Rest * took : Sweep - took);
+            for (var left = Math.Min(atOnce, due.Count); left > 0; left--)
+                if (due.Dequeue() is var watcher && watcher.Drain(buffer) && watcher.Last < lines)
+                    due.Enqueue(watcher);
+            var rest = Rest * Stopwatch.GetElapsedTime(since);
+            over.WaitHandle.WaitOne(rest > SweepStep ? rest : SweepStep);
         }
     }
 
