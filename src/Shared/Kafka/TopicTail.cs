@@ -9,13 +9,17 @@ namespace TaskPipeline.Shared.Kafka;
 /// </summary>
 public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IReadOnlyList<string> topics, Action<ConsumeResult<byte[]?, byte[]?>> handle)
 {
+    private const long NewsWithin = 10;   // milliseconds
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile Dictionary<TopicPartition, Place> _places = [];   // made once; the places are written by the tail's thread
     private Place? _last;    // of the last record: the next one is mostly of the same partition
     private int _behind;     // partitions that are not read to where they ended at the start
+    private long _lastNews;
     private long _lastPoll = Environment.TickCount64;
+
+    public IReadOnlyList<string> Topics => topics;
 
     /// <summary>Completes once everything is read that was there when the tail started.</summary>
     public Task CaughtUp => _caughtUp.Task;
@@ -23,8 +27,11 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
     /// <summary>How long the loop has not been round; more than a few seconds means that it stands still.</summary>
     public TimeSpan SinceLastPoll => TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastPoll));
 
-    /// <summary>Raised on the tail's thread each time it has nothing more to hand out at once: the moment to wake those who wait for news.</summary>
+    /// <summary>Raised on the tail's thread each time it has nothing more to hand out at once.</summary>
     public Action? Idle { get; init; }
+
+    /// <summary>Raised behind <see cref="Idle"/>, and now and then in a stream that never pauses: the moment to wake those who wait for news.</summary>
+    public Action? News { get; init; }
 
     /// <summary>The offset up to which a partition has been handled.</summary>
     public long PositionOf(string topic, int partition) => _places.GetValueOrDefault(new TopicPartition(topic, partition))?.Position ?? 0;
@@ -47,12 +54,16 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
                 if (result is null)
                 {
                     Idle?.Invoke();
+                    TellNews();
                     if (stalls.StalledAt(Positions) is { } place)
                         consumer = Renew(consumer, place);
                     result = consumer.Poll(PollInterval);
                 }
-                if (result is not null)
-                    Take(result);
+                if (result is null)
+                    continue;
+                Take(result);
+                if (Environment.TickCount64 - _lastNews > NewsWithin)
+                    TellNews();
             }
         }
         catch (Exception exception)
@@ -133,6 +144,12 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         _last.IsBehind = false;
         if (--_behind == 0)
             _caughtUp.TrySetResult();
+    }
+
+    private void TellNews()
+    {
+        _lastNews = Environment.TickCount64;
+        News?.Invoke();
     }
 
     /// <summary>How far a partition is read.</summary>

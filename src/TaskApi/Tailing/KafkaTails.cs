@@ -21,14 +21,14 @@ internal sealed partial class KafkaTails(
     private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan EndedWithin = TimeSpan.FromSeconds(5);   // a task's `ended` lies in Kafka when its state is committed, and is read as fast as that
-    private const long WakeWithin = 10;   // milliseconds; a stream that never pauses must not keep its watchers waiting for a pause
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private TopicTail? _story;
+    private volatile TopicTail[] _tails = [];
+    private TopicTail? _tasks;
+    private TopicTail? _progress;   // by itself: its records are those that must not wait, and every fetch names all the partitions of its consumer
     private TopicTail? _state;
     private string? _failure;
     private volatile bool _isSettled;
-    private long _lastWake;   // owned by the story's thread
 
     /// <summary>Completes once everything that stood in the topics at the start is in the tables; never, if it cannot be read.</summary>
     public Task CaughtUp => _caughtUp.Task;
@@ -36,9 +36,8 @@ internal sealed partial class KafkaTails(
     /// <summary>What is still missing before requests can be answered; null: nothing.</summary>
     public string? NotReadyBecause =>
         _failure is not null ? _failure
-        : !cluster.Connected.IsCompletedSuccessfully ? "Kafka has not answered yet"
-        : _story is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.Tasks}, {cluster.Topics.Control}, {cluster.Topics.Progress} and {cluster.Topics.Workers} are still being read"
-        : _state is not { CaughtUp.IsCompletedSuccessfully: true } ? $"{cluster.Topics.State}, {cluster.Topics.Schedule} and {cluster.Topics.DeadLetters} are still being read"
+        : _tails.Length == 0 ? "Kafka has not answered yet"
+        : !HaveCaughtUp ? $"still being read: {NamesOf(_tails.Where(tail => !tail.CaughtUp.IsCompletedSuccessfully))}"
         : !_isSettled ? "what was read is being put together"
         : null;
 
@@ -53,13 +52,18 @@ internal sealed partial class KafkaTails(
         try
         {
             await cluster.ConnectAsync(stoppingToken);
-            _story = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Progress, cluster.Topics.Workers], TakeStory) { Idle = OnIdle };
-            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule, cluster.Topics.DeadLetters], TakeCommitted) { Idle = table.WakeWatchers };
-            Task[] tails = [_story.RunAsync(stoppingToken), _state.RunAsync(stoppingToken), topics.RunAsync(stoppingToken)];
-            var watching = WatchAsync(tails, stoppingToken);
-            await Task.WhenAny(watching, Task.WhenAll(_story.CaughtUp, _state.CaughtUp));
+            _tasks = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Workers], TakeRequest) { News = table.WakeWatchers };
+            _progress = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Progress], TakeProgress) { Idle = Settle, News = table.WakeWatchers };
+            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule, cluster.Topics.DeadLetters], TakeCommitted) { News = table.WakeWatchers };
+            _tails = [_tasks, _progress, _state];
+            var watching = WatchAsync([.. _tails.Select(tail => tail.RunAsync(stoppingToken)), topics.RunAsync(stoppingToken)], stoppingToken);
+            await Task.WhenAny(watching, Task.WhenAll(_tails.Select(tail => tail.CaughtUp)));
             if (HaveCaughtUp)
+            {
+                Settle();
+                table.WakeWatchers();   // of what that has ended
                 _caughtUp.TrySetResult();
+            }
             await watching;
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -87,8 +91,9 @@ internal sealed partial class KafkaTails(
         }
     }
 
-    private string? Standing() =>
-        _story?.SinceLastPoll > StandsStill ? "task-progress" : _state?.SinceLastPoll > StandsStill ? "task-state, task-schedule and tasks-dlq" : null;
+    private string? Standing() => _tails.FirstOrDefault(tail => tail.SinceLastPoll > StandsStill) is { } tail ? NamesOf([tail]) : null;
+
+    private static string NamesOf(IEnumerable<TopicTail> tails) => string.Join(", ", tails.SelectMany(tail => tail.Topics));
 
     private void Fail(string reason, Exception? exception, int exitCode = ExitCodes.Died)
     {
@@ -99,20 +104,16 @@ internal sealed partial class KafkaTails(
     }
 
     /// <summary>Everything that stood in the topics at the start was read.</summary>
-    private bool HaveCaughtUp => _story is { CaughtUp.IsCompletedSuccessfully: true } && _state is { CaughtUp.IsCompletedSuccessfully: true };
+    private bool HaveCaughtUp => _tails.Length > 0 && _tails.All(tail => tail.CaughtUp.IsCompletedSuccessfully);
 
-    private void TakeStory(ConsumeResult<byte[]?, byte[]?> result)
+    private void TakeRequest(ConsumeResult<byte[]?, byte[]?> result)
     {
-        if (result.Topic == cluster.Topics.Progress)
-            TakeProgress(result);
-        else if (result.Topic == cluster.Topics.Tasks)
+        if (result.Topic == cluster.Topics.Tasks)
             TakeSubmission(result);
         else if (result.Topic == cluster.Topics.Control)
             TakeControl(result);
         else
             TakeHeartbeat(result);
-        if (Environment.TickCount64 - _lastWake > WakeWithin)
-            Wake();
     }
 
     private void TakeProgress(ConsumeResult<byte[]?, byte[]?> result)
@@ -216,29 +217,16 @@ internal sealed partial class KafkaTails(
 
     private static ReadOnlySpan<byte> LaneKey => "lane/"u8;
 
-    private void OnIdle()
-    {
-        if (HaveCaughtUp)
-            Settle();
-        Wake();
-    }
-
-    private void Wake()
-    {
-        _lastWake = Environment.TickCount64;
-        if (!_isSettled && HaveCaughtUp)
-            Settle();
-        table.WakeWatchers();
-    }
-
     /// <summary>
     /// Where retention took a task's records, none tells that their place was passed; the tail's own position does. Only when it has nothing more at hand,
     /// or has just come to where the topics ended at the start: else what is missed may be still to come.
     /// </summary>
     private void Settle()
     {
+        if (!HaveCaughtUp)
+            return;
         foreach (var lane in table.LanesWithCommitted())
-            table.ReadUpTo(lane, _story!.PositionOf(cluster.Topics.Tasks, lane), _story.PositionOf(cluster.Topics.Progress, lane));
+            table.ReadUpTo(lane, _tasks!.PositionOf(cluster.Topics.Tasks, lane), _progress!.PositionOf(cluster.Topics.Progress, lane));
         table.FinishFromBefore(clock.GetUtcNow() - EndedWithin);
         _isSettled = true;
     }

@@ -8,7 +8,7 @@ using TaskPipeline.TaskApi.Watching;
 namespace TaskPipeline.TaskApi.Tailing;
 
 /// <summary>
-/// All tasks, as the topics tell them. Two tails write (one reads committed, one does not) and requests read, all under one lock: it is held for
+/// All tasks, as the topics tell them. Three tails write (one reads committed, two do not) and requests read, all under one lock: it is held for
 /// a record or a page, never across anything that waits. What it cannot slow is the watching itself, which reads the logs without it.
 /// </summary>
 internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFeed feed, LogMemory memory, TailingMetrics metrics)
