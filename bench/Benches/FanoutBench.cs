@@ -85,7 +85,7 @@ internal sealed class FanoutBench : Benchmark
 
     private static async Task<Turn> TurnAsync(int port, string path, int watchers, int rate, int lines, int stalled, Action<int, string> print, Func<double> cpu, TimeSpan patience, CancellationToken stop)
     {
-        await using var load = await WatcherLoad.StartAsync(port, path, watchers, lines, stalled: stalled);
+        await using var load = await WatcherLoad.StartAsync(port, path, watchers, lines, stalled: stalled, untimed: Math.Min(rate, lines / 2));
         var cpuBefore = cpu();
         var since = Stopwatch.GetTimestamp();
         await Task.Factory.StartNew(() => PrintAll(rate, lines, print, patience, stop), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);

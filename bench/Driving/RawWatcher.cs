@@ -10,8 +10,8 @@ namespace TaskPipeline.Bench.Driving;
 /// A watcher that costs as little as can be: it speaks just enough of the WebSocket protocol to be sent text, finds the numbers of the lines in the bytes
 /// and checks that each follows the one before. So the same one measures any server whose messages have <c>"seq":N,…"text":"…"</c>.
 /// </summary>
-/// <param name="isTimed">Whether the lines' texts begin with the machine's clock, and it is looked at.</param>
-internal sealed class RawWatcher(bool isTimed = false) : IDisposable
+/// <param name="untimed">The lines' texts begin with the machine's clock, and it is looked at behind so many of them; null: of none.</param>
+internal sealed class RawWatcher(int? untimed = null) : IDisposable
 {
     private const int BufferBytes = 64 * 1024;
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(60);
@@ -20,7 +20,7 @@ internal sealed class RawWatcher(bool isTimed = false) : IDisposable
     private byte[] _rest = [];   // of what was drained: the beginning of a number
 
     /// <summary>Milliseconds from the writing of each line to its arrival; null: it is not timed.</summary>
-    public List<double>? Ages { get; } = isTimed ? [] : null;
+    public List<double>? Ages { get; } = untimed is null ? null : [];
 
     /// <summary>The last line that came.</summary>
     public long Last { get; private set; }
@@ -115,7 +115,7 @@ internal sealed class RawWatcher(bool isTimed = false) : IDisposable
             if (found < 0)
                 return Math.Max(at, data.Length - mark.Length + 1);
             var rest = data[(at + found + mark.Length)..];
-            if (!Utf8Parser.TryParse(rest, out long seq, out var digits) || digits == rest.Length || !TakeAge(rest))
+            if (!Utf8Parser.TryParse(rest, out long seq, out var digits) || digits == rest.Length || (seq > untimed && !TakeAge(rest)))
                 return at + found;
             if (seq != Last + 1)
                 Wrong++;
@@ -128,13 +128,11 @@ internal sealed class RawWatcher(bool isTimed = false) : IDisposable
     /// <summary>False: its text has not come yet.</summary>
     private bool TakeAge(ReadOnlySpan<byte> line)
     {
-        if (Ages is null)
-            return true;
         var mark = "\"text\":\""u8;
         var found = line.IndexOf(mark);
         if (found < 0 || !Utf8Parser.TryParse(line[(found + mark.Length)..], out long printed, out var digits) || found + mark.Length + digits == line.Length)
             return false;
-        Ages.Add(Stopwatch.GetElapsedTime(printed, LastAt).TotalMilliseconds);
+        Ages!.Add(Stopwatch.GetElapsedTime(printed, LastAt).TotalMilliseconds);
         return true;
     }
 }

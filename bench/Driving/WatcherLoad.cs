@@ -8,7 +8,7 @@ namespace TaskPipeline.Bench.Driving;
 
 /// <summary>
 /// Many watchers of one stream, in a process of their own, so that they share nothing with what they measure but the processors. Run as
-/// <c>Bench watchers PORT PATH COUNT LINES SAMPLED STALLED</c>; it says <c>connected</c>, reads when it is told <c>go</c>, and ends with what they saw.
+/// <c>Bench watchers PORT PATH COUNT LINES SAMPLED STALLED UNTIMED</c>; it says <c>connected</c>, reads when it is told <c>go</c>, and ends with what they saw.
 /// </summary>
 internal static class WatcherLoad
 {
@@ -16,6 +16,7 @@ internal static class WatcherLoad
     private const int SweepSteps = 25;
     private const int Rest = 4;   // times as long as a step of the sweep has taken, at least
     private const int LifeTicks = 200;
+    private static readonly Dictionary<string, string?> FastFromTheFirst = new() { ["DOTNET_TieredCompilation"] = "0" };   // the first second counts, and the process is new
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LifeTick = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LookForEnd = TimeSpan.FromSeconds(1);
@@ -31,12 +32,12 @@ internal static class WatcherLoad
     public static async Task<int> RunAsync(string[] arguments)
     {
         var numbers = ((string[])[arguments[0], .. arguments[2..]]).Select(number => int.Parse(number, CultureInfo.InvariantCulture)).ToArray();
-        var (port, count, lines, sampled, stalled) = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]);
+        var (port, count, lines, sampled, stalled, untimed) = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]);
         var apart = Math.Max(1, count / Math.Max(1, sampled));
         var watchers = new RawWatcher[count + stalled];
         for (var number = 0; number < watchers.Length; number++)
         {
-            watchers[number] = new RawWatcher(isTimed: number < count && number % apart == 0 && number / apart < sampled);   // wherever in their row the server begins
+            watchers[number] = new RawWatcher(number < count && number % apart == 0 && number / apart < sampled ? untimed : null);   // wherever in their row the server begins
             watchers[number].Connect(new IPEndPoint(IPAddress.Loopback, port), arguments[1]);
         }
         Console.WriteLine("connected");
@@ -99,9 +100,10 @@ internal static class WatcherLoad
     }
 
     /// <summary>Starts them, and comes back when all are connected.</summary>
-    public static async Task<ChildProcess> StartAsync(int port, string path, int count, int lines, int sampled = 20, int stalled = 0)
+    /// <param name="untimed">The first lines, while this process is new and TCP still acknowledges every packet of the new connections.</param>
+    public static async Task<ChildProcess> StartAsync(int port, string path, int count, int lines, int sampled = 20, int stalled = 0, int untimed = 0)
     {
-        var load = ChildProcess.Start("Bench", [Name, $"{port}", path, $"{count}", $"{lines}", $"{sampled}", $"{stalled}"]);
+        var load = ChildProcess.Start("Bench", [Name, $"{port}", path, $"{count}", $"{lines}", $"{sampled}", $"{stalled}", $"{untimed}"], FastFromTheFirst);
         await load.WaitForLineAsync("connected", ConnectTimeout);
         return load;
     }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using TaskPipeline.TaskApi.Connections;
 using TaskPipeline.TaskApi.Tailing;
@@ -13,6 +14,7 @@ internal sealed class Audience(TaskLog log)
 {
     private const int Crowd = 100;       // beyond so many a message may wait until its watcher has acknowledged the one before
     private const int MostAtOnce = 16;   // events of a round; who has more to read would keep the others waiting
+    private const int Portion = 100;     // members that a thread serves before it asks for more
     private static readonly TimeSpan ShortestRest = TimeSpan.FromMilliseconds(3);   // a timer is hardly more exact
     private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(50);
 
@@ -21,8 +23,8 @@ internal sealed class Audience(TaskLog log)
     private bool _isRunning;
     private readonly WakeUp _asked = new();
     private readonly List<Member> _members = [];    // the loop's own, as are the next
-    private WatchEvent? _framed;
-    private byte[] _frame = [];
+    private readonly ConcurrentBag<Member> _dismissed = [];
+    private volatile Framed? _framed;
 
     /// <summary>Comes back when the watcher has to go on by itself. Until then nobody else may ask it for events.</summary>
     public Task<LeftOver> AttendAsync(Watcher watcher, DirectOutput output, CancellationToken leaving)
@@ -90,13 +92,26 @@ internal sealed class Audience(TaskLog log)
 
     private void GoRound()
     {
-        for (var at = _members.Count - 1; at >= 0; at--)
+        if (_members.Count <= Portion)
+            ServeAll(0, _members.Count);
+        else
+            Parallel.ForEach(Partitioner.Create(0, _members.Count, Portion), portion => ServeAll(portion.Item1, portion.Item2));
+        _framed = null;
+        if (_dismissed.IsEmpty)
+            return;
+        var dismissed = _dismissed.ToHashSet();
+        _members.RemoveAll(dismissed.Contains);
+        _dismissed.Clear();
+    }
+
+    private void ServeAll(int from, int to)
+    {
+        for (var at = from; at < to; at++)
             if (Serve(_members[at]) is { } leftOver)
             {
+                _dismissed.Add(_members[at]);
                 _members[at].Dismiss(leftOver);
-                _members.RemoveAt(at);
             }
-        _framed = null;
     }
 
     /// <summary>Null: it was sent everything.</summary>
@@ -121,8 +136,8 @@ internal sealed class Audience(TaskLog log)
     /// <summary>A WebSocket message of one frame, which from a server has no mask and so is the same for all (RFC 6455, 5.2).</summary>
     private byte[] FrameOf(WatchEvent told)
     {
-        if (_framed == told)
-            return _frame;
+        if (_framed is { } framed && framed.Told == told)
+            return framed.Frame;
         const byte wholeText = 0x81;
         var json = told.Json.Span;
         byte[] head = json.Length <= 125 ? [wholeText, (byte)json.Length] : json.Length <= ushort.MaxValue ? [wholeText, 126, 0, 0] : [wholeText, 127, .. new byte[8]];
@@ -130,9 +145,12 @@ internal sealed class Audience(TaskLog log)
             BinaryPrimitives.WriteUInt16BigEndian(head.AsSpan(2), (ushort)json.Length);
         else if (head.Length == 10)
             BinaryPrimitives.WriteInt64BigEndian(head.AsSpan(2), json.Length);
-        (_framed, _frame) = (told, [.. head, .. json]);
-        return _frame;
+        byte[] frame = [.. head, .. json];
+        _framed = new Framed(told, frame);
+        return frame;
     }
+
+    private sealed record Framed(WatchEvent Told, byte[] Frame);
 
     private sealed class Member(Watcher watcher, DirectOutput output, WakeUp asked) : TaskCompletionSource<LeftOver>(TaskCreationOptions.RunContinuationsAsynchronously)
     {
