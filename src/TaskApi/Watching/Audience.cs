@@ -22,9 +22,14 @@ internal sealed class Audience(TaskLog log)
     private readonly List<Member> _arriving = [];   // guarded by the gate, as is the next
     private bool _isRunning;
     private readonly WakeUp _asked = new();
-    private readonly List<Member> _members = [];    // the loop's own, as are the next
+    private readonly List<Member> _apart = [];      // the loop's own, as are the next; asked one by one
+    private readonly List<Member> _together = [];   // all stand where the lead does
+    private Watcher? _lead;
+    private readonly List<News> _news = [];         // of a round, for those who are together
+    private LeftOver? _rest;                        // behind the news they have to go on by themselves
     private readonly ConcurrentBag<Member> _dismissed = [];
     private volatile Framed? _framed;
+    private bool _isCrowd;
 
     /// <summary>Comes back when the watcher has to go on by itself. Until then nobody else may ask it for events.</summary>
     public Task<LeftOver> AttendAsync(Watcher watcher, DirectOutput output, CancellationToken leaving)
@@ -65,9 +70,11 @@ internal sealed class Audience(TaskLog log)
             List<Member> all;
             lock (_gate)
             {
-                all = [.. _members, .. _arriving];
-                _members.Clear();
+                all = [.. _apart, .. _together, .. _arriving];
+                _apart.Clear();
+                _together.Clear();
                 _arriving.Clear();
+                _lead = null;
                 _isRunning = false;
             }
             all.ForEach(member => member.SetException(exception));
@@ -79,7 +86,7 @@ internal sealed class Audience(TaskLog log)
     {
         lock (_gate)
         {
-            _members.AddRange(_arriving);
+            _apart.AddRange(_arriving);
             _arriving.Clear();
         }
     }
@@ -87,50 +94,114 @@ internal sealed class Audience(TaskLog log)
     private bool IsOver()
     {
         lock (_gate)
-            return !(_isRunning = _members.Count + _arriving.Count > 0);
+            return !(_isRunning = _apart.Count + _together.Count + _arriving.Count > 0);
     }
 
     private void GoRound()
     {
-        if (_members.Count <= Portion)
-            ServeAll(0, _members.Count);
-        else
-            Parallel.ForEach(Partitioner.Create(0, _members.Count, Portion), portion => ServeAll(portion.Item1, portion.Item2));
+        _isCrowd = _apart.Count + _together.Count > Crowd;
+        var before = _lead?.Copy();
+        Gather();
+        ForAll(_apart, Serve);
+        ForAll(_together, member => Tell(member, before!));
+        if (_together.Count == 0)
+            _lead = null;
+        if (_apart.Count > 0)
+            _apart.RemoveAll(IsNowTogether);
         _framed = null;
-        if (_dismissed.IsEmpty)
-            return;
-        var dismissed = _dismissed.ToHashSet();
-        _members.RemoveAll(dismissed.Contains);
-        _dismissed.Clear();
     }
 
-    private void ServeAll(int from, int to)
+    /// <summary>Asks once for all who are together.</summary>
+    private void Gather()
     {
-        for (var at = from; at < to; at++)
-            if (Serve(_members[at]) is { } leftOver)
-            {
-                _dismissed.Add(_members[at]);
-                _members[at].Dismiss(leftOver);
-            }
+        _news.Clear();
+        _rest = null;
+        while (_lead is not null && _rest is null)
+        {
+            if (_news.Count == MostAtOnce || !_lead.TryNext(out var next))
+                _rest = LeftOver.Nothing;
+            else if (next is EndEvent)
+                _rest = new LeftOver(next, Task.CompletedTask);
+            else if (next is not null)
+                _news.Add(new News(next, FrameOf(next), _lead.Copy()));
+            else if (_lead.HasEnded)
+                _rest = LeftOver.Nothing;
+            else
+                break;
+        }
     }
 
-    /// <summary>Null: it was sent everything.</summary>
+    private LeftOver? Tell(Member member, Watcher before)
+    {
+        if (member.IsLeaving)
+            return LeftBehind(member, before, LeftOver.Nothing);
+        foreach (var news in _news)
+            if (member.Output.TrySend(news.Frame, mayWait: _isCrowd) is not { } sending)
+                return LeftBehind(member, news.Behind, new LeftOver(news.Told, Task.CompletedTask));
+            else if (!sending.IsCompleted)
+                return LeftBehind(member, news.Behind, new LeftOver(null, sending));
+        return _rest is null ? null : LeftBehind(member, _lead!, _rest);
+    }
+
+    private static LeftOver LeftBehind(Member member, Watcher at, LeftOver leftOver)
+    {
+        member.Watcher.Follow(at);
+        return leftOver;
+    }
+
+    /// <summary>Null: it was sent everything, or what those have been sent who are together.</summary>
     private LeftOver? Serve(Member member)
     {
         if (member.IsLeaving)
             return LeftOver.Nothing;
         for (var told = 0; told < MostAtOnce; told++)
         {
+            if (_lead is not null && member.Watcher.IsBeside(_lead))
+                return null;
             if (!member.Watcher.TryNext(out var next))
                 break;   // something has to be read from Kafka for it
             if (next is null)
                 return member.Watcher.HasEnded ? LeftOver.Nothing : null;
-            if (next is EndEvent || member.Output.TrySend(FrameOf(next), mayWait: _members.Count > Crowd) is not { } sending)
+            if (next is EndEvent || member.Output.TrySend(FrameOf(next), mayWait: _isCrowd) is not { } sending)
                 return new LeftOver(next, Task.CompletedTask);
             if (!sending.IsCompleted)
                 return new LeftOver(null, sending);
         }
         return LeftOver.Nothing;
+    }
+
+    private bool IsNowTogether(Member member)
+    {
+        if (_lead is null && member.Watcher.IsLikeOthers)
+            _lead = member.Watcher.Copy();
+        if (_lead is null || !member.Watcher.IsBeside(_lead))
+            return false;
+        _together.Add(member);
+        return true;
+    }
+
+    /// <summary>Those who have to go on by themselves are sent away.</summary>
+    private void ForAll(List<Member> members, Func<Member, LeftOver?> serve)
+    {
+        if (members.Count <= Portion)
+            ServePortion(0, members.Count);
+        else
+            Parallel.ForEach(Partitioner.Create(0, members.Count, Portion), portion => ServePortion(portion.Item1, portion.Item2));
+        if (_dismissed.IsEmpty)
+            return;
+        var dismissed = _dismissed.ToHashSet();
+        members.RemoveAll(dismissed.Contains);
+        _dismissed.Clear();
+
+        void ServePortion(int from, int to)
+        {
+            for (var at = from; at < to; at++)
+                if (serve(members[at]) is { } leftOver)
+                {
+                    _dismissed.Add(members[at]);
+                    members[at].Dismiss(leftOver);
+                }
+        }
     }
 
     /// <summary>A WebSocket message of one frame, which from a server has no mask and so is the same for all (RFC 6455, 5.2).</summary>
@@ -151,6 +222,9 @@ internal sealed class Audience(TaskLog log)
     }
 
     private sealed record Framed(WatchEvent Told, byte[] Frame);
+
+    /// <param name="Behind">Where they stand then.</param>
+    private sealed record News(WatchEvent Told, byte[] Frame, Watcher Behind);
 
     private sealed class Member(Watcher watcher, DirectOutput output, WakeUp asked) : TaskCompletionSource<LeftOver>(TaskCreationOptions.RunContinuationsAsynchronously)
     {

@@ -73,7 +73,11 @@ internal sealed class LogBlock(string taskId, int lane, Cursor from) : LogEntry
     public void GiveUp() => Volatile.Write(ref _content, null);
 
     /// <summary>Somebody reads it.</summary>
-    public void Touch() => Volatile.Write(ref _wasRead, true);
+    public void Touch()
+    {
+        if (!Volatile.Read(ref _wasRead))   // writing it each time would take it from the other processors
+            Volatile.Write(ref _wasRead, true);
+    }
 
     /// <summary>Whether somebody has read it since this was asked last.</summary>
     public bool WasTouched() => Interlocked.Exchange(ref _wasRead, false);

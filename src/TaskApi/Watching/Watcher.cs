@@ -39,6 +39,9 @@ internal sealed class Watcher : IWatch
     /// <summary>The end was handed out, or had been seen before.</summary>
     public bool HasEnded { get; private set; }
 
+    /// <summary>Whether what comes is the same for it as for all others there: its own beginning is behind it.</summary>
+    public bool IsLikeOthers => _isCaughtUp && !HasEnded && _place != _seen && !_seen.StopSeen && !_seen.EndSeen;
+
     public async ValueTask<WatchEvent?> NextAsync(CancellationToken cancellationToken)
     {
         if (_next < 0)
@@ -60,6 +63,16 @@ internal sealed class Watcher : IWatch
     }
 
     public Task<LeftOver> AttendAsync(DirectOutput output, CancellationToken leaving) => _log.Audience.AttendAsync(this, output, leaving);
+
+    /// <summary>Whether both are told the same from here on.</summary>
+    public bool IsBeside(Watcher other) =>
+        _next == other._next && _passed == other._passed && _place == other._place && _plan.Filter == other._plan.Filter && IsLikeOthers && other.IsLikeOthers;
+
+    /// <summary>One more that stands there.</summary>
+    public Watcher Copy() => (Watcher)MemberwiseClone();
+
+    /// <summary>It was told what the other one was, beside which it stood.</summary>
+    public void Follow(Watcher other) => (_next, _passed, _place, HasEnded) = (other._next, other._passed, other._place, other.HasEnded);
 
     /// <summary>What <see cref="NextAsync"/> gives, of a watcher that has begun; false: that has to be read from Kafka first.</summary>
     /// <param name="read">The content of the entry where it stands, which may not be in memory any more.</param>
@@ -93,21 +106,10 @@ internal sealed class Watcher : IWatch
                 (_next, _passed, read) = (_next + 1, null, null);
                 continue;
             }
-            if (_next >= _live && CaughtUp() is { } before)
-            {
-                next = before;
+            if ((_next >= _live || _log[_next] is EndEvent) && (next = CaughtUp()) is not null)
                 return true;
-            }
             next = (WatchEvent)_log[_next];
-            if (next is EndEvent)
-            {
-                if (CaughtUp() is { } caughtUp)
-                {
-                    next = caughtUp;
-                    return true;
-                }
-                HasEnded = true;
-            }
+            HasEnded |= next is EndEvent;
             var isWanted = IsWanted(next);
             _next++;
             if (!isWanted)
