@@ -4,10 +4,14 @@ using TaskPipeline.Bench.Floors;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>One task with very many watchers, next to nginx with nchan, which does nothing else.</summary>
+/// <summary>
+/// One task with very many watchers, next to nginx with nchan, which does nothing else. It is measured twice: given the lines at once, which is the least that
+/// they can cost, and given them out of the same Kafka, which is the way that the pipeline's lines have come.
+/// </summary>
 internal sealed class FanoutBench : Benchmark
 {
     private const double MostTimesWithoutStalled = 1.1;
+    private const string Nchan = "nginx with nchan, the same lines as messages to as many WebSockets";
     private static readonly TimeSpan FloorsPatience = TimeSpan.FromSeconds(30);   // behind the time of the lines; what is not taken, or does not come, by then was lost
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);          // nothing may be lost, so what is behind is waited for
 
@@ -41,19 +45,24 @@ internal sealed class FanoutBench : Benchmark
         await SubjectAsync(20, 2000, 40_000, 0);   // warm-up: a JVM compiles what was called some ten thousand times
         if (!NchanServer.IsHere && isFloorWanted && stalled == 0)
             run.Say("nginx with nchan is not installed here (Debian: nginx, libnginx-mod-nchan): no floor");
-        var (floor, subject) = (new List<Turn>(), new List<Turn>());
+        var (floor, behindKafka, subject) = (new List<Turn>(), new List<Turn>(), new List<Turn>());
+        var consumed = new List<double>();   // p99 of a consumer alone
         for (var round = 1; round <= rounds; round++)
         {
             if (isFloorWanted && stalled > 0)
                 floor.Add(await SubjectAsync(watchers, rate, lines, 0));
             else if (isFloorWanted && NchanServer.IsHere)
+            {
+                behindKafka.Add(await NchanBehindKafkaAsync());
+                run.Say($"round {round}, nchan behind Kafka: {behindKafka[^1]}; its consumer has a line within p99 {consumed[^1]:0.0} ms");
                 floor.Add(await NchanAsync(watchers, rate, lines, run.Stop));
+            }
             if (floor.Count > 0)
                 run.Say($"round {round}, floor: {floor[^1]}");
             subject.Add(await SubjectAsync(watchers, rate, lines, stalled));
             run.Say($"round {round}, TaskApi: {subject[^1]}; {api.ResidentMiB:0} MiB");
         }
-        IReadOnlyList<Figure> figures =
+        List<Figure> figures =
         [
             Beside("fanout.lines_per_second", "lines/s", turn => turn.PerSecond),
             Beside("fanout.lines_per_cpu_second", "lines/s", turn => turn.PerCpuSecond),
@@ -61,8 +70,13 @@ internal sealed class FanoutBench : Benchmark
             Beside("fanout.p99_ms", "ms", turn => turn.P99),
             Beside("fanout.incomplete", "watchers", turn => turn.Incomplete),
         ];
+        if (behindKafka.Count > 0)
+        {
+            figures.Add(Figure.Of("fanout.consumer_p99_ms", "ms", consumed));
+            figures.Add(Figure.Of("fanout.p99_behind_kafka_ms", "ms", [.. subject.Select(turn => turn.P99)], [.. behindKafka.Select(turn => turn.P99)], "nginx with nchan, published to by a consumer of the same records"));
+        }
         run.HasFailed |= subject.Any(turn => turn.Incomplete > 0)
-            || (stalled == 0 ? figures[0].Ratio < 1 || figures[1].Ratio < 1 : figures[3].Ratio > MostTimesWithoutStalled);
+            || (stalled == 0 ? figures[0].Ratio < 1 || figures[1].Ratio < 1 || figures[^1] is { Metric: "fanout.p99_behind_kafka_ms", Ratio: > 1 } : figures[3].Ratio > MostTimesWithoutStalled);
         return figures;
 
         async Task<Turn> SubjectAsync(int audience, int speed, int count, int besides)
@@ -71,21 +85,33 @@ internal sealed class FanoutBench : Benchmark
             return await TurnAsync(pipeline.Http.BaseAddress!.Port, task.Watch, audience, speed, count, besides, (_, text) => task.Print(text), () => api.CpuSeconds, Patience, run.Stop);
         }
 
+        async Task<Turn> NchanBehindKafkaAsync()
+        {
+            using var task = await WrittenTask.StartAsync(pipeline.Cluster, lane++);
+            await using var nchan = await NchanServer.StartAsync(run.Stop);
+            var relay = new NchanRelay(pipeline.Cluster, task, nchan, Untimed(rate, lines), run.Stop);
+            Turn turn;
+            await using (relay)
+                turn = await TurnAsync(nchan.Port, NchanServer.WatchPath, watchers, rate, lines, 0, (_, text) => task.Print(text), () => nchan.CpuSeconds, FloorsPatience, run.Stop);
+            consumed.Add(relay.P99);
+            return turn;
+        }
+
         Figure Beside(string metric, string unit, Func<Turn, double> of) => floor.Count == 0
             ? Figure.Of(metric, unit, [.. subject.Select(of)])
-            : Figure.Of(metric, unit, [.. subject.Select(of)], [.. floor.Select(of)], stalled > 0 ? "the same without watchers that never read" : "nginx with nchan, the same lines as messages to as many WebSockets");
+            : Figure.Of(metric, unit, [.. subject.Select(of)], [.. floor.Select(of)], stalled > 0 ? "the same without watchers that never read" : Nchan);
     }
 
     private static async Task<Turn> NchanAsync(int watchers, int rate, int lines, CancellationToken stop)
     {
         await using var nchan = await NchanServer.StartAsync(stop);
         return await TurnAsync(nchan.Port, NchanServer.WatchPath, watchers, rate, lines, 0,
-            (seq, text) => nchan.Publish($$"""{"seq":{{seq}},"stream":"stdout","text":"{{text}}"}"""), () => nchan.CpuSeconds, FloorsPatience, stop);
+            (seq, text) => nchan.Publish(seq, text), () => nchan.CpuSeconds, FloorsPatience, stop);
     }
 
     private static async Task<Turn> TurnAsync(int port, string path, int watchers, int rate, int lines, int stalled, Action<int, string> print, Func<double> cpu, TimeSpan patience, CancellationToken stop)
     {
-        await using var load = await WatcherLoad.StartAsync(port, path, watchers, lines, stalled: stalled, untimed: Math.Min(rate, lines / 2));
+        await using var load = await WatcherLoad.StartAsync(port, path, watchers, lines, stalled: stalled, untimed: Untimed(rate, lines));
         var cpuBefore = cpu();
         var since = Stopwatch.GetTimestamp();
         await Task.Factory.StartNew(() => PrintAll(rate, lines, print, patience, stop), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
@@ -93,6 +119,9 @@ internal sealed class FanoutBench : Benchmark
         var seconds = Stopwatch.GetElapsedTime(since, seen.LastAt).TotalSeconds;
         return new Turn(seen.Lines / seconds, seen.Lines / (cpu() - cpuBefore), seen.P50, seen.P99, seen.Incomplete, seen.FirstIncomplete);
     }
+
+    /// <summary>The lines of the first second, or of half of the time if that is less.</summary>
+    private static int Untimed(int rate, int lines) => Math.Min(rate, lines / 2);
 
     private static void PrintAll(int rate, int lines, Action<int, string> print, TimeSpan patience, CancellationToken stop)
     {

@@ -81,8 +81,9 @@ internal sealed class NchanServer : IAsyncDisposable
     }
 
     /// <summary>Does not wait for the answer, as the pipeline's producer does not: nginx takes one request after the other.</summary>
-    public void Publish(string message)
+    public void Publish(long seq, string text)
     {
+        var message = $$"""{"seq":{{seq}},"stream":"stdout","text":"{{text}}"}""";
         try
         {
             _publisher.Send(Encoding.ASCII.GetBytes($"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {message.Length}\r\n\r\n{message}"));

@@ -15,6 +15,7 @@ internal sealed class Audience(TaskLog log)
     private const int Crowd = 100;       // beyond so many a message may wait until its watcher has acknowledged the one before
     private const int MostAtOnce = 16;   // events of a round; who has more to read would keep the others waiting
     private const int Portion = 100;     // members that a thread serves before it asks for more
+    private static readonly ParallelOptions OneThreadEach = new() { MaxDegreeOfParallelism = Environment.ProcessorCount };
     private static readonly TimeSpan ShortestRest = TimeSpan.FromMilliseconds(3);   // a timer is hardly more exact
     private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(50);
 
@@ -186,7 +187,7 @@ internal sealed class Audience(TaskLog log)
         if (members.Count <= Portion)
             ServePortion(0, members.Count);
         else
-            Parallel.ForEach(Partitioner.Create(0, members.Count, Portion), portion => ServePortion(portion.Item1, portion.Item2));
+            Parallel.ForEach(Partitioner.Create(0, members.Count, Portion), OneThreadEach, portion => ServePortion(portion.Item1, portion.Item2));
         if (_dismissed.IsEmpty)
             return;
         var dismissed = _dismissed.ToHashSet();
