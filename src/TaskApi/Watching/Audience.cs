@@ -8,7 +8,8 @@ namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
 /// The watchers of one log that have been sent all of it so far. What comes next is mostly the same for all of them: one loop goes round and gives it
-/// straight to their sockets, which costs a fraction of waking a loop of each. Whose socket does not take it at once is left to its own loop again.
+/// straight to their sockets, which costs a fraction of waking a loop of each. Those who stand at the same place are not even asked, but one for all of
+/// them. Whose socket does not take what it is sent at once is left to its own loop again.
 /// </summary>
 internal sealed class Audience(TaskLog log)
 {
@@ -28,7 +29,7 @@ internal sealed class Audience(TaskLog log)
     private Watcher? _lead;
     private readonly List<News> _news = [];         // of a round, for those who are together
     private LeftOver? _rest;                        // behind the news they have to go on by themselves
-    private readonly ConcurrentBag<Member> _dismissed = [];
+    private volatile bool _hasDismissed;
     private volatile Framed? _framed;
     private bool _isCrowd;
 
@@ -78,7 +79,7 @@ internal sealed class Audience(TaskLog log)
                 _lead = null;
                 _isRunning = false;
             }
-            all.ForEach(member => member.SetException(exception));
+            all.ForEach(member => member.TrySetException(exception));
             throw;
         }
     }
@@ -109,13 +110,13 @@ internal sealed class Audience(TaskLog log)
             _lead = null;
         if (_apart.Count > 0)
             _apart.RemoveAll(IsNowTogether);
+        _news.Clear();
         _framed = null;
     }
 
     /// <summary>Asks once for all who are together.</summary>
     private void Gather()
     {
-        _news.Clear();
         _rest = null;
         while (_lead is not null && _rest is null)
         {
@@ -188,19 +189,17 @@ internal sealed class Audience(TaskLog log)
             ServePortion(0, members.Count);
         else
             Parallel.ForEach(Partitioner.Create(0, members.Count, Portion), OneThreadEach, portion => ServePortion(portion.Item1, portion.Item2));
-        if (_dismissed.IsEmpty)
-            return;
-        var dismissed = _dismissed.ToHashSet();
-        members.RemoveAll(dismissed.Contains);
-        _dismissed.Clear();
+        if (_hasDismissed)
+            members.RemoveAll(member => member.Task.IsCompleted);
+        _hasDismissed = false;
 
         void ServePortion(int from, int to)
         {
             for (var at = from; at < to; at++)
                 if (serve(members[at]) is { } leftOver)
                 {
-                    _dismissed.Add(members[at]);
                     members[at].Dismiss(leftOver);
+                    _hasDismissed = true;
                 }
         }
     }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using Xunit;
 
@@ -50,6 +51,36 @@ public sealed class AudienceTests(TestBroker broker) : ApiTest(broker)
             await watcher.UntilAsync("lines", told => told.GetProperty("lines").EnumerateArray().Any(shown => shown.GetProperty("seq").GetInt32() >= Math.Min(line + 5, Lines)));
             await watcher.DisposeAsync();
             return watcher;
+        }
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task Each_of_a_crowd_is_told_what_it_has_asked_for()
+    {
+        const int Lines = 200;
+        var task = await Api.SubmitAsync();
+        using var attempt = await StartAsync(task);
+        (string Query, Func<int, bool> IsWanted)[] wishes =
+        [
+            ("", _ => true),
+            ("stream=stderr", seq => seq % 3 == 0),
+            ("stream=stdout", seq => seq % 3 != 0),
+            ("from=1.50.2", seq => seq > 50),   // of a replica that has read further
+        ];
+        List<WatchClient> watchers = [.. await Task.WhenAll(Enumerable.Range(0, Crowd).Select(number => WatchClient.WatchAsync(Api, task, wishes[number % wishes.Length].Query)))];
+        foreach (var watcher in watchers)
+            await watcher.UntilAsync("caught_up");
+        var reading = watchers.Select(watcher => watcher.ToTheEndAsync()).ToList();
+
+        for (var line = 1; line <= Lines; line++)
+            await attempt.PrintAsync(line % 3 == 0 ? OutputStream.Stderr : OutputStream.Stdout, $"line {line}");
+        await attempt.FinishAsync();
+        await Task.WhenAll(reading);
+
+        for (var number = 0; number < Crowd; number++)
+        {
+            Assert.Equal(Enumerable.Range(1, Lines).Where(wishes[number % wishes.Length].IsWanted), SeqsOf(watchers[number]));
+            await watchers[number].DisposeAsync();
         }
     }
 
