@@ -14,9 +14,9 @@ internal static class WatcherLoad
 {
     public const string Name = "watchers";
     private const int SweepSteps = 25;
-    private const int Rest = 4;   // times as long as a step of the sweep has taken, at least
+    private const int Rest = 2;   // times as long as a step of the sweep has taken, at least
     private const int LifeTicks = 200;
-    private static readonly Dictionary<string, string?> FastFromTheFirst = new() { ["DOTNET_TieredCompilation"] = "0" };   // the first second counts, and the process is new
+    private static readonly Dictionary<string, string?> FastSoon = new() { ["DOTNET_TieredPGO"] = "0" };   // the process is new each time
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LifeTick = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LookForEnd = TimeSpan.FromSeconds(1);
@@ -103,7 +103,7 @@ internal static class WatcherLoad
     /// <param name="untimed">The first lines, while this process is new and TCP still acknowledges every packet of the new connections.</param>
     public static async Task<ChildProcess> StartAsync(int port, string path, int count, int lines, int sampled = 20, int stalled = 0, int untimed = 0)
     {
-        var load = ChildProcess.Start("Bench", [Name, $"{port}", path, $"{count}", $"{lines}", $"{sampled}", $"{stalled}", $"{untimed}"], FastFromTheFirst);
+        var load = ChildProcess.Start("Bench", [Name, $"{port}", path, $"{count}", $"{lines}", $"{sampled}", $"{stalled}", $"{untimed}"], FastSoon);
         await load.WaitForLineAsync("connected", ConnectTimeout);
         return load;
     }
