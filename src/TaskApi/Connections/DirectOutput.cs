@@ -14,6 +14,10 @@ internal sealed class DirectOutput : Stream
 {
     private static readonly StreamPipeWriterOptions Buffering = new(minimumBufferSize: 64 * 1024, leaveOpen: true);   // what is sent at once
 
+    private const int LinuxTcp = 6;       // IPPROTO_TCP, TCP_INFO and where tcpi_unacked is in it: linux/tcp.h
+    private const int LinuxTcpInfo = 11;
+    private const int TcpInfoUnacknowledged = 24;
+
     private readonly ConnectionContext _connection;
     private readonly Socket _socket;
     private readonly Lock _gate = new();
@@ -43,6 +47,25 @@ internal sealed class DirectOutput : Stream
         }
         return next(connection);
     });
+
+    /// <summary>Whether something is on the way to the client, or waits for that, as far as the operating system tells (Linux).</summary>
+    public bool IsUnacknowledged
+    {
+        get
+        {
+            Span<byte> info = stackalloc byte[TcpInfoUnacknowledged + sizeof(uint)];
+            try
+            {
+                return OperatingSystem.IsLinux()
+                    && _socket.GetRawSocketOption(LinuxTcp, LinuxTcpInfo, info) == info.Length
+                    && BitConverter.ToUInt32(info[TcpInfoUnacknowledged..]) > 0;
+            }
+            catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+    }
 
     /// <summary>
     /// Sends a message now, between others. Null: nothing of it was sent, because the socket takes nothing or something else is on its way. A task that is

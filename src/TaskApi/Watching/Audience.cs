@@ -13,22 +13,26 @@ namespace TaskPipeline.TaskApi.Watching;
 /// </summary>
 internal sealed class Audience(TaskLog log)
 {
-    private const int Crowd = 100;       // beyond so many a message may wait until its watcher has acknowledged the one before
-    private const int MostAtOnce = 16;   // events of a round; who has more to read would keep the others waiting
-    private const int Portion = 100;     // members that a thread serves before it asks for more
+    private const int Crowd = 100;             // beyond so many a message may wait until its watcher has acknowledged the one before
+    private const int MostAtOnce = 16;         // events of a round; who has more to read would keep the others waiting
+    private const int MostHeld = 64 * 1024;    // bytes of a bundle
+    private const int Portion = 100;           // members that a thread serves before it asks for more
     private static readonly ParallelOptions OneThreadEach = new() { MaxDegreeOfParallelism = Environment.ProcessorCount };
+    private static readonly TimeSpan BetweenBundles = TimeSpan.FromMilliseconds(15);
     private static readonly TimeSpan ShortestRest = TimeSpan.FromMilliseconds(3);   // a timer is hardly more exact
     private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _gate = new();
-    private readonly List<Member> _arriving = [];   // guarded by the gate, as is the next
+    private readonly List<Member> _arriving = [];   // guarded by the gate, as are the next two
+    private bool _isLeft;                           // by some who are in the lists still
     private bool _isRunning;
     private readonly WakeUp _asked = new();
     private readonly List<Member> _apart = [];      // the loop's own, as are the next; asked one by one
-    private readonly List<Member> _together = [];   // all stand where the lead does
-    private Watcher? _lead;
-    private readonly List<News> _news = [];         // of a round, for those who are together
-    private LeftOver? _rest;                        // behind the news they have to go on by themselves
+    private readonly Circle _prompt = new();        // told at once what comes
+    private readonly Circle _late = new();          // told in bundles: what they are sent at once waits on the way until they acknowledge what was before
+    private Watcher? _lead;                         // stands where all of both stand who were told everything
+    private bool _isLeadBlocked;                    // from there each has to go on by itself
+    private long _bundledAt;
     private volatile bool _hasDismissed;
     private volatile Framed? _framed;
     private bool _isCrowd;
@@ -36,11 +40,12 @@ internal sealed class Audience(TaskLog log)
     /// <summary>Comes back when the watcher has to go on by itself. Until then nobody else may ask it for events.</summary>
     public Task<LeftOver> AttendAsync(Watcher watcher, DirectOutput output, CancellationToken leaving)
     {
-        var member = new Member(watcher, output, _asked);
+        var member = new Member(watcher, output, this);
         member.Leaving = leaving.UnsafeRegister(static member => ((Member)member!).Leave(), member);
         lock (_gate)
         {
             _arriving.Add(member);
+            _isLeft |= member.IsLeaving;
             if (!_isRunning)
                 _ = Task.Run(RunAsync, CancellationToken.None);
             _isRunning = true;
@@ -57,133 +62,151 @@ internal sealed class Audience(TaskLog log)
             {
                 var (changed, asked) = (log.Changed.Next, _asked.Next);   // before the look at either
                 var since = Stopwatch.GetTimestamp();
-                Welcome();
+                Admit();
                 GoRound();
                 if (IsOver())
                     return;
                 // The more they are, the more of what comes meanwhile goes out together.
                 if (Stopwatch.GetElapsedTime(since) / 2 is var rest && rest > ShortestRest)
                     await Task.Delay(rest < LongestRest ? rest : LongestRest);
-                await Task.WhenAny(changed, asked);
+                await (_late.IsBehind ? Task.WhenAny(changed, asked, Task.Delay(UntilBundle())) : Task.WhenAny(changed, asked));
             }
         }
         catch (Exception exception)
         {
-            List<Member> all;
-            lock (_gate)
-            {
-                all = [.. _apart, .. _together, .. _arriving];
-                _apart.Clear();
-                _together.Clear();
-                _arriving.Clear();
-                _lead = null;
-                _isRunning = false;
-            }
-            all.ForEach(member => member.TrySetException(exception));
+            Fail(exception);
             throw;
         }
     }
 
-    private void Welcome()
+    /// <summary>Who has come is let in, and who wants to go, out.</summary>
+    private void Admit()
     {
         lock (_gate)
         {
             _apart.AddRange(_arriving);
             _arriving.Clear();
+            if (!_isLeft)
+                return;
+            _isLeft = false;
         }
+        _apart.RemoveAll(member => member.IsLeaving && member.Dismiss(LeftOver.Nothing));
+        _prompt.Members.RemoveAll(member => member.IsLeaving && member.Dismiss(LeftOver.Nothing, _prompt.At));
+        _late.Members.RemoveAll(member => member.IsLeaving && member.Dismiss(LeftOver.Nothing, _late.At));
     }
 
     private bool IsOver()
     {
         lock (_gate)
-            return !(_isRunning = _apart.Count + _together.Count + _arriving.Count > 0);
+            return !(_isRunning = _apart.Count + _prompt.Members.Count + _late.Members.Count + _arriving.Count > 0);
+    }
+
+    private void Fail(Exception exception)
+    {
+        lock (_gate)
+        {
+            foreach (var member in (List<Member>)[.. _apart, .. _prompt.Members, .. _late.Members, .. _arriving])
+                member.Fail(exception);
+            _apart.Clear();
+            _prompt.Members.Clear();
+            _late.Members.Clear();
+            _arriving.Clear();
+            _lead = null;
+            _isRunning = false;
+        }
     }
 
     private void GoRound()
     {
-        _isCrowd = _apart.Count + _together.Count > Crowd;
-        var before = _lead?.Copy();
+        _isCrowd = _apart.Count + _prompt.Members.Count + _late.Members.Count > Crowd;
         Gather();
         ForAll(_apart, Serve);
-        ForAll(_together, member => Tell(member, before!));
-        if (_together.Count == 0)
+        Tell(_prompt);
+        if (_isLeadBlocked || _late.Held >= MostHeld || UntilBundle() <= TimeSpan.Zero)
+        {
+            Tell(_late);
+            _bundledAt = Stopwatch.GetTimestamp();
+            _late.Move(member => !member.IsLate, _prompt);   // both stand at the same place now
+            _prompt.Move(member => member.IsLate, _late);
+        }
+        if (_prompt.Members.Count + _late.Members.Count == 0)
             _lead = null;
-        if (_apart.Count > 0)
-            _apart.RemoveAll(IsNowTogether);
-        _news.Clear();
+        _apart.RemoveAll(IsNowTogether);
         _framed = null;
     }
+
+    /// <summary>Whole milliseconds, so that a timer does not come too early.</summary>
+    private TimeSpan UntilBundle() => TimeSpan.FromMilliseconds(Math.Ceiling((BetweenBundles - Stopwatch.GetElapsedTime(_bundledAt)).TotalMilliseconds));
 
     /// <summary>Asks once for all who are together.</summary>
     private void Gather()
     {
-        _rest = null;
-        while (_lead is not null && _rest is null)
+        _isLeadBlocked = false;
+        for (var told = 0; _lead is not null; told++)
         {
-            if (_news.Count == MostAtOnce || !_lead.TryNext(out var next))
-                _rest = LeftOver.Nothing;
-            else if (next is EndEvent)
-                _rest = new LeftOver(next, Task.CompletedTask);
-            else if (next is not null)
-                _news.Add(new News(next, FrameOf(next), _lead.Copy()));
-            else if (_lead.HasEnded)
-                _rest = LeftOver.Nothing;
-            else
-                break;
+            var ahead = _lead.Copy();
+            _isLeadBlocked = !ahead.TryNext(out var next) || ahead.HasEnded || (next is not null && told == MostAtOnce);
+            if (_isLeadBlocked)
+                return;
+            _lead = ahead;
+            if (next is null)
+                return;
+            _prompt.Hold(FrameOf(next));
+            _late.Hold(FrameOf(next));
         }
     }
 
-    private LeftOver? Tell(Member member, Watcher before)
+    private void Tell(Circle circle)
     {
-        if (member.IsLeaving)
-            return LeftBehind(member, before, LeftOver.Nothing);
-        foreach (var news in _news)
-            if (member.Output.TrySend(news.Frame, mayWait: _isCrowd) is not { } sending)
-                return LeftBehind(member, news.Behind, new LeftOver(news.Told, Task.CompletedTask));
-            else if (!sending.IsCompleted)
-                return LeftBehind(member, news.Behind, new LeftOver(null, sending));
-        return _rest is null ? null : LeftBehind(member, _lead!, _rest);
+        var message = circle.Take();
+        if (message.Length > 0 || _isLeadBlocked)
+            ForAll(circle.Members, TellOne);
+        circle.At = _lead;
+
+        bool TellOne(Member member)
+        {
+            if (message.Length > 0)
+            {
+                if (member.TrySend(message, _isCrowd) is not { } sending)
+                    return member.Dismiss(LeftOver.Nothing, circle.At);
+                if (!sending.IsCompleted)
+                    return member.Dismiss(new LeftOver(null, sending), _lead);
+            }
+            return _isLeadBlocked && member.Dismiss(LeftOver.Nothing, _lead);
+        }
     }
 
-    private static LeftOver LeftBehind(Member member, Watcher at, LeftOver leftOver)
+    /// <summary>False: it was sent everything, or what those have been sent who are together.</summary>
+    private bool Serve(Member member)
     {
-        member.Watcher.Follow(at);
-        return leftOver;
-    }
-
-    /// <summary>Null: it was sent everything, or what those have been sent who are together.</summary>
-    private LeftOver? Serve(Member member)
-    {
-        if (member.IsLeaving)
-            return LeftOver.Nothing;
         for (var told = 0; told < MostAtOnce; told++)
         {
             if (_lead is not null && member.Watcher.IsBeside(_lead))
-                return null;
+                return false;
             if (!member.Watcher.TryNext(out var next))
                 break;   // something has to be read from Kafka for it
             if (next is null)
-                return member.Watcher.HasEnded ? LeftOver.Nothing : null;
-            if (next is EndEvent || member.Output.TrySend(FrameOf(next), mayWait: _isCrowd) is not { } sending)
-                return new LeftOver(next, Task.CompletedTask);
+                return member.Watcher.HasEnded && member.Dismiss(LeftOver.Nothing);
+            if (next is EndEvent || member.TrySend(FrameOf(next), _isCrowd) is not { } sending)
+                return member.Dismiss(new LeftOver(next, Task.CompletedTask));
             if (!sending.IsCompleted)
-                return new LeftOver(null, sending);
+                return member.Dismiss(new LeftOver(null, sending));
         }
-        return LeftOver.Nothing;
+        return member.Dismiss(LeftOver.Nothing);
     }
 
     private bool IsNowTogether(Member member)
     {
         if (_lead is null && member.Watcher.IsLikeOthers)
-            _lead = member.Watcher.Copy();
+            _lead = _prompt.At = _late.At = member.Watcher.Copy();
         if (_lead is null || !member.Watcher.IsBeside(_lead))
             return false;
-        _together.Add(member);
+        _prompt.Members.Add(member);
         return true;
     }
 
-    /// <summary>Those who have to go on by themselves are sent away.</summary>
-    private void ForAll(List<Member> members, Func<Member, LeftOver?> serve)
+    /// <param name="isDismissed">Serves a member.</param>
+    private void ForAll(List<Member> members, Predicate<Member> isDismissed)
     {
         if (members.Count <= Portion)
             ServePortion(0, members.Count);
@@ -196,11 +219,8 @@ internal sealed class Audience(TaskLog log)
         void ServePortion(int from, int to)
         {
             for (var at = from; at < to; at++)
-                if (serve(members[at]) is { } leftOver)
-                {
-                    members[at].Dismiss(leftOver);
+                if (isDismissed(members[at]))
                     _hasDismissed = true;
-                }
         }
     }
 
@@ -223,28 +243,90 @@ internal sealed class Audience(TaskLog log)
 
     private sealed record Framed(WatchEvent Told, byte[] Frame);
 
-    /// <param name="Behind">Where they stand then.</param>
-    private sealed record News(WatchEvent Told, byte[] Frame, Watcher Behind);
-
-    private sealed class Member(Watcher watcher, DirectOutput output, WakeUp asked) : TaskCompletionSource<LeftOver>(TaskCreationOptions.RunContinuationsAsynchronously)
+    /// <summary>Members who stand at the same place and are told the same.</summary>
+    private sealed class Circle
     {
-        private volatile bool _isLeaving;
+        private readonly List<byte[]> _held = [];   // frames
+
+        public List<Member> Members { get; } = [];
+
+        /// <summary>Where they stand.</summary>
+        public Watcher? At { get; set; }
+
+        /// <summary>Bytes that they have not been told.</summary>
+        public int Held { get; private set; }
+
+        public bool IsBehind => Held > 0 && Members.Count > 0;
+
+        public void Hold(byte[] frame)
+        {
+            _held.Add(frame);
+            Held += frame.Length;
+        }
+
+        public byte[] Take()
+        {
+            byte[] message = _held is [var single] ? single : [.. _held.SelectMany(frame => frame)];
+            _held.Clear();
+            Held = 0;
+            return message;
+        }
+
+        /// <summary>To another one that stands at the same place.</summary>
+        public void Move(Predicate<Member> who, Circle other) => Members.RemoveAll(member =>
+        {
+            if (!who(member))
+                return false;
+            other.Members.Add(member);
+            return true;
+        });
+    }
+
+    private sealed class Member(Watcher watcher, DirectOutput output, Audience audience) : TaskCompletionSource<LeftOver>(TaskCreationOptions.RunContinuationsAsynchronously)
+    {
+        private const int SendsPerLook = 16;
+        private const int LateLooks = 4;   // in a row
+        private int _sends;
+        private int _late;
 
         public Watcher Watcher => watcher;
-        public DirectOutput Output => output;
-        public bool IsLeaving => _isLeaving;
+        public bool IsLeaving { get; private set; }   // guarded by the audience's gate
         public CancellationTokenRegistration Leaving { get; set; }
+
+        /// <summary>Whether it mostly has not acknowledged a message when there is the next.</summary>
+        public bool IsLate => _late >= LateLooks;
+
+        public Task? TrySend(byte[] message, bool isCrowd)
+        {
+            if (!isCrowd)
+                _late = 0;
+            else if (++_sends % SendsPerLook == 0)
+                _late = output.IsUnacknowledged ? _late + 1 : 0;
+            return output.TrySend(message, mayWait: isCrowd);
+        }
 
         public void Leave()
         {
-            _isLeaving = true;
-            asked.Raise();
+            lock (audience._gate)
+                audience._isLeft = IsLeaving = true;
+            audience._asked.Raise();
         }
 
-        public void Dismiss(LeftOver leftOver)
+        /// <summary>Always true.</summary>
+        /// <param name="at">Where it has got to among others.</param>
+        public bool Dismiss(LeftOver leftOver, Watcher? at = null)
         {
             Leaving.Unregister();
+            if (at is not null)
+                watcher.Follow(at);
             SetResult(leftOver);
+            return true;
+        }
+
+        public void Fail(Exception exception)
+        {
+            Leaving.Unregister();
+            TrySetException(exception);
         }
     }
 }
