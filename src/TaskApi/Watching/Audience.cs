@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using TaskPipeline.TaskApi.Connections;
 using TaskPipeline.TaskApi.Tailing;
@@ -16,8 +15,7 @@ internal sealed class Audience(TaskLog log)
     private const int Crowd = 100;             // beyond so many a message may wait until its watcher has acknowledged the one before
     private const int MostAtOnce = 16;         // events of a round; who has more to read would keep the others waiting
     private const int MostHeld = 64 * 1024;    // bytes of a bundle
-    private const int Portion = 100;           // members that a thread serves before it asks for more
-    private static readonly ParallelOptions OneThreadEach = new() { MaxDegreeOfParallelism = Environment.ProcessorCount };
+    private const int Portion = 100;           // of those who are late, who are told before it is looked for news
     private static readonly TimeSpan BetweenBundles = TimeSpan.FromMilliseconds(15);
     private static readonly TimeSpan ShortestRest = TimeSpan.FromMilliseconds(3);   // a timer is hardly more exact
     private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(50);
@@ -28,13 +26,12 @@ internal sealed class Audience(TaskLog log)
     private bool _isRunning;
     private readonly WakeUp _asked = new();
     private readonly List<Member> _apart = [];      // the loop's own, as are the next; asked one by one
-    private readonly Circle _prompt = new();        // told at once what comes
-    private readonly Circle _late = new();          // told in bundles: what they are sent at once waits on the way until they acknowledge what was before
-    private Watcher? _lead;                         // stands where all of both stand who were told everything
+    private Circle _prompt = new();                 // told at once what comes
+    private Circle _late = new();                   // told in bundles: what is sent to them would wait until they have acknowledged what was before
+    private Watcher? _lead;                         // stands where those of both stand who have been told everything
     private bool _isLeadBlocked;                    // from there each has to go on by itself
     private long _bundledAt;
-    private volatile bool _hasDismissed;
-    private volatile Framed? _framed;
+    private Framed? _framed;
     private bool _isCrowd;
 
     /// <summary>Comes back when the watcher has to go on by itself. Until then nobody else may ask it for events.</summary>
@@ -108,10 +105,8 @@ internal sealed class Audience(TaskLog log)
             foreach (var member in (List<Member>)[.. _apart, .. _prompt.Members, .. _late.Members, .. _arriving])
                 member.Fail(exception);
             _apart.Clear();
-            _prompt.Members.Clear();
-            _late.Members.Clear();
             _arriving.Clear();
-            _lead = null;
+            (_prompt, _late, _lead) = (new(), new(), null);
             _isRunning = false;
         }
     }
@@ -120,18 +115,15 @@ internal sealed class Audience(TaskLog log)
     {
         _isCrowd = _apart.Count + _prompt.Members.Count + _late.Members.Count > Crowd;
         Gather();
-        ForAll(_apart, Serve);
+        _apart.RemoveAll(IsServed);
         Tell(_prompt);
-        if (_isLeadBlocked || _late.Held >= MostHeld || UntilBundle() <= TimeSpan.Zero)
-        {
-            Tell(_late);
-            _bundledAt = Stopwatch.GetTimestamp();
-            _late.Move(member => !member.IsLate, _prompt);   // both stand at the same place now
-            _prompt.Move(member => member.IsLate, _late);
-        }
+        _apart.RemoveAll(IsNowTogether);
+        if (_late.Held >= MostHeld || UntilBundle() <= TimeSpan.Zero)
+            TellLate();
+        if (_isLeadBlocked)   // may be by now
+            TellLate();
         if (_prompt.Members.Count + _late.Members.Count == 0)
             _lead = null;
-        _apart.RemoveAll(IsNowTogether);
         _framed = null;
     }
 
@@ -151,37 +143,53 @@ internal sealed class Audience(TaskLog log)
             _lead = ahead;
             if (next is null)
                 return;
-            _prompt.Hold(FrameOf(next));
-            _late.Hold(FrameOf(next));
+            var frame = FrameOf(next);
+            _prompt.Hold(frame);
+            _late.Hold(frame);
         }
     }
 
-    private void Tell(Circle circle)
+    /// <summary>They are many, so those who are prompt are told between them what has come meanwhile.</summary>
+    private void TellLate()
     {
-        var message = circle.Take();
-        if (message.Length > 0 || _isLeadBlocked)
-            ForAll(circle.Members, TellOne);
-        circle.At = _lead;
-
-        bool TellOne(Member member)
+        var told = 0;
+        Tell(_late, () =>
         {
-            if (message.Length > 0)
-            {
-                if (member.TrySend(message, _isCrowd) is not { } sending)
-                    return member.Dismiss(LeftOver.Nothing, circle.At);
-                if (!sending.IsCompleted)
-                    return member.Dismiss(new LeftOver(null, sending), _lead);
-            }
-            return _isLeadBlocked && member.Dismiss(LeftOver.Nothing, _lead);
+            if (++told % Portion != 0 || _isLeadBlocked)
+                return;
+            Gather();
+            Tell(_prompt);
+        });
+        _bundledAt = Stopwatch.GetTimestamp();
+        if (_lead is null || !_late.At!.IsBeside(_lead))
+            return;
+        _late.Move(member => !member.IsLate, _prompt);
+        _prompt.Move(member => member.IsLate, _late);
+    }
+
+    /// <param name="between">Called for each member.</param>
+    private void Tell(Circle circle, Action? between = null)
+    {
+        var (message, lead, isBlocked) = (circle.Take(), _lead, _isLeadBlocked);
+        if (message.Length > 0 || isBlocked)
+            circle.Members.RemoveAll(IsLeft);
+        circle.At = lead;
+
+        bool IsLeft(Member member)
+        {
+            between?.Invoke();
+            var sending = message.Length > 0 ? member.TrySend(message, _isCrowd) : Task.CompletedTask;
+            return sending is null ? member.Dismiss(LeftOver.Nothing, circle.At)
+                : (isBlocked || !sending.IsCompleted) && member.Dismiss(new LeftOver(null, sending), lead);
         }
     }
 
-    /// <summary>False: it was sent everything, or what those have been sent who are together.</summary>
-    private bool Serve(Member member)
+    /// <summary>False: it stays, and has been sent everything, or what those have been sent who are together.</summary>
+    private bool IsServed(Member member)
     {
         for (var told = 0; told < MostAtOnce; told++)
         {
-            if (_lead is not null && member.Watcher.IsBeside(_lead))
+            if (_lead is not null && !_isLeadBlocked && member.Watcher.IsBeside(_lead))
                 return false;
             if (!member.Watcher.TryNext(out var next))
                 break;   // something has to be read from Kafka for it
@@ -203,25 +211,6 @@ internal sealed class Audience(TaskLog log)
             return false;
         _prompt.Members.Add(member);
         return true;
-    }
-
-    /// <param name="isDismissed">Serves a member.</param>
-    private void ForAll(List<Member> members, Predicate<Member> isDismissed)
-    {
-        if (members.Count <= Portion)
-            ServePortion(0, members.Count);
-        else
-            Parallel.ForEach(Partitioner.Create(0, members.Count, Portion), OneThreadEach, portion => ServePortion(portion.Item1, portion.Item2));
-        if (_hasDismissed)
-            members.RemoveAll(member => member.Task.IsCompleted);
-        _hasDismissed = false;
-
-        void ServePortion(int from, int to)
-        {
-            for (var at = from; at < to; at++)
-                if (isDismissed(members[at]))
-                    _hasDismissed = true;
-        }
     }
 
     /// <summary>A WebSocket message of one frame, which from a server has no mask and so is the same for all (RFC 6455, 5.2).</summary>
@@ -266,7 +255,13 @@ internal sealed class Audience(TaskLog log)
 
         public byte[] Take()
         {
-            byte[] message = _held is [var single] ? single : [.. _held.SelectMany(frame => frame)];
+            var message = new byte[Held];
+            var at = 0;
+            foreach (var frame in _held)
+            {
+                frame.CopyTo(message, at);
+                at += frame.Length;
+            }
             _held.Clear();
             Held = 0;
             return message;
@@ -284,24 +279,27 @@ internal sealed class Audience(TaskLog log)
 
     private sealed class Member(Watcher watcher, DirectOutput output, Audience audience) : TaskCompletionSource<LeftOver>(TaskCreationOptions.RunContinuationsAsynchronously)
     {
-        private const int SendsPerLook = 16;
-        private const int LateLooks = 4;   // in a row
+        private const int SendsPerLook = 16;   // to look costs half of a send
+        private const int MostLateness = 4;
         private int _sends;
-        private int _late;
+        private int _lateness;   // grows by one with each look that finds it late, and shrinks with each other
 
         public Watcher Watcher => watcher;
         public bool IsLeaving { get; private set; }   // guarded by the audience's gate
         public CancellationTokenRegistration Leaving { get; set; }
 
         /// <summary>Whether it mostly has not acknowledged a message when there is the next.</summary>
-        public bool IsLate => _late >= LateLooks;
+        public bool IsLate { get; private set; }
 
         public Task? TrySend(byte[] message, bool isCrowd)
         {
             if (!isCrowd)
-                _late = 0;
+                (IsLate, _lateness) = (false, 0);
             else if (++_sends % SendsPerLook == 0)
-                _late = output.IsUnacknowledged ? _late + 1 : 0;
+            {
+                _lateness = Math.Clamp(_lateness + (output.IsUnacknowledged ? 1 : -1), 0, MostLateness);
+                IsLate = _lateness == MostLateness || (IsLate && _lateness > 0);
+            }
             return output.TrySend(message, mayWait: isCrowd);
         }
 

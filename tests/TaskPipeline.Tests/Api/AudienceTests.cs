@@ -85,6 +85,37 @@ public sealed class AudienceTests(TestBroker broker) : ApiTest(broker)
     }
 
     [Fact(Timeout = 120_000)]
+    public async Task A_crowd_that_acknowledges_late_has_every_line_once_when_it_reads_on()
+    {
+        const int Lines = 4000;
+        var task = await Api.SubmitAsync();
+        using var attempt = await StartAsync(task);
+        List<WatchClient> watchers = [.. await Task.WhenAll(Enumerable.Range(0, Crowd).Select(_ => WatchClient.WatchAsync(Api, task)))];
+        foreach (var watcher in watchers)
+            await watcher.UntilAsync("caught_up");
+
+        // Who does not read has nothing acknowledged but now and then, by the system. Some leave meanwhile, and some begin to read.
+        var asleep = new Queue<WatchClient>(watchers);
+        List<Task<WatchClient>> reading = [asleep.Dequeue().ToTheEndAsync()];
+        for (var line = 1; line <= Lines; line++)
+        {
+            await attempt.PrintAsync($"line {line}");
+            if (line % 200 == 0)
+                await asleep.Dequeue().DisposeAsync();
+            else if (line % 100 == 0)
+                reading.Add(asleep.Dequeue().ToTheEndAsync());
+        }
+        await attempt.FinishAsync();
+
+        foreach (var watcher in await Task.WhenAll([.. reading, .. asleep.Select(watcher => watcher.ToTheEndAsync())]))
+        {
+            Assert.Equal(Enumerable.Range(1, Lines), SeqsOf(watcher));
+            Assert.Equal("end", WatchClient.TypeOf(watcher.Events[^1]));
+            await watcher.DisposeAsync();
+        }
+    }
+
+    [Fact(Timeout = 120_000)]
     public async Task Who_stops_reading_is_left_behind_alone_and_has_everything_when_it_reads_on()
     {
         const int Lines = 400;
