@@ -8,7 +8,8 @@ namespace TaskPipeline.TaskApi.Watching;
 /// <summary>
 /// The watchers of one log that have been sent all of it so far. What comes next is mostly the same for all of them: one loop goes round and gives it
 /// straight to their sockets, which costs a fraction of waking a loop of each. Those who stand at the same place are not even asked, but one for all of
-/// them. Whose socket does not take what it is sent at once is left to its own loop again.
+/// them. Whoever is too far away, or too slow, to acknowledge one message before the next is told in bundles, which are as good to it and cost little; and
+/// whose socket does not take what it is sent at once is left to its own loop again.
 /// </summary>
 internal sealed class Audience(TaskLog log)
 {
@@ -27,7 +28,7 @@ internal sealed class Audience(TaskLog log)
     private readonly WakeUp _asked = new();
     private readonly List<Member> _apart = [];      // the loop's own, as are the next; asked one by one
     private Circle _prompt = new();                 // told at once what comes
-    private Circle _late = new();                   // told in bundles: what is sent to them would wait until they have acknowledged what was before
+    private Circle _late = new();                   // told in bundles: a message would wait anyway, until they have acknowledged the one before
     private Watcher? _lead;                         // stands where those of both stand who have been told everything
     private bool _isLeadBlocked;                    // from there each has to go on by itself
     private long _bundledAt;
@@ -118,7 +119,7 @@ internal sealed class Audience(TaskLog log)
         _apart.RemoveAll(IsServed);
         Tell(_prompt);
         _apart.RemoveAll(IsNowTogether);
-        if (_late.Held >= MostHeld || UntilBundle() <= TimeSpan.Zero)
+        if (_late.Held >= MostHeld || UntilBundle() == TimeSpan.Zero)
             TellLate();
         if (_isLeadBlocked)   // may be by now
             TellLate();
@@ -127,8 +128,9 @@ internal sealed class Audience(TaskLog log)
         _framed = null;
     }
 
-    /// <summary>Whole milliseconds, so that a timer does not come too early.</summary>
-    private TimeSpan UntilBundle() => TimeSpan.FromMilliseconds(Math.Ceiling((BetweenBundles - Stopwatch.GetElapsedTime(_bundledAt)).TotalMilliseconds));
+    /// <summary>In whole milliseconds, so that a timer does not come too early.</summary>
+    private TimeSpan UntilBundle() =>
+        TimeSpan.FromMilliseconds(Math.Max(0, Math.Ceiling((BetweenBundles - Stopwatch.GetElapsedTime(_bundledAt)).TotalMilliseconds)));
 
     /// <summary>Asks once for all who are together.</summary>
     private void Gather()
