@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using TaskPipeline.Bench.Driving;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Bench.Benches;
 
@@ -73,7 +74,8 @@ internal sealed class ReplayBench : Benchmark
         using var watcher = new RawWatcher();
         var since = Stopwatch.GetTimestamp();
         watcher.Connect(new IPEndPoint(IPAddress.Loopback, pipeline.Http.BaseAddress!.Port), task.Watch);
-        await watcher.ReadAsync(lines, stop);
+        await OwnThread.Run(() => RawWatcher.ReadAtOnce([watcher], lines, stop));
+        stop.ThrowIfCancellationRequested();
         if (watcher.Lines != lines || watcher.Wrong > 0)
             throw new BenchException($"{watcher.Lines} of {lines} lines came, {watcher.Wrong} of them out of order");
         return Stopwatch.GetElapsedTime(since, watcher.LastAt).TotalSeconds;

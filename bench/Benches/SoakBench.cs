@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using TaskPipeline.Bench.Driving;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Bench.Benches;
 
@@ -47,7 +48,7 @@ internal sealed class SoakBench : Benchmark
         using var calm = CancellationTokenSource.CreateLinkedTokenSource(run.Stop);
         var watching = Task.WhenAll(watchers.Select(watcher => Task.Run(() => watcher.WatchAsync(TimeSpan.FromSeconds(Math.Min(seconds / 2, 120)), giveUp.Token))));
         var killing = KillInTurnAsync();
-        await Task.Factory.StartNew(() => PrintAll(printed, rate, seconds, run.Stop), run.Stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await OwnThread.Run(() => PrintAll(printed, rate, seconds, run.Stop));
         await calm.CancelAsync();
         var kills = await killing;
         foreach (var task in printed)

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using Confluent.Kafka;
 using TaskPipeline.Bench.Chaos.Checking;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Bench.Chaos;
@@ -35,7 +36,7 @@ internal sealed class TopicLog : IAsyncDisposable
         };
         _prefix = topics.Tasks[..^LogRecord.Tasks.Length];
         _partitions = [.. topics.All.Where(topic => topic.Name != topics.Workers).SelectMany(topic => Enumerable.Range(0, topic.Partitions).Select(lane => new TopicPartition(topic.Name, lane)))];
-        _reading = Task.Factory.StartNew(Read, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _reading = OwnThread.Run(Read);
     }
 
     public IReadOnlyCollection<LogRecord> Records => _records;

@@ -14,6 +14,7 @@ namespace TaskPipeline.Bench.Driving;
 internal sealed class RawWatcher(int? untimed = null) : IDisposable
 {
     private const int BufferBytes = 64 * 1024;
+    private static readonly TimeSpan LookForEnd = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(60);
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -53,30 +54,19 @@ internal sealed class RawWatcher(int? untimed = null) : IDisposable
             throw new BenchException($"{server}{path} refused to be watched: {Encoding.ASCII.GetString(answer).Split('\r')[0]}");
     }
 
-    /// <summary>Reads until that line has come, or the server has closed.</summary>
-    public async Task ReadAsync(long until, CancellationToken stop)
+    /// <summary>Reads what comes to any of them as soon as it is there, until each has that line or its server has closed.</summary>
+    public static void ReadAtOnce(IEnumerable<RawWatcher> watchers, long until, CancellationToken over)
     {
-        var buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
-        var length = 0;
-        while (Last < until)
+        var buffer = new byte[BufferBytes];
+        var reading = watchers.ToDictionary(watcher => watcher._socket);
+        while (reading.Count > 0 && !over.IsCancellationRequested)
         {
-            var received = await _socket.ReceiveAsync(buffer.AsMemory(length), stop);
-            if (received == 0)
-                return;
-            length += received;
-            LastAt = Stopwatch.GetTimestamp();
-            var read = Scan(buffer.AsSpan(0, length));
-            buffer.AsSpan(read, length - read).CopyTo(buffer);
-            length -= read;
+            var readable = reading.Keys.ToList();
+            Socket.Select(readable, null, null, LookForEnd);
+            foreach (var socket in readable)
+                if (!reading[socket].Drain(buffer) || reading[socket].Last >= until)
+                    reading.Remove(socket);
         }
-    }
-
-    /// <summary>Those to whom something has come, as soon as there are any.</summary>
-    public static IReadOnlyList<RawWatcher> WaitForAny(IReadOnlyList<RawWatcher> watchers, TimeSpan patience)
-    {
-        var readable = watchers.Select(watcher => watcher._socket).ToList();
-        Socket.Select(readable, null, null, patience);
-        return [.. watchers.Where(watcher => readable.Contains(watcher._socket))];
     }
 
     /// <summary>Takes what has come so far, and does not wait; false: the server has closed.</summary>

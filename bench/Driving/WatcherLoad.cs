@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Testing;
 
 namespace TaskPipeline.Bench.Driving;
@@ -19,7 +20,6 @@ internal static class WatcherLoad
     private static readonly Dictionary<string, string?> FastSoon = new() { ["DOTNET_TieredPGO"] = "0" };   // the process is new each time
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LifeTick = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan LookForEnd = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SweepStep = TimeSpan.FromMilliseconds(1);
 
     /// <param name="Lines">Of all watchers together.</param>
@@ -45,7 +45,7 @@ internal static class WatcherLoad
         // Those that are timed are read at once. The others need the processors as little as can be, whose measure is another: one thread goes round now and then.
         var timed = watchers.Where(watcher => watcher.Ages is not null).ToList();
         var others = watchers.Take(count).Except(timed).ToList();
-        var reading = Task.WhenAll(OnItsThread(() => ReadAtOnce([.. timed], lines, over.Token)), OnItsThread(() => Sweep(others, lines, over.Token)));
+        var reading = Task.WhenAll(OwnThread.Run(() => RawWatcher.ReadAtOnce(timed, lines, over.Token)), OwnThread.Run(() => Sweep(others, lines, over.Token)));
         _ = ShowLifeAsync(watchers, over.Token);
         _ = Task.Run(() => Console.In.ReadLine()).ContinueWith(_ => over.Cancel(), TaskScheduler.Default);   // whoever has started it has waited long enough, or is gone
         await Task.WhenAny(reading);
@@ -61,17 +61,6 @@ internal static class WatcherLoad
         foreach (var watcher in watchers)
             watcher.Dispose();
         return 0;
-    }
-
-    private static Task OnItsThread(Action work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-
-    private static void ReadAtOnce(List<RawWatcher> watchers, int lines, CancellationToken over)
-    {
-        var buffer = new byte[64 * 1024];
-        while (watchers.Count > 0 && !over.IsCancellationRequested)
-            foreach (var ready in RawWatcher.WaitForAny(watchers, LookForEnd))
-                if (!ready.Drain(buffer) || ready.Last >= lines)
-                    watchers.Remove(ready);
     }
 
     /// <summary>A few at a time, as if they knew nothing of each other: all at once would keep a processor from what is measured for milliseconds.</summary>

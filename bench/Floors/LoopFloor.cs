@@ -2,6 +2,7 @@ using Confluent.Kafka;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
@@ -46,7 +47,7 @@ internal sealed class LoopFloor : IDisposable
         var stop = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
         await host.Services.GetRequiredService<KafkaCluster>().ConnectAsync(stop);
         using (var floor = ActivatorUtilities.CreateInstance<LoopFloor>(host.Services))
-            await Task.Factory.StartNew(() => floor.Run(stop), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            await OwnThread.Run(() => floor.Run(stop));
         await host.Services.GetServices<IHostedService>().OfType<Guardian>().Single().StopAsync(CancellationToken.None);
         return 0;
     }

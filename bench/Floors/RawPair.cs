@@ -3,6 +3,7 @@ using System.Text;
 using System.Threading.Channels;
 using Confluent.Kafka;
 using TaskPipeline.Bench.Driving;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
 
@@ -15,48 +16,42 @@ internal sealed class RawPair : IAsyncDisposable
 
     private readonly TopicPartition _lane;
     private readonly IProducer<byte[]?, byte[]?> _producer;
-    private readonly IConsumer<byte[]?, byte[]?> _consumer;
+    private readonly LineTail _tail;
     private readonly Channel<double> _ages = Channel.CreateUnbounded<double>();
-    private readonly CancellationTokenSource _over;
-    private readonly Task _consuming;
+    private readonly CancellationToken _stop;
     private readonly string _taskId = TaskIds.New();
     private long _sent;
 
     /// <param name="cluster">With topics of its own.</param>
     public RawPair(KafkaCluster cluster, CancellationToken stop)
     {
-        _over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        _stop = stop;
         _lane = new TopicPartition(cluster.Topics.Progress, 0);
         _producer = cluster.OrderedProducer();
-        _consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
-        _consumer.Assign(new TopicPartitionOffset(_lane, Offset.Beginning));
-        _consuming = Task.Factory.StartNew(Consume, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _tail = new LineTail(cluster, _lane.Partition, (record, seen) => _ages.Writer.TryWrite(LineAgent.Age(record.Lines[0].Text, seen)), stop);
     }
 
     /// <summary>Sends a record like those of output lines, and answers its age in milliseconds when it is consumed.</summary>
     public async Task<double> OnceAsync()
     {
         Send();
-        return await _ages.Reader.ReadAsync(_over.Token);
+        return await _ages.Reader.ReadAsync(_stop);
     }
 
     /// <summary>Sends them at a beat of their own.</summary>
     public async Task<IReadOnlyList<double>> RunAsync(TimeSpan interval, int count)
     {
-        await Task.Factory.StartNew(() => SendAll(interval, count), _over.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await OwnThread.Run(() => SendAll(interval, count));
         var ages = new List<double>();
         while (ages.Count < count)
-            ages.Add(await _ages.Reader.ReadAsync(_over.Token));
+            ages.Add(await _ages.Reader.ReadAsync(_stop));
         return ages;
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _over.CancelAsync();
-        await Task.WhenAny(_consuming);
-        _consumer.Dispose();
+        await _tail.DisposeAsync();
         _producer.Dispose();
-        _over.Dispose();
     }
 
     private void SendAll(TimeSpan interval, int count)
@@ -65,7 +60,7 @@ internal sealed class RawPair : IAsyncDisposable
         for (var left = count; left > 0; left--)
         {
             pace.Wait();
-            _over.Token.ThrowIfCancellationRequested();
+            _stop.ThrowIfCancellationRequested();
             Send();
         }
         _producer.Flush(LastRecord);
@@ -86,16 +81,5 @@ internal sealed class RawPair : IAsyncDisposable
             Update = text,
         };
         _producer.Produce(_lane, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(_taskId), Value = TaskJson.Encode(record) });
-    }
-
-    private void Consume()
-    {
-        while (!_over.IsCancellationRequested)
-        {
-            var result = _consumer.Consume(_over.Token);
-            var seen = Stopwatch.GetTimestamp();
-            if (!result.IsPartitionEOF && TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
-                _ages.Writer.TryWrite(LineAgent.Age(((OutputLines)record!).Lines[0].Text, seen));
-        }
     }
 }

@@ -13,7 +13,7 @@ public sealed class ParentWatch(IHostApplicationLifetime lifetime) : BackgroundS
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         // A read of standard input cannot be cancelled; its thread ends with the process.
-        await Task.Factory.StartNew(ReadToEnd, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(stoppingToken);
+        await OwnThread.Run(ReadToEnd).WaitAsync(stoppingToken);
         lifetime.StopApplication();
     }
 

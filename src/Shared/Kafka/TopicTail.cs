@@ -1,5 +1,6 @@
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Shared.Kafka;
 
@@ -38,7 +39,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
 
     /// <summary>Runs until cancelled; any other end is an exception, and the process must not outlive it.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        Task.Factory.StartNew(() => Run(cancellationToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        OwnThread.Run(() => Run(cancellationToken));
 
     private void Run(CancellationToken cancellationToken)
     {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using Confluent.Kafka;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
 
@@ -91,7 +92,7 @@ internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, 
                     consumer = cluster.RangeConsumer();
                 try
                 {
-                    var contents = await Task.Factory.StartNew(() => Read(consumer, blocks), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+                    var contents = await OwnThread.Run(() => Read(consumer, blocks));
                     _idle.Add(consumer);
                     foreach (var (block, content) in contents)
                     {

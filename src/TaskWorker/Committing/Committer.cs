@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.TaskWorker.Running;
 
 namespace TaskPipeline.TaskWorker.Committing;
@@ -22,7 +23,7 @@ internal sealed class Committer : IDisposable
     public void Open(CancellationToken cancellationToken)
     {
         _commit.Open(cancellationToken);
-        _thread = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _thread = OwnThread.Run(Run);
     }
 
     /// <summary>Completes once it is committed; fails as <see cref="ILaneCommit.Commit"/> does.</summary>

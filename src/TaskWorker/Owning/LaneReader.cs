@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Confluent.Kafka;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.TaskWorker.Owning;
@@ -27,7 +28,7 @@ internal sealed class LaneReader : IDisposable
         _cluster = cluster;
         _stalls = new StallWatch(cluster, IsolationLevel.ReadUncommitted);
         _consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
-        Reading = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Reading = OwnThread.Run(Run);
     }
 
     /// <summary>Fails when the reader cannot go on.</summary>

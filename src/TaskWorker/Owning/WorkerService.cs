@@ -22,7 +22,7 @@ internal sealed partial class WorkerService(
             Task[] tails = [stops.Tail.RunAsync(over.Token), fleet.Tail.RunAsync(over.Token), topics.RunAsync(over.Token)];
             await stops.Tail.CaughtUp.WaitAsync(stoppingToken);
             using var loop = ActivatorUtilities.CreateInstance<WorkerLoop>(services);
-            await Task.Factory.StartNew(() => loop.Run(tails, stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            await OwnThread.Run(() => loop.Run(tails, stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using System.Threading.Channels;
 using Confluent.Kafka;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Tests.Broker;
@@ -22,7 +23,7 @@ internal sealed class Member : IAsyncDisposable
     private bool _farewell = true;
 
     public Member(KafkaCluster cluster) =>
-        _polling = Task.Factory.StartNew(() => Poll(cluster), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _polling = OwnThread.Run(() => Poll(cluster));
 
     public async Task<string> NextAsync() => await _records.Reader.ReadAsync().AsTask().WaitAsync(Patience);
 

@@ -1,0 +1,43 @@
+using System.Diagnostics;
+using Confluent.Kafka;
+using TaskPipeline.Shared.Hosting;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.Bench.Driving;
+
+/// <summary>A consumer of the lines of one lane, from its beginning, with the pipeline's settings, and nothing else.</summary>
+internal sealed class LineTail : IAsyncDisposable
+{
+    private readonly IConsumer<byte[]?, byte[]?> _consumer;
+    private readonly CancellationTokenSource _over;
+    private readonly Task _reading;
+
+    /// <param name="take">Gets each record, and when it came by <see cref="Stopwatch.GetTimestamp"/>, on the thread of the consumer.</param>
+    public LineTail(KafkaCluster cluster, int lane, Action<OutputLines, long> take, CancellationToken stop)
+    {
+        _over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        _consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
+        _consumer.Assign(new TopicPartitionOffset(cluster.Topics.Progress, lane, Offset.Beginning));
+        _reading = OwnThread.Run(() => Read(take));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _over.CancelAsync();
+        await Task.WhenAny(_reading);
+        _consumer.Dispose();
+        _over.Dispose();
+    }
+
+    private void Read(Action<OutputLines, long> take)
+    {
+        while (true)
+        {
+            var result = _consumer.Consume(_over.Token);
+            var seen = Stopwatch.GetTimestamp();
+            if (result is { IsPartitionEOF: false, Message.Value: { } value } && TaskJson.TryDecodeProgress(value, out var record, out _) && record is OutputLines printed)
+                take(printed, seen);
+        }
+    }
+}
