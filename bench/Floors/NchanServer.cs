@@ -14,12 +14,14 @@ internal sealed class NchanServer : IAsyncDisposable
     private const string Program = "/usr/sbin/nginx";
     private const string Module = "/usr/lib/nginx/modules/ngx_nchan_module.so";
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan TakeTimeout = TimeSpan.FromSeconds(10);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("taskpipeline-nchan-").FullName;
     private readonly ChildProcess _nginx;
     private readonly CancellationToken _stop;
     private readonly CancellationTokenRegistration _cutOff;
-    private readonly Socket _publisher = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+    private readonly Socket _publisher = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, SendTimeout = (int)TakeTimeout.TotalMilliseconds };
+    private bool _takesNoMore;
 
     private NchanServer(CancellationToken stop)
     {
@@ -80,13 +82,22 @@ internal sealed class NchanServer : IAsyncDisposable
             }
     }
 
-    /// <summary>Does not wait for the answer, as the pipeline's producer does not: nginx takes one request after the other.</summary>
+    /// <summary>
+    /// Does not wait for the answer, as the pipeline's producer does not: nginx takes one request after the other. Where it has taken nothing for
+    /// <see cref="TakeTimeout"/>, this message and all that follow are lost.
+    /// </summary>
     public void Publish(long seq, string text)
     {
+        if (_takesNoMore)
+            return;
         var message = $$"""{"seq":{{seq}},"stream":"stdout","text":"{{text}}"}""";
         try
         {
             _publisher.Send(Encoding.ASCII.GetBytes($"POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {message.Length}\r\n\r\n{message}"));
+        }
+        catch (SocketException late) when (late.SocketErrorCode == SocketError.TimedOut)
+        {
+            _takesNoMore = true;   // part of the message may be on its way
         }
         catch (Exception exception) when (_stop.IsCancellationRequested && exception is SocketException or ObjectDisposedException)
         {
