@@ -38,7 +38,15 @@ internal static class RunMarker
     public static void StopAll(string marker) =>
         UntilNoneIsLeft(value => value == marker, Posix.Stop, isLeft: static (state, wasTold) => state is not ("T" or "t") && !(state == "D" && wasTold));
 
-    public static void ContinueAll(string marker) => UntilNoneIsLeft(value => value == marker, Posix.Continue, isLeft: static (state, _) => state is "T" or "t");
+    /// <summary>
+    /// Whoever sleeps in the kernel has its stop still before it, and would stop after a look that finds nobody stopped: all are told, which takes that back.
+    /// </summary>
+    public static void ContinueAll(string marker)
+    {
+        foreach (var pid in ProcessesOf(marker))
+            Posix.SignalProcess(pid, Posix.Continue, () => MarkerIn(pid) == marker);
+        UntilNoneIsLeft(value => value == marker, Posix.Continue, isLeft: static (state, _) => state is "T" or "t");
+    }
 
     /// <summary>Whether the worker of that part of a marker lives no more.</summary>
     public static bool IsDead(string owner) => owner.Split('.') is [var pid, var started] && int.TryParse(pid, out var id) && StartTimeOf(id) != started;
