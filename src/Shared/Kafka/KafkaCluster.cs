@@ -9,7 +9,7 @@ namespace TaskPipeline.Shared.Kafka;
 /// The Kafka cluster of this process: what kind it is, its topics, and clients with the settings that each role needs.
 /// Clients may be made only after <see cref="ConnectAsync"/> has come back.
 /// </summary>
-public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger<KafkaCluster> logger)
+public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger<KafkaCluster> logger) : IDisposable
 {
     public const int MaxRecordBytes = 2 * 1024 * 1024;
 
@@ -32,6 +32,9 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     public bool IsEmbedded { get; private set; }
 
     public string ClusterId { get; private set; } = "";
+
+    /// <summary>Which records are passed over because processes have died at them; null: that is switched off, or not possible.</summary>
+    public RecordGuard? Guard { get; private set; }
 
     /// <summary>Completes once the cluster was reached and its topics are right; fails if they never can be.</summary>
     public Task Connected => _connected.Task;
@@ -56,6 +59,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
                 if (!IsEmbedded)
                     foreach (var drift in await DriftAsync(admin, cancellationToken))
                         LogDrift(logger, drift);
+                Guard ??= OpenGuard();
                 LogConnected(logger, _options.BootstrapServers, ClusterId, IsEmbedded ? "embedded, in memory" : "Kafka");
                 _connected.TrySetResult();
                 return;
@@ -170,6 +174,27 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         stalled.Discard();
     }
 
+    public void Dispose() => Guard?.Dispose();
+
+    /// <summary>Says that a record was passed over because nobody could handle it.</summary>
+    public void Skip(ConsumeResult<byte[]?, byte[]?> record, Exception exception) =>
+        LogSkipped(logger, exception, record.Topic, record.Partition.Value, record.Offset.Value);
+
+    private RecordGuard? OpenGuard()
+    {
+        if (string.IsNullOrEmpty(_options.HandlingDirectory))
+            return null;
+        try
+        {
+            return new RecordGuard(_options.HandlingDirectory, ClusterId, [.. Topics.All.Select(topic => topic.Name)], _options.CrashOn, TimeProvider.System, logger);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            LogUnguarded(logger, _options.HandlingDirectory, exception.Message);
+            return null;
+        }
+    }
+
     private ConsumerConfig OutsideOfGroup(IsolationLevel isolation) => new()
     {
         GroupId = Topics.TailGroup,   // never joined
@@ -256,6 +281,12 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The Kafka client {Client} stands still, {Place}; a new one goes on there")]
     private static partial void LogStalled(ILogger logger, string client, string place);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Record {Topic}[{Partition}]@{Offset} cannot be handled and is passed over")]
+    private static partial void LogSkipped(ILogger logger, Exception exception, string topic, int partition, long offset);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka:HandlingDirectory {Folder} cannot be used, so a record that ends this process will end it again: {Reason}")]
+    private static partial void LogUnguarded(ILogger logger, string folder, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Connected to {BootstrapServers}, cluster {ClusterId} ({Kind})")]
     private static partial void LogConnected(ILogger logger, string bootstrapServers, string clusterId, string kind);

@@ -42,6 +42,15 @@ public sealed class KafkaOptions
     [Range(typeof(TimeSpan), "00:00:01", "3650.00:00:00", ErrorMessage = "Kafka:DeadLetterRetention must be 1 s to 10 years")]
     public TimeSpan DeadLetterRetention { get; set; } = TimeSpan.FromDays(30);
 
+    /// <summary>
+    /// Where processes note which record they are at work on, so that one at which three of them have died within a minute is passed over. It must outlive them. Empty:
+    /// nowhere, and such a record ends them again and again.
+    /// </summary>
+    public string? HandlingDirectory { get; set; }
+
+    /// <summary>For tests: text in a record at which a process that reads it dies as by <c>kill -9</c>.</summary>
+    public string CrashOn { get; set; } = "";
+
     /// <summary>Further settings of librdkafka for every client, such as <c>security.protocol</c> and <c>sasl.*</c>.</summary>
     public Dictionary<string, string> Properties { get; } = [];
 }

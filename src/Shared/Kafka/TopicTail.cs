@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
 using TaskPipeline.Shared.Hosting;
@@ -15,6 +16,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile Dictionary<TopicPartition, Place> _places = [];   // made once; the places are written by the tail's thread
+    private RecordHandling? _handling;
     private Place? _last;    // of the last record: the next one is mostly of the same partition
     private int _behind;     // partitions that are not read to where they ended at the start
     private long _lastNews;
@@ -33,6 +35,9 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
 
     /// <summary>Raised behind <see cref="Idle"/>, and now and then in a stream that never pauses: the moment to wake those who wait for news.</summary>
     public Action? News { get; init; }
+
+    /// <summary>Told of a record that could not be handled, on the tail's thread, once it is passed over.</summary>
+    public Action<ConsumeResult<byte[]?, byte[]?>>? Skipped { get; init; }
 
     /// <summary>The offset up to which a partition has been handled.</summary>
     public long PositionOf(string topic, int partition) => _places.GetValueOrDefault(new TopicPartition(topic, partition))?.Position ?? 0;
@@ -133,7 +138,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         var position = result.Offset.Value;
         if (!result.IsPartitionEOF)
         {
-            handle(result);
+            Handle(result);
             position++;
         }
         if (_last is null || _last.Partition.Partition != result.Partition || _last.Partition.Topic != result.Topic)
@@ -145,6 +150,29 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         _last.IsBehind = false;
         if (--_behind == 0)
             _caughtUp.TrySetResult();
+    }
+
+    /// <summary>Whatever is wrong with a record, those behind it are read: it was written once, and would end each process that reads it.</summary>
+    [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop")]
+    private void Handle(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (cluster.Guard is { } guard && guard.IsSetAside(result))
+        {
+            Skipped?.Invoke(result);
+            return;
+        }
+        _handling ??= cluster.Guard?.NewHandling();
+        _handling?.Enter(result);
+        try
+        {
+            handle(result);
+        }
+        catch (Exception exception)
+        {
+            cluster.Skip(result, exception);
+            Skipped?.Invoke(result);
+        }
+        _handling?.Leave();
     }
 
     private void TellNews()

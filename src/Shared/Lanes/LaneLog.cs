@@ -60,6 +60,9 @@ public sealed class LaneLog
     /// <summary>The task has ended: its story is not needed any more.</summary>
     public void Forget(string taskId) => _stories.Remove(taskId);
 
+    /// <summary>What was decided about a task could not be written: its story is what it was before.</summary>
+    public void Restore(string taskId, TaskStory story) => _stories[taskId] = story;
+
     /// <summary>Attempts that go on although they may have begun under an earlier claim: handed over, or kept before.</summary>
     public IEnumerable<KeptAttempt> Handed =>
         _stories.Where(story => story.Value is { IsOpen: true, IsHanded: true }).Select(story => new KeptAttempt(story.Key, story.Value.Attempts[^1].Attempt));

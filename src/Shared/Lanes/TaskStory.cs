@@ -8,6 +8,17 @@ public sealed class TaskStory
     private readonly List<AttemptSummary> _attempts = [];
     private long _lastSeq;
 
+    public TaskStory()
+    {
+    }
+
+    private TaskStory(TaskStory other)
+    {
+        _attempts = [.. other._attempts];
+        _lastSeq = other._lastSeq;
+        (From, InForce, KnownSince, Settled, Outcome, IsHanded, LogEnd) = (other.From, other.InForce, other.KnownSince, other.Settled, other.Outcome, other.IsHanded, other.LogEnd);
+    }
+
     /// <summary>Offset of the first record that is not in the committed state; null where all is.</summary>
     public long? From { get; private set; }
 
@@ -41,6 +52,9 @@ public sealed class TaskStory
 
     /// <summary>How many attempts count against the task: neither lost with their worker nor given back by it.</summary>
     public int Charged => _attempts.Count(attempt => attempt.Reason is not (null or EndReason.WorkerLost or EndReason.WorkerShutdown));
+
+    /// <summary>As it is now, whatever becomes of this one.</summary>
+    public TaskStory Copy() => new(this);
 
     internal AttemptRecord? Apply(AttemptRecord record, long offset, Claim? inForce)
     {

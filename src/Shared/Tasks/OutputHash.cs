@@ -13,6 +13,9 @@ public sealed class OutputHash : IDisposable
     private byte[] _buffer = new byte[32 * 1024];   // a call of the hash costs more than a short line
     private int _length;
 
+    /// <summary>Of no line.</summary>
+    public static string OfNothing { get; } = "sha256:" + Convert.ToHexStringLower(SHA256.HashData([]));
+
     /// <summary>Answers how many bytes of text the line has.</summary>
     public int Add(OutputLine line)
     {

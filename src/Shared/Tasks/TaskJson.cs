@@ -4,7 +4,8 @@ using System.Text.Json.Serialization;
 namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
-/// The JSON of every topic: snake_case, UTF-8, unknown fields ignored. A <c>kind</c> that is not known throws, and readers skip and count it.
+/// The JSON of every topic: snake_case, UTF-8, unknown fields ignored. A <c>kind</c> that is not known is an error, and readers skip and count it.
+/// A record is checked as a whole before anything is read from it (<see cref="JsonText"/>): what comes out of here can be encoded again, as it is or as a part of another record.
 /// Members that have a default are settable, not init-only: generated code would put the type's own default in place of ours.
 /// </summary>
 [JsonSerializable(typeof(TaskSubmission))]
@@ -20,6 +21,18 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonSerializable(typeof(WorkerHeartbeat))]
 public sealed partial class TaskJson : JsonSerializerContext
 {
+    /// <summary>How deep a value may be nested that somebody else wrote: params, an event's data, what an agent says. Half of what JSON readers take by default is left for what it will be put into.</summary>
+    public const int MostValueDepth = 48;
+
+    /// <summary>How deep a record may be nested that anybody may write.</summary>
+    public const int MostRecordDepth = MostValueDepth + 8;
+
+    /// <summary>How deep a record may be nested that holds one of those; the default of the serializer.</summary>
+    private const int MostStateDepth = 64;
+
+    /// <summary>What a submission may have, encoded, in bytes: its end, its dead letter and its next attempt hold it again, together with what came of it.</summary>
+    public const int MostSubmissionBytes = 1024 * 1024;
+
     /// <summary>For records of Kafka: text is written as it is, not escaped for HTML; every reader of ours takes it as JSON.</summary>
     public static TaskJson Wire { get; } = new(new JsonSerializerOptions
     {
@@ -47,20 +60,28 @@ public sealed partial class TaskJson : JsonSerializerContext
     {
         (record, error) = (OutputLinesReader.Read(value), null);
         return record is not null
-            || (TryDecode(value.Span, Wire.ProgressRecord, out record, out error) && IsWhole(record is LaneBarrier barrier ? barrier.Keeps : [], ref record, out error));
+            || (TryDecode(value.Span, Wire.ProgressRecord, out record, out error) && IsWhole(ElementsOf(record!), ref record, out error));
     }
+
+    private static IEnumerable<object?> ElementsOf(ProgressRecord record) => record switch
+    {
+        LaneBarrier barrier => barrier.Keeps,
+        AttemptsRetold retold => retold.Attempts,
+        AttemptExited exited => exited.Artifacts ?? [],
+        _ => [],
+    };
 
     public static bool TryDecodeControl(ReadOnlySpan<byte> value, out ControlRecord? record, out string? error)
         => TryDecode(value, Wire.ControlRecord, out record, out error);
 
     public static bool TryDecodeState(ReadOnlySpan<byte> value, out TaskState? record, out string? error)
-        => TryDecode(value, Wire.TaskState, out record, out error) && IsWhole(record!.Attempts, ref record, out error);
+        => TryDecode(value, Wire.TaskState, out record, out error, MostStateDepth) && IsWhole(record!.Attempts, ref record, out error);
 
     public static bool TryDecodeLane(ReadOnlySpan<byte> value, out LaneState? record, out string? error)
         => TryDecode(value, Wire.LaneState, out record, out error);
 
     public static bool TryDecodeScheduled(ReadOnlySpan<byte> value, out ScheduledTask? record, out string? error)
-        => TryDecode(value, Wire.ScheduledTask, out record, out error);
+        => TryDecode(value, Wire.ScheduledTask, out record, out error, MostStateDepth);
 
     public static bool TryDecodeInput(ReadOnlySpan<byte> value, out TaskInput? record, out string? error)
         => TryDecode(value, Wire.TaskInput, out record, out error);
@@ -69,7 +90,7 @@ public sealed partial class TaskJson : JsonSerializerContext
         => TryDecode(value, Wire.WorkerHeartbeat, out record, out error);
 
     public static bool TryDecodeDeadLetter(ReadOnlySpan<byte> value, out DeadLetter? record, out string? error)
-        => TryDecode(value, Wire.DeadLetter, out record, out error) && IsWhole(record!.Attempts, ref record, out error);
+        => TryDecode(value, Wire.DeadLetter, out record, out error, MostStateDepth) && IsWhole(record!.Attempts, ref record, out error);
 
     public static bool TryDecodeDealtWith(ReadOnlySpan<byte> value, out DeadLetterDealtWith? record, out string? error)
         => TryDecode(value, Wire.DeadLetterDealtWith, out record, out error);
@@ -95,17 +116,22 @@ public sealed partial class TaskJson : JsonSerializerContext
         return error is null;
     }
 
-    private static bool TryDecode<T>(ReadOnlySpan<byte> value, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, out T? record, out string? error)
+    private static bool TryDecode<T>(ReadOnlySpan<byte> value, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, out T? record, out string? error, int mostDepth = MostRecordDepth)
         where T : class
     {
+        record = null;
+        if (JsonText.Check(value, mostDepth) is { } wrong)
+        {
+            error = $"{(wrong.Path.Length == 0 ? "it" : wrong.Path)} {wrong.Reason} (byte {wrong.Byte})";
+            return false;
+        }
         try
         {
             record = JsonSerializer.Deserialize(value, type);
             error = record is null ? "the record is null" : null;
         }
-        catch (Exception exception) when (exception is JsonException or NotSupportedException)   // NotSupported: no kind at all
+        catch (Exception exception) when (exception is JsonException or NotSupportedException or InvalidOperationException or ArgumentException or FormatException or OverflowException)   // NotSupported: no kind at all
         {
-            record = null;
             error = exception.Message;
         }
         return record is not null;

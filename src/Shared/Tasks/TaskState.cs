@@ -37,6 +37,30 @@ public sealed record TaskState
 
     /// <summary>When this was written; of an end, when the task ended.</summary>
     public DateTimeOffset At { get; init; }
+
+    /// <summary>What is not here because the record would have been larger than Kafka takes: words of <see cref="StateParts"/>. Null: nothing.</summary>
+    public IReadOnlyList<string>? LeftOut { get; init; }
+}
+
+/// <summary>What of an end or a dead letter may be left out where the record would be larger than Kafka takes. Values are part of the wire contract.</summary>
+public static class StateParts
+{
+    /// <summary>The lists of files that attempts have left behind.</summary>
+    public const string Artifacts = "artifacts";
+
+    /// <summary>All but the beginning of errors and of the tail of the output.</summary>
+    public const string Errors = "errors";
+
+    public const string Result = "result";
+
+    /// <summary>The task's params and labels; it cannot be redriven or replayed from this record.</summary>
+    public const string Params = "params";
+
+    /// <summary>All attempts but the last.</summary>
+    public const string Attempts = "attempts";
+
+    /// <summary>All but the beginning of the bytes of a record that nobody could read.</summary>
+    public const string Raw = "raw";
 }
 
 /// <summary>What the log says of one attempt. Offsets are those of <c>task-progress</c>.</summary>
@@ -122,6 +146,9 @@ public sealed record WorkerHeartbeat
     public int Waiting { get; init; }
 
     public WorkerTask? Task { get; init; }
+
+    /// <summary>What a person should know, in sentences. Null: nothing.</summary>
+    public IReadOnlyList<string>? Warnings { get; init; }
 }
 
 /// <summary>What a worker runs now.</summary>

@@ -16,6 +16,12 @@ public sealed record TaskSubmission
     public Dictionary<string, JsonElement> Params { get; set; } = [];
     public Dictionary<string, string>? Labels { get; init; }
 
+    /// <summary>
+    /// The lane that the API has put it into. A copy of the record that another producer writes elsewhere, by a hash of the key for one, is not the task: an id is one
+    /// task over all lanes. Null: another producer has written it, and its lane is where it was read first.
+    /// </summary>
+    public int? Lane { get; init; }
+
     /// <summary>The attempt that this record asks for. One that is not the task's next is a double and passed over.</summary>
     public int Attempt { get; set; } = 1;
 
@@ -82,6 +88,12 @@ public sealed record ControlRecord
     public const string Pause = "PAUSE";
     public const string Resume = "RESUME";
 
+    /// <summary>
+    /// Not a request: the owner of a lane tells that a task whose record says nothing of its lane is in this one. The first that says so is right, because all of them
+    /// lie in one partition: so a task whose record was written into two lanes is one task.
+    /// </summary>
+    public const string InLane = "LANE";
+
     public int V { get; set; } = 1;
     public required string TaskId { get; init; }
     public required string Signal { get; init; }
@@ -99,6 +111,8 @@ public sealed record ControlRecord
     public DateTimeOffset? At { get; init; }
 
     public static string StopKey(string taskId) => $"{taskId}/{Stop}";
+
+    public static string InLaneKey(string taskId, int lane) => $"{taskId}/{InLane}/{lane}";
 
     /// <summary>Of PAUSE and RESUME alike: the later of them counts.</summary>
     public static string PauseKey(string taskId) => $"{taskId}/{Pause}";
@@ -120,8 +134,14 @@ public sealed record DeadLetter
     /// <summary>The last lines of the last attempt's stderr.</summary>
     public string? OutputTail { get; init; }
 
-    /// <summary>The record as it was found, base64.</summary>
+    /// <summary>The record as it was found, base64; of a large one the beginning.</summary>
     public string? Raw { get; init; }
+
+    /// <summary>Bytes of the record as it was found.</summary>
+    public long? RawBytes { get; init; }
+
+    /// <summary>As in <see cref="TaskState.LeftOut"/>.</summary>
+    public IReadOnlyList<string>? LeftOut { get; init; }
 
     public int Lane { get; init; }
     public long Offset { get; init; }

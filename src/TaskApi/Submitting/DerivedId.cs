@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.Submitting;
 
@@ -10,5 +11,5 @@ internal static class DerivedId
 
     /// <summary><c>h-</c> and 128 bits of a hash. No part holds a NUL, so no two lists of parts read the same.</summary>
     public static string Of(params ReadOnlySpan<string?> parts) =>
-        "h-" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', parts))).AsSpan(0, Bytes));
+        TaskIds.DerivedPrefix + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', parts))).AsSpan(0, Bytes));
 }

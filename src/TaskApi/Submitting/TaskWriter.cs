@@ -19,11 +19,11 @@ internal sealed class TaskWriter(KafkaCluster cluster, TopicWatch watch, TimePro
 
     /// <summary>Null where Kafka did not take it.</summary>
     public Task<long?> SubmitAsync(TaskSubmission submission, int lane) =>
-        WriteAsync(new TopicPartition(cluster.Topics.Tasks, lane), submission.TaskId, TaskJson.Encode(submission));
+        WriteAsync(new TopicPartition(cluster.Topics.Tasks, lane), submission.TaskId, TaskJson.Encode(submission with { Lane = lane }));
 
     /// <summary>Null where Kafka did not take it.</summary>
     public Task<long?> ScheduleAsync(ScheduledTask scheduled, int lane) =>
-        WriteAsync(new TopicPartition(cluster.Topics.Schedule, lane), ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt), TaskJson.Encode(scheduled));
+        WriteAsync(new TopicPartition(cluster.Topics.Schedule, lane), ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt), TaskJson.Encode(scheduled with { Task = scheduled.Task with { Lane = lane } }));
 
     /// <summary>The tombstone of an entry of <c>task-schedule</c>.</summary>
     public async Task<bool> ForgetScheduledAsync(string key, int lane) =>

@@ -44,6 +44,9 @@ internal sealed partial class KafkaTails(
     /// <summary>Why this process is of no use any more; null: it is healthy.</summary>
     public string? Failure => _failure ?? (Standing() is { } standing ? $"the tail of {standing} stands still" : null);
 
+    /// <summary>What a person should know of what was read, in sentences.</summary>
+    public IReadOnlyList<string> Warnings => cluster.Guard?.Warnings ?? [];
+
     /// <summary>Whether <c>task-schedule</c> was read beyond this place.</summary>
     public bool HasReadSchedule(int lane, long offset) => _state?.PositionOf(cluster.Topics.Schedule, lane) > offset;
 
@@ -52,9 +55,9 @@ internal sealed partial class KafkaTails(
         try
         {
             await cluster.ConnectAsync(stoppingToken);
-            _tasks = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Workers], TakeRequest) { News = table.WakeWatchers };
-            _progress = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Progress], TakeProgress) { Idle = Settle, News = table.WakeWatchers };
-            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule, cluster.Topics.DeadLetters], TakeCommitted) { News = table.WakeWatchers };
+            _tasks = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Workers], TakeRequest) { News = table.WakeWatchers, Skipped = Skip };
+            _progress = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Progress], TakeProgress) { Idle = Settle, News = table.WakeWatchers, Skipped = Skip };
+            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule, cluster.Topics.DeadLetters], TakeCommitted) { News = table.WakeWatchers, Skipped = Skip };
             _tails = [_tasks, _progress, _state];
             var watching = WatchAsync([.. _tails.Select(tail => tail.RunAsync(stoppingToken)), topics.RunAsync(stoppingToken)], stoppingToken);
             await Task.WhenAny(watching, Task.WhenAll(_tails.Select(tail => tail.CaughtUp)));
@@ -114,6 +117,16 @@ internal sealed partial class KafkaTails(
             TakeControl(result);
         else
             TakeHeartbeat(result);
+    }
+
+    /// <summary>What waits for that place to be read goes on.</summary>
+    private void Skip(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        metrics.Skipped(result.Topic, "unhandled");
+        if (result.Topic == cluster.Topics.Tasks)
+            table.ReadUpTo(result.Partition.Value, submissions: result.Offset.Value + 1);
+        else if (result.Topic == cluster.Topics.Progress)
+            table.ReadUpTo(result.Partition.Value, progress: result.Offset.Value + 1);
     }
 
     private void TakeProgress(ConsumeResult<byte[]?, byte[]?> result)

@@ -9,6 +9,7 @@ internal interface ILaneCommit : IDisposable
     void Open(CancellationToken cancellationToken);
 
     /// <exception cref="FencedException">The group has moved on; nothing was written that counts.</exception>
+    /// <exception cref="RefusedException">Some records can never be written so; nothing was written that counts.</exception>
     /// <exception cref="KafkaException">What became of it is not known. The process must end: the next owner finds out from the log.</exception>
     void Commit(Batch batch);
 

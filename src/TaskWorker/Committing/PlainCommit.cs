@@ -23,7 +23,11 @@ internal sealed class PlainCommit(KafkaCluster cluster, Action<IEnumerable<Topic
 
     public void Commit(Batch batch)
     {
-        Task.WhenAll(batch.Records.Where(_written.Add).Select(record => _producer.ProduceAsync(record.TopicPartition, record.Message))).GetAwaiter().GetResult();
+        var deliveries = Deliveries.Start(_producer, batch.Records.Where(_written.Add));
+        deliveries.Wait();
+        _written.ExceptWith(deliveries.Failed);
+        deliveries.ThrowIfRefused();
+        deliveries.ThrowIfFailed();
         try
         {
             _call.Run(() => commitOffsets(batch.Offsets));

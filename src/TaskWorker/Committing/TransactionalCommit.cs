@@ -7,7 +7,7 @@ namespace TaskPipeline.TaskWorker.Committing;
 /// <summary>On Kafka: one transaction, fenced by the group's generation. While the brokers are away it waits for them.</summary>
 internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId) : ILaneCommit
 {
-    private const int Aborts = 5;
+    private const int Attempts = 5;   // one that is aborted may fail the next one too
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
 
     private IProducer<byte[]?, byte[]?> _producer = cluster.TransactionalProducer(workerId);
@@ -36,24 +36,25 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId)
     {
         for (var attempt = 1; ; attempt++)
         {
+            Deliveries? deliveries = null;
             try
             {
                 _call.Run(_producer.BeginTransaction);
-                var delivered = batch.Records.Select(record => _producer.ProduceAsync(record.TopicPartition, record.Message)).ToArray();
+                deliveries = Deliveries.Start(_producer, batch.Records);
                 Retrying(() => _producer.SendOffsetsToTransaction(batch.Offsets, batch.Member, CallTimeout));
-                // The commit's own flush polls in steps of 10 ms; waiting for the reports here is quicker.
-                Task.WhenAll(delivered).ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
+                deliveries.Wait();   // the commit's own flush polls in steps of 10 ms
+                if (deliveries.Error is { } error)
+                {
+                    Abort(deliveries, error, isLast: attempt == Attempts);
+                    continue;
+                }
                 CrashPoint.Reach(CrashPoint.InTransaction);
                 Retrying(() => _producer.CommitTransaction(CallTimeout));
                 return;
             }
             catch (KafkaTxnRequiresAbortException exception)
             {
-                Retrying(() => _producer.AbortTransaction(CallTimeout));
-                if (IsFence(exception.Error.Code))
-                    throw new FencedException(exception.Error.Reason);
-                if (attempt == Aborts)
-                    throw;
+                Abort(deliveries, exception.Error, isLast: attempt == Attempts);
             }
             catch (KafkaException exception) when (IsFence(exception.Error.Code))
             {
@@ -64,6 +65,28 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId)
     }
 
     public void Dispose() => _producer.Dispose();
+
+    /// <exception cref="RefusedException">Some of its records can never be written.</exception>
+    /// <exception cref="FencedException">The group has moved on.</exception>
+    /// <exception cref="KafkaException">It was the last attempt.</exception>
+    private void Abort(Deliveries? deliveries, Error error, bool isLast)
+    {
+        Retrying(() => _producer.AbortTransaction(CallTimeout));
+        deliveries?.Wait();
+        try
+        {
+            deliveries?.ThrowIfRefused();
+        }
+        catch (RefusedException)
+        {
+            Renew();   // what the broker has refused is missing from the producer's sequence, and would fail the next transaction
+            throw;
+        }
+        if (IsFence(error.Code))
+            throw new FencedException(error.Reason);
+        if (isLast)
+            throw new KafkaException(error);
+    }
 
     private void Retrying(Action call)
     {

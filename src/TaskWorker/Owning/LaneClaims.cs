@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
@@ -7,6 +8,7 @@ using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Committing;
 using TaskPipeline.TaskWorker.Reporting;
 using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Stopping;
 
 namespace TaskPipeline.TaskWorker.Owning;
 
@@ -16,13 +18,14 @@ namespace TaskPipeline.TaskWorker.Owning;
 /// barrier behind which only those are heard besides us, then the log up to that barrier. Claiming before the offset would let tasks end twice.
 /// </summary>
 internal sealed partial class LaneClaims(
-    KafkaCluster cluster, GroupMember member, Committer committer, ProgressLog log, string worker, TimeProvider clock, ILogger<LaneClaims> logger) : IDisposable
+    KafkaCluster cluster, GroupMember member, Committer committer, ProgressLog log, StopSignals stops, string worker, TimeProvider clock, ILogger<LaneClaims> logger) : IDisposable
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
 
     private readonly Topics _topics = cluster.Topics;
     private IConsumer<byte[]?, byte[]?>? _stateReader;
     private IConsumer<byte[]?, byte[]?>? _logReader;
+    private RecordHandling? _handling;
 
     private IConsumer<byte[]?, byte[]?> StateReader => _stateReader ??= cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted, isUrgent: true);
 
@@ -53,6 +56,7 @@ internal sealed partial class LaneClaims(
     private async Task<IReadOnlyList<OwnedLane>> TryAsync(IReadOnlyCollection<int> partitions, IConsumerGroupMetadata metadata, KeptAttempt? running)
     {
         var committed = member.Committed(partitions, CallTimeout);
+        await stops.HaveReadAllAsync(CancellationToken.None).WaitAsync(CallTimeout);   // also which tasks earlier owners have found to be in these lanes
         var found = ReadState(partitions);
         var owner = Guid.NewGuid().ToString("N")[..12];
         var claimed = partitions.ToDictionary(partition => partition, partition =>
@@ -143,7 +147,7 @@ internal sealed partial class LaneClaims(
     }
 
     /// <summary>Reads on until each lane's log was taken up to an offset.</summary>
-    private static void ReadLogs(IEnumerable<ConsumeResult<byte[]?, byte[]?>> reading, Dictionary<int, LaneLog> logs, Dictionary<int, long> upTo)
+    private void ReadLogs(IEnumerable<ConsumeResult<byte[]?, byte[]?>> reading, Dictionary<int, LaneLog> logs, Dictionary<int, long> upTo)
     {
         var left = upTo.Where(lane => lane.Value >= logs[lane.Key].EndOfLog).Select(lane => lane.Key).ToHashSet();
         if (left.Count == 0)
@@ -151,14 +155,32 @@ internal sealed partial class LaneClaims(
         foreach (var result in reading)
         {
             var lane = result.Partition.Value;
-            if (!result.IsPartitionEOF && result.Message.Value is not null && TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
-                logs[lane].Apply(record!, result.Offset.Value);
+            if (!result.IsPartitionEOF)
+                Apply(logs[lane], result);
             // At a partition's end the place of a transaction's marker, which is never handed out, was passed too.
             if (result.IsPartitionEOF ? result.Offset.Value > upTo[lane] : result.Offset.Value >= upTo[lane])
                 left.Remove(lane);
             if (left.Count == 0)
                 return;
         }
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "A record that somebody else has written must not keep every owner from its lane")]
+    private void Apply(LaneLog log, ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (cluster.Guard?.IsSetAside(result) == true)
+            return;
+        (_handling ??= cluster.Guard?.NewHandling())?.Enter(result);
+        try
+        {
+            if (result.Message.Value is not null && TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
+                log.Apply(record!, result.Offset.Value);
+        }
+        catch (Exception exception)
+        {
+            cluster.Skip(result, exception);
+        }
+        _handling?.Leave();
     }
 
     /// <summary>Goes on where the last enumeration ended.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using Confluent.Kafka;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
@@ -97,10 +98,23 @@ internal sealed class LaneReader : IDisposable
             else if (!result.IsPartitionEOF)
             {
                 _positions[result.TopicPartition] = result.Offset.Value + 1;
-                _takers[result.TopicPartition](result);
+                Take(result);
             }
             else if (_positions.TryGetValue(result.TopicPartition, out var position))
                 _positions[result.TopicPartition] = Math.Max(position, result.Offset.Value);   // behind the last record may stand markers of transactions
+        }
+    }
+
+    [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop: those behind it are read")]
+    private void Take(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        try
+        {
+            _takers[result.TopicPartition](result);
+        }
+        catch (Exception exception)
+        {
+            _cluster.Skip(result, exception);
         }
     }
 

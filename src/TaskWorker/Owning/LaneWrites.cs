@@ -9,6 +9,9 @@ namespace TaskPipeline.TaskWorker.Owning;
 /// <summary>What an owner writes when something about a task is decided: the records that must be there together, or not at all.</summary>
 internal sealed class LaneWrites(Topics topics)
 {
+    private const int MostRawBytes = 1024 * 1024;   // in base64 it is a third more
+    private const int ShortRawBytes = 256;
+
     public IReadOnlyList<CommitRecord> End(QueuedTask task, TaskStory? story, Verdict.End end, DateTimeOffset now)
     {
         var attempts = Attempts(story, end.Class);
@@ -46,23 +49,25 @@ internal sealed class LaneWrites(Topics topics)
         List<CommitRecord> records =
         [
             new(topics.Progress, task.Lane.Partition, task.TaskId, TaskJson.Encode(ended)),
-            new(topics.State, task.Lane.Partition, task.TaskId, TaskJson.Encode(state)),
+            new(topics.State, task.Lane.Partition, task.TaskId, Reduction.Fit(task.Reductions, level => TaskJson.Encode(Reduction.Of(state, level)))),
         ];
-        if (end.IsDeadLettered)
-            records.Add(new(topics.DeadLetters, 0, task.TaskId, TaskJson.Encode(new DeadLetter
-            {
-                TaskId = task.TaskId,
-                Error = end.Error ?? "",
-                Reason = end.Reason,
-                Class = end.Class,
-                ExitCode = end.ExitCode,
-                OutputTail = story?.Outcome?.Error,
-                Task = task.Submission,
-                Lane = task.Lane.Partition,
-                Offset = task.Offset,
-                Attempts = attempts,
-                At = now,
-            })));
+        if (!end.IsDeadLettered)
+            return records;
+        var letter = new DeadLetter
+        {
+            TaskId = task.TaskId,
+            Error = end.Error ?? "",
+            Reason = end.Reason,
+            Class = end.Class,
+            ExitCode = end.ExitCode,
+            OutputTail = story?.Outcome?.Error,
+            Task = task.Submission,
+            Lane = task.Lane.Partition,
+            Offset = task.Offset,
+            Attempts = attempts,
+            At = now,
+        };
+        records.Add(new(topics.DeadLetters, 0, task.TaskId, Reduction.Fit(task.Reductions, level => TaskJson.Encode(Reduction.Of(letter, level)))));
         return records;
     }
 
@@ -90,21 +95,28 @@ internal sealed class LaneWrites(Topics topics)
         var next = new ScheduledTask { TaskId = task.TaskId, DueAt = wait.Until, Task = task.Submission with { Attempt = story.NextAttempt } };
         return (state,
         [
-            new(topics.State, task.Lane.Partition, task.TaskId, TaskJson.Encode(state)),
+            new(topics.State, task.Lane.Partition, task.TaskId, Reduction.Fit(task.Reductions, level => TaskJson.Encode(Reduction.Of(state, level)))),
             new(topics.Schedule, task.Lane.Partition, ScheduledTask.Key(task.TaskId, story.NextAttempt), TaskJson.Encode(next)),
         ]);
     }
 
     /// <summary>A record that nobody can run must not hold up its lane.</summary>
-    public CommitRecord Unreadable(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record, string error, DateTimeOffset now) =>
-        new(topics.DeadLetters, 0, null, TaskJson.Encode(new DeadLetter
+    /// <param name="isShort">With hardly more of it than where it is.</param>
+    public CommitRecord Unreadable(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record, string error, DateTimeOffset now, bool isShort)
+    {
+        var raw = record.Message.Value ?? [];
+        var most = isShort ? ShortRawBytes : MostRawBytes;
+        return new(topics.DeadLetters, 0, null, TaskJson.Encode(new DeadLetter
         {
-            Error = error,
-            Raw = Convert.ToBase64String(record.Message.Value ?? []),
+            Error = isShort ? Reduction.Shortened(error)! : error,
+            Raw = Convert.ToBase64String(raw.AsSpan(0, Math.Min(raw.Length, most))),
+            RawBytes = raw.Length,
+            LeftOut = raw.Length > most ? [StateParts.Raw] : null,
             Lane = lane.Partition,
             Offset = record.Offset.Value,
             At = now,
         }));
+    }
 
     private static IReadOnlyList<AttemptSummary> Attempts(TaskStory? story, FailureClass? failureClass) =>
         story is not { Attempts: [.., var last] } ? [] : failureClass is null ? [.. story.Attempts] : [.. story.Attempts.SkipLast(1), last with { Class = failureClass }];

@@ -16,7 +16,7 @@ internal sealed class OwnedLane
 
     public OwnedLane(int partition, Claim claim, LaneLog log, Dictionary<string, DateTimeOffset> ended, long next, DateTimeOffset claimedAt)
     {
-        (Partition, Claim, Log, _ended, _readUpTo, ClaimedAt, BarrierAt) = (partition, claim, log, ended, next, claimedAt, claimedAt);
+        (Partition, Claim, Log, _ended, _readUpTo, Committed, ClaimedAt, BarrierAt) = (partition, claim, log, ended, next, next, claimedAt, claimedAt);
     }
 
     public int Partition { get; }
@@ -42,6 +42,9 @@ internal sealed class OwnedLane
     /// <summary>Offset in <c>tasks</c> of the first record that is not done with.</summary>
     public long Next => _open.Count > 0 ? _open.Min : _readUpTo;
 
+    /// <summary>What <see cref="Next"/> was when it was committed last.</summary>
+    public long Committed { get; set; }
+
     public void Release() => IsOwned = false;
 
     public QueuedTask? Find(string taskId) => _tasks.GetValueOrDefault(taskId);
@@ -66,6 +69,13 @@ internal sealed class OwnedLane
 
     public void Add(QueuedTask task) => _tasks.Add(task.TaskId, task);
 
+    /// <summary>What a record asks for cannot be done: there is no task of it, if it was about to become one.</summary>
+    public void Abandon(long offset)
+    {
+        foreach (var task in _tasks.Values.Where(task => task.Offset == offset).ToList())
+            _tasks.Remove(task.TaskId);
+    }
+
     /// <summary>The record asks for nothing more.</summary>
     public void Done(long offset) => _open.Remove(offset);
 
@@ -74,6 +84,17 @@ internal sealed class OwnedLane
         _ended[task.TaskId] = at;
         Log.Forget(task.TaskId);
         Leave(task);
+    }
+
+    /// <summary>What was decided about a task cannot be written: it is here again, and its record is not done with.</summary>
+    /// <param name="story">What the log told of it when that was decided.</param>
+    public void Reopen(QueuedTask task, TaskStory? story)
+    {
+        _ended.Remove(task.TaskId);
+        if (story is not null)
+            Log.Restore(task.TaskId, story);
+        _open.Add(task.Offset);
+        _tasks.TryAdd(task.TaskId, task);
     }
 
     /// <summary>The task waits outside of its lane; the record that is put back asks for the attempt behind these.</summary>

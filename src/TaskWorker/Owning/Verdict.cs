@@ -17,6 +17,9 @@ internal abstract record Verdict
     /// <summary>An attempt of it goes on.</summary>
     public sealed record GoesOn : Verdict;
 
+    /// <summary>Something must be known first.</summary>
+    public sealed record Undecided : Verdict;
+
     /// <summary>It leaves its lane until then; null: until a person puts it back.</summary>
     public sealed record Wait(DateTimeOffset? Until, EndReason Reason, string Error) : Verdict
     {
@@ -58,6 +61,12 @@ internal abstract record Verdict
 
     /// <summary>It cannot be run, and would not be able to later.</summary>
     public static End Refused(string error) => new(Status.Failed, EndReason.SpawnFailed) { Error = error, Class = FailureClass.Ours };
+
+    /// <summary>What its type says of it cannot be applied: it ends as its attempt did, or without one.</summary>
+    public static Verdict Unjudged(TaskStory? story, string error) =>
+        story is { IsOpen: true } ? new GoesOn()
+        : story?.Outcome is not { } outcome ? Refused($"it cannot be judged by the rules of its type: {error}")
+        : new End(StatusRules.EndOf(outcome.Reason, outcome.ExitCode), outcome.Reason) { ExitCode = outcome.ExitCode, Signal = outcome.Signal, Error = outcome.Error };
 
     private static Verdict After(AttemptExited outcome, TaskStory story, RetryPolicy retry, ControlRecord? stop, DateTimeOffset? deadline, DateTimeOffset now, double chance)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
@@ -24,7 +25,9 @@ internal sealed partial class WorkerLoop : IDisposable
     private static readonly TimeSpan RefusedPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan HandOverTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LastCommitTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan UnwritablePause = TimeSpan.FromSeconds(30);   // then what Kafka has refused is tried again: somebody may have mended the topic
 
+    private readonly KafkaCluster _cluster;
     private readonly Topics _topics;
     private readonly StopSignals _stops;
     private readonly TaskRunner _runner;
@@ -36,6 +39,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private readonly TimeSpan _barrierInterval;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
+    private readonly RecordHandling? _handling;
     private readonly Inbox _inbox = new();
     private readonly GroupMember _member;
     private readonly Committer _committer;
@@ -50,7 +54,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private readonly List<Decided> _decided = [];
     private IReadOnlyList<Task> _parts = [];
     private Task? _claiming;
-    private (Task Done, List<Decided> What)? _committing;
+    private Commitment? _committing;
     private long _refusedAt;
     private TaskRun? _run;
     private long _turn;                    // of the choice among waiting tasks
@@ -60,7 +64,7 @@ internal sealed partial class WorkerLoop : IDisposable
         KafkaCluster cluster, TopicWatch watch, StopSignals stops, TaskRunner runner, LaneReader reader, PlainProducer producer, ProgressLog log, Fleet fleet, IOptions<WorkerOptions> options, IOptions<KafkaOptions> kafka,
         TimeProvider clock, ILoggerFactory loggers)
     {
-        _topics = cluster.Topics;
+        (_cluster, _topics, _handling) = (cluster, cluster.Topics, cluster.Guard?.NewHandling());
         _stops = stops;
         _watch = watch;
         _runner = runner;
@@ -74,7 +78,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _logger = loggers.CreateLogger<WorkerLoop>();
         _member = new GroupMember(cluster, Assigned, Revoked, Lost, loggers.CreateLogger<GroupMember>());
         _committer = new Committer(cluster.IsEmbedded ? new PlainCommit(cluster, _member.CommitOffsets) : new TransactionalCommit(cluster, _options.Id));
-        _claims = new LaneClaims(cluster, _member, _committer, log, _options.Id, clock, loggers.CreateLogger<LaneClaims>());
+        _claims = new LaneClaims(cluster, _member, _committer, log, stops, _options.Id, clock, loggers.CreateLogger<LaneClaims>());
         _reader = reader;
         _writes = new LaneWrites(_topics);
     }
@@ -85,7 +89,11 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         _parts = [.. parts, _log.Broken, _reader.Reading];
         _committer.Open(stoppingToken);
+        _log.Refused = _fleet.Warn;
+        foreach (var warning in _cluster.Guard?.Warnings ?? [])
+            _fleet.Warn(warning);
         _stops.Heard = control => _inbox.Post(() => Hear(control));
+        _stops.Placed = taskId => _inbox.Post(() => Place(taskId));
         _member.Join();
         _runner.Launchers.Prepare();
         LogReady(_logger, _options.Id);
@@ -101,7 +109,7 @@ internal sealed partial class WorkerLoop : IDisposable
 
     public void Dispose()
     {
-        _stops.Heard = null;
+        (_stops.Heard, _stops.Placed) = (null, null);
         _run?.Leave(EndReason.WorkerLost);
         _run?.Dispose();
         _committer.Dispose();
@@ -220,6 +228,12 @@ internal sealed partial class WorkerLoop : IDisposable
             if (lane.Kept.Count > 0)
                 FollowLog(lane.Partition, lane.Log.EndOfLog);
         }
+        if (_run is { IsDetached: true } run && owned.Find(lane => lane.Partition == run.Queued.Lane.Partition) is { } back && !run.GoesOnIn(back.Log))
+        {
+            // Another worker has had the lane meanwhile, and has counted the attempt as lost: its barrier lies in front of where the log is followed from.
+            LogNotKept(_logger, run.Queued.TaskId, back.Log.Owner ?? "");
+            run.Leave(EndReason.WorkerLost);
+        }
         foreach (var stop in _stops.InForce.Where(stop => owned.Exists(lane => lane.HasEnded(stop))))
             _stops.Forget(stop);
         LogClaimed(_logger, owned.Count, _lanes.Count);
@@ -238,7 +252,24 @@ internal sealed partial class WorkerLoop : IDisposable
             _reader.End(new TopicPartition(_topics.Progress, partition));
     }
 
+    [SuppressMessage("Design", "CA1031", Justification = "Whatever is wrong with a record, those behind it are read")]
     private void TakeProgress(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (_cluster.Guard?.IsSetAside(result) == true)
+            return;
+        _handling?.Enter(result);
+        try
+        {
+            Follow(result);
+        }
+        catch (Exception exception)
+        {
+            _cluster.Skip(result, exception);
+        }
+        _handling?.Leave();
+    }
+
+    private void Follow(ConsumeResult<byte[]?, byte[]?> result)
     {
         if (result.Message.Value is null || !TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
             return;
@@ -303,19 +334,26 @@ internal sealed partial class WorkerLoop : IDisposable
 
     // ---- Tasks: what to do about each ----
 
+    [SuppressMessage("Design", "CA1031", Justification = "Whatever is wrong with a record, the lane goes on behind it")]
     private void Take(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record)
     {
-        var offset = record.Offset.Value;
-        if (!lane.IsOwned || !lane.TryRead(offset))
+        if (!lane.IsOwned || !lane.TryRead(record.Offset.Value))
             return;
-        if (!TaskJson.TryDecodeSubmission(record.Message.Value, out var submission, out var error))
-            PutAside(lane, record, error!);
-        else if (lane.IsDouble(submission!))
-            lane.Done(offset);
-        else if (submission!.Attempt > lane.FirstOf(submission.TaskId))
-            PutAside(lane, record, $"it asks for attempt {submission.Attempt}, and the next one is {lane.FirstOf(submission.TaskId)}");
-        else
-            Add(lane, offset, submission, record.Message.Timestamp.UtcDateTime);
+        _handling?.Enter(record);
+        try
+        {
+            if (_cluster.Guard?.IsSetAside(record) == true)
+                PutAside(lane, record, "it is set aside: processes have died at it, again and again");
+            else
+                TakeTask(lane, record);
+        }
+        catch (Exception exception)
+        {
+            _cluster.Skip(record, exception);
+            lane.Abandon(record.Offset.Value);
+            PutAside(lane, record, $"it cannot be handled: {exception.Message}");
+        }
+        _handling?.Leave();
         if (!lane.IsPaused && lane.Tasks.Count >= TasksPerLane)
         {
             lane.IsPaused = true;
@@ -323,13 +361,64 @@ internal sealed partial class WorkerLoop : IDisposable
         }
     }
 
-    private void Add(OwnedLane lane, long offset, TaskSubmission submission, DateTimeOffset at)
+    private void TakeTask(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record)
+    {
+        var offset = record.Offset.Value;
+        if (!TaskJson.TryDecodeSubmission(record.Message.Value, out var submission, out var error))
+            PutAside(lane, record, error!);
+        else if ((submission!.Lane ?? _stops.LaneOf(submission.TaskId) ?? lane.Partition) is var meant && meant != lane.Partition)
+            PutAside(lane, record, Elsewhere(submission.TaskId, meant, lane));
+        else if (record.Message.Value!.Length > TaskJson.MostSubmissionBytes / 3 && TaskJson.Encode(submission) is { Length: > TaskJson.MostSubmissionBytes } encoded)
+            PutAside(lane, record, $"it has {encoded.Length} bytes where a task may have {TaskJson.MostSubmissionBytes}: give it what is large as a file, or by a path");
+        else if (lane.IsDouble(submission))
+            lane.Done(offset);
+        else if (submission.Attempt > lane.FirstOf(submission.TaskId))
+            PutAside(lane, record, $"it asks for attempt {submission.Attempt}, and the next one is {lane.FirstOf(submission.TaskId)}");
+        else
+            Add(lane, record, submission);
+    }
+
+    private static string Elsewhere(string taskId, int meant, OwnedLane lane) =>
+        $"task {taskId} is in lane {meant}, and this is a copy of its record in lane {lane.Partition}: an id is one task over all lanes";
+
+    private void Add(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record, TaskSubmission submission)
     {
         var type = _runner.Catalogue.Find(submission.Type, submission.Command);
-        var task = new QueuedTask(lane, offset, type?.Complete(submission, at) ?? submission, type);
+        var task = new QueuedTask(lane, record.Offset.Value, type?.Complete(submission, record.Message.Timestamp.UtcDateTime) ?? submission, type);
         if (lane.Log.Stories.GetValueOrDefault(task.TaskId)?.Attempts.LastOrDefault(attempt => attempt.Reason == EndReason.WorkerLost) is { EndedAt: { } lostAt } && MustNotOverlap(task))
             task.NotBefore = lostAt + _session;
         lane.Add(task);
+        if (_stops.LaneOf(task.TaskId) is null && !(submission.Lane == lane.Partition && TaskIds.IsMade(task.TaskId)))
+        {
+            task.Unplaced = record;
+            _stops.TellLane(task.TaskId, lane.Partition);
+        }
+        else
+            Begin(task);
+    }
+
+    /// <summary>It is known which lane a task is in whose record does not say so.</summary>
+    private void Place(string taskId)
+    {
+        var meant = _stops.LaneOf(taskId);
+        foreach (var lane in _lanes.Values)
+            if (lane.Find(taskId) is { Unplaced: { } record } task)
+            {
+                task.Unplaced = null;
+                if (meant == lane.Partition)
+                    Begin(task);
+                else if (meant is { } other)
+                {
+                    _stops.ForgetLane(taskId, lane.Partition);
+                    lane.Abandon(task.Offset);
+                    PutAside(lane, record, Elsewhere(taskId, other, lane));
+                }
+            }
+    }
+
+    private void Begin(QueuedTask task)
+    {
+        var lane = task.Lane;
         Decide(task);
         if (!task.IsRunning && lane.Find(task.TaskId) == task && task.NextDeadline(hasStarted: lane.Log.Stories.ContainsKey(task.TaskId)) is { } deadline)
             _deadlines.Enqueue(task, deadline);
@@ -339,7 +428,12 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         LogUnreadable(_logger, lane.Partition, record.Offset.Value, error);
         lane.Done(record.Offset.Value);
-        _decided.Add(new Decided(lane, [_writes.Unreadable(lane, record, error, _clock.GetUtcNow())]));
+        var (now, isShort) = (_clock.GetUtcNow(), false);
+        _decided.Add(Decided.Of(lane, () => [_writes.Unreadable(lane, record, error, now, isShort)]) with
+        {
+            Reduce = () => !isShort && (isShort = true),
+            GiveUp = () => Warn($"the record at {lane.Partition}/{record.Offset.Value} of {_topics.Tasks} is no task, and {_topics.DeadLetters} does not take its dead letter"),
+        });
     }
 
     private void Reconsider(OwnedLane lane, string taskId)
@@ -351,9 +445,11 @@ internal sealed partial class WorkerLoop : IDisposable
     /// <summary>Looks at a task that this worker does not run at the moment; what is decided is written with the next commit.</summary>
     private Verdict Decide(QueuedTask task)
     {
+        if (task.Unplaced is not null)
+            return new Verdict.Undecided();
         var story = task.Lane.Log.Stories.GetValueOrDefault(task.TaskId);
         var now = _clock.GetUtcNow();
-        var verdict = Verdict.Of(task, story, _stops.Find(task.TaskId), now, RandomNumberGenerator.GetInt32(int.MaxValue) / (double)int.MaxValue);
+        var verdict = Judge(task, story, now);
         task.IsRunning = verdict is Verdict.GoesOn;
         switch (verdict)
         {
@@ -361,22 +457,68 @@ internal sealed partial class WorkerLoop : IDisposable
                 End(task, end);
                 break;
             case Verdict.Wait wait:
-                var (state, records) = _writes.Wait(task, story!, wait, now);
-                task.Lane.Wait(task, state);
-                _decided.Add(new Decided(task.Lane, records));
-                LogWaits(_logger, task.TaskId, state.Status, wait.Until, wait.Error);
+                Wait(task, story!.Copy(), wait, now);
                 break;
         }
         return verdict;
     }
 
+    [SuppressMessage("Design", "CA1031", Justification = "Whatever is wrong with one task, it ends, and the others go on")]
+    private Verdict Judge(QueuedTask task, TaskStory? story, DateTimeOffset now)
+    {
+        try
+        {
+            return Verdict.Of(task, story, _stops.Find(task.TaskId), now, RandomNumberGenerator.GetInt32(int.MaxValue) / (double)int.MaxValue);
+        }
+        catch (Exception exception)
+        {
+            LogUnjudged(_logger, exception, task.TaskId);
+            return Verdict.Unjudged(story, exception.Message);
+        }
+    }
+
     private void End(QueuedTask task, Verdict.End end)
     {
         var now = _clock.GetUtcNow();
-        var records = _writes.End(task, task.Lane.Log.Stories.GetValueOrDefault(task.TaskId), end, now);
+        var story = task.Lane.Log.Stories.GetValueOrDefault(task.TaskId);
+        var decided = Decided.Of(task.Lane, () => _writes.End(task, story, end, now));
         task.Lane.End(task, now);
-        _decided.Add(new Decided(task.Lane, records) { Ended = task.TaskId });
+        _decided.Add(decided with { Ended = task.TaskId, Reduce = () => TryReduce(task), GiveUp = () => Reopen(task, story) });
         LogEnded(_logger, task.TaskId, end.Status, end.Reason, end.ExitCode, end.Error ?? "");
+    }
+
+    /// <param name="story">As it is before the task waits.</param>
+    private void Wait(QueuedTask task, TaskStory story, Verdict.Wait wait, DateTimeOffset now)
+    {
+        var decided = Decided.Of(task.Lane, () => _writes.Wait(task, story, wait, now).Records);
+        var (state, _) = _writes.Wait(task, story, wait, now);
+        task.Lane.Wait(task, state);
+        _decided.Add(decided with
+        {
+            Reduce = () => TryReduce(task),
+            GiveUp = () =>
+            {
+                Reopen(task, story);
+                End(task, new Verdict.End(Status.Failed, wait.Reason) { Error = $"Kafka does not take the record of its next attempt; before that: {wait.Error}", Class = wait.Class, IsDeadLettered = true });
+            },
+        });
+        LogWaits(_logger, task.TaskId, state.Status, wait.Until, wait.Error);
+    }
+
+    private static bool TryReduce(QueuedTask task)
+    {
+        if (task.Reductions >= Reduction.Most)
+            return false;
+        task.Reductions++;
+        return true;
+    }
+
+    /// <summary>Nothing of what was decided about it can be written. It stays where it is, and is decided about again some time; the others go on.</summary>
+    private void Reopen(QueuedTask task, TaskStory? story)
+    {
+        task.Lane.Reopen(task, story);
+        task.NotBefore = _clock.GetUtcNow() + UnwritablePause;
+        Warn($"task {task.TaskId} has ended, and Kafka does not take the record that says so; it is written again each {UnwritablePause.TotalSeconds:0} s");
     }
 
     private void Hear(ControlRecord control)
@@ -442,7 +584,7 @@ internal sealed partial class WorkerLoop : IDisposable
         var now = _clock.GetUtcNow();
         var byAgeAlone = _turn % 4 == 3;
         var chosen = _lanes.Values.SelectMany(lane => lane.Tasks)
-            .Where(task => !task.IsRunning && task.NotBefore <= now && !_stops.IsPaused(task.TaskId) && IsFree(task, now))
+            .Where(task => !task.IsRunning && task.Unplaced is null && task.NotBefore <= now && !_stops.IsPaused(task.TaskId) && IsFree(task, now))
             .MinBy(task => (byAgeAlone ? Priority.High : task.Submission.Priority, task.Submission.SubmittedAt, task.Offset));
         if (chosen is not null)
             _turn++;
@@ -514,23 +656,25 @@ internal sealed partial class WorkerLoop : IDisposable
         _decided.RemoveAll(decided => !decided.Lane.IsOwned);
         if (_committing is not null || _decided.Count == 0 || Environment.TickCount64 < _refusedAt)
             return;
-        List<Decided> included = [.. _decided];
-        var lanes = included.Select(decided => decided.Lane).Distinct().ToList();
-        _decided.Clear();
+        var alone = _decided.Find(decided => decided.IsAlone);
+        List<Decided> included = alone is null ? [.. _decided] : [alone];
+        _decided.RemoveAll(included.Contains);
+        // One that is written alone does not move its lane: what was decided beside it is not written yet.
+        var places = included.Select(decided => decided.Lane).Distinct().ToDictionary(lane => lane, lane => alone is null ? lane.Next : lane.Committed);
         var committing = _committer.CommitAsync(new Batch(
             _member.Metadata,
             [
                 .. included.SelectMany(decided => decided.Records),
-                .. lanes.Select(lane => new CommitRecord(_topics.State, lane.Partition, LaneState.Key(lane.Partition), TaskJson.Encode(lane.State(_options.Id)))),
+                .. places.Keys.Where(_ => alone is null).Select(lane => new CommitRecord(_topics.State, lane.Partition, LaneState.Key(lane.Partition), TaskJson.Encode(lane.State(_options.Id)))),
             ],
-            [.. lanes.Select(lane => new TopicPartitionOffset(_topics.Tasks, lane.Partition, lane.Next))]));
-        _committing = (committing, included);
+            [.. places.Select(place => new TopicPartitionOffset(_topics.Tasks, place.Key.Partition, place.Value))]));
+        _committing = new(committing, included, places);
         committing.ContinueWith(_ => _inbox.Post(() => Committed(committing)), TaskScheduler.Default);
     }
 
     private void Committed(Task committing)
     {
-        if (_committing is not var (done, included) || done != committing)
+        if (_committing is not var (done, included, places) || done != committing)
             return;   // was waited for
         _committing = null;
         if (committing.Exception?.InnerException is FencedException fenced)
@@ -541,10 +685,47 @@ internal sealed partial class WorkerLoop : IDisposable
             _refusedAt = Environment.TickCount64 + (long)RefusedPause.TotalMilliseconds;
             return;
         }
+        if (committing.Exception?.InnerException is RefusedException refused)
+        {
+            Refused(refused, included);
+            return;
+        }
         committing.GetAwaiter().GetResult();   // what became of any other failure nobody knows: the process ends
+        foreach (var (lane, next) in places)
+            lane.Committed = next;
         foreach (var decided in included)
             if (decided.Ended is { } taskId)
                 _stops.Forget(taskId);
+    }
+
+    /// <summary>
+    /// Kafka does not take a record. Others that went with it are written without it, and it is made smaller; what cannot be written at all is named, and the lane goes on.
+    /// A batch of several can be too large where each of them is not, so they are tried one by one before that.
+    /// </summary>
+    private void Refused(RefusedException refused, List<Decided> included)
+    {
+        var affected = included.Where(decided => decided.Records.Any(record => refused.Records.Contains(record, ReferenceEqualityComparer.Instance))).ToList();
+        LogRefused(_logger, string.Join(", ", refused.Records.Select(record => $"{record.Key} of {record.Value?.Length ?? 0} bytes for {record.Topic}").Take(3)), refused.Message);
+        _decided.InsertRange(0, included.Where(decided => !affected.Contains(decided)));
+        if (affected.Count == 0)
+        {
+            // The lane's own state: nothing can be committed until somebody has mended that topic.
+            _refusedAt = Environment.TickCount64 + (long)UnwritablePause.TotalMilliseconds;
+            Warn($"Kafka does not take the state of a lane: {refused.Message}");
+        }
+        foreach (var decided in affected.Where(decided => decided.Lane.IsOwned))
+            if (!decided.IsAlone && included.Count > 1)
+                _decided.Add(decided with { IsAlone = true });
+            else if (decided.Reduce())
+                _decided.Add(decided.Again());
+            else
+                decided.GiveUp();
+    }
+
+    private void Warn(string text)
+    {
+        LogUnwritable(_logger, text);
+        _fleet.Warn(text);
     }
 
     /// <summary>Waits, for a limited time, until everything that was decided is committed. What is not then, the next owner decides again from the log.</summary>
@@ -553,7 +734,7 @@ internal sealed partial class WorkerLoop : IDisposable
         var limit = Environment.TickCount64 + (long)wait.TotalMilliseconds;
         while (_committing is not null || _decided.Any(decided => decided.Lane.IsOwned))
         {
-            if (_committing is var (committing, _))
+            if (_committing is var (committing, _, _))
             {
                 if (Task.WaitAny([committing], TimeSpan.FromMilliseconds(Math.Max(0, limit - Environment.TickCount64))) < 0)
                     return;
@@ -574,7 +755,11 @@ internal sealed partial class WorkerLoop : IDisposable
         _nextSweep = now + TimeSpan.FromSeconds(Math.Clamp(_options.Keep.TotalSeconds / 10, 0.2, 60));
         foreach (var lane in _lanes.Values)
             if (lane.TakeEndedBefore(now - _options.Keep) is { Count: > 0 } old)
-                _decided.Add(new Decided(lane, [.. old.Select(taskId => new CommitRecord(_topics.State, lane.Partition, taskId, null))]));
+            {
+                _decided.Add(Decided.Of(lane, () => [.. old.Select(taskId => new CommitRecord(_topics.State, lane.Partition, taskId, null))]));
+                foreach (var taskId in old.Where(taskId => _stops.LaneOf(taskId) == lane.Partition))
+                    _stops.ForgetLane(taskId, lane.Partition);
+            }
     }
 
     // ---- The end of it ----
@@ -601,11 +786,28 @@ internal sealed partial class WorkerLoop : IDisposable
                 part.GetAwaiter().GetResult();
     }
 
+    /// <param name="Places">Of each lane the offset of the first record that is not done with.</param>
+    private sealed record Commitment(Task Done, List<Decided> What, Dictionary<OwnedLane, long> Places);
+
     /// <summary>Records that are to be committed together with the lane's place.</summary>
-    private sealed record Decided(OwnedLane Lane, IReadOnlyList<CommitRecord> Records)
+    /// <param name="Write">Makes them, as small as was asked for.</param>
+    private sealed record Decided(OwnedLane Lane, IReadOnlyList<CommitRecord> Records, Func<IReadOnlyList<CommitRecord>> Write)
     {
         /// <summary>The task whose end they are.</summary>
         public string? Ended { get; init; }
+
+        /// <summary>Nothing else is committed with them.</summary>
+        public bool IsAlone { get; init; }
+
+        /// <summary>Kafka does not take them: asks for smaller ones. False: there are none.</summary>
+        public Func<bool> Reduce { get; init; } = static () => false;
+
+        /// <summary>There are no smaller ones.</summary>
+        public Action GiveUp { get; init; } = static () => { };
+
+        public static Decided Of(OwnedLane lane, Func<IReadOnlyList<CommitRecord>> write) => new(lane, write(), write);
+
+        public Decided Again() => this with { Records = Write(), IsAlone = true };
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Worker} waits for tasks")]
@@ -640,6 +842,15 @@ internal sealed partial class WorkerLoop : IDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The record at {Partition}/{Offset} is no task and goes to the dead letters: {Reason}")]
     private static partial void LogUnreadable(ILogger logger, int partition, long offset, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The rules of task {TaskId} cannot be applied to it")]
+    private static partial void LogUnjudged(ILogger logger, Exception exception, string taskId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka does not take {Records}: {Reason}")]
+    private static partial void LogRefused(ILogger logger, string records, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Cannot be written: {What}")]
+    private static partial void LogUnwritable(ILogger logger, string what);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The group has refused a commit, it is made again: {Reason}")]
     private static partial void LogFenced(ILogger logger, string reason);

@@ -128,16 +128,11 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     private static bool IsPercent(JsonElement data) =>
         !data.TryGetProperty("percent", out var percent) || (percent.ValueKind == JsonValueKind.Number && percent.GetDouble() is >= 0 and <= 100);
 
+    /// <summary>Null: it is no JSON, or none that records can hold.</summary>
     private static JsonElement? Parse(string json)
     {
-        try
-        {
-            return JsonElement.Parse(json);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
+        var bytes = Encoding.UTF8.GetBytes(json);
+        return JsonText.Check(bytes, TaskJson.MostValueDepth) is null ? JsonElement.Parse(bytes) : null;
     }
 }
 

@@ -1,3 +1,5 @@
+using Confluent.Kafka;
+using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Owning;
@@ -11,6 +13,7 @@ namespace TaskPipeline.TaskWorker.Reporting;
 /// </summary>
 internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId, int attempt, string worker, TimeProvider clock, Action<AttemptRecord, long> wrote)
 {
+    private const int Attempts = 2;
     private static readonly TimeSpan RunningWait = TimeSpan.FromMilliseconds(10);
 
     private readonly Claim _claim = lane.Claim;
@@ -172,7 +175,21 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         At = clock.GetUtcNow(),
     });
 
-    public Task ExitedAsync(EndReason reason, AgentExit? exit, string? error, OutputSummary output, (IReadOnlyList<Artifact> Kept, int LeftOut) artifacts) => AppendAsync(new AttemptExited
+    /// <summary>Where Kafka does not take all that there is to say of it, the outcome alone is told.</summary>
+    public async Task ExitedAsync(EndReason reason, AgentExit? exit, string? error, OutputSummary output, (IReadOnlyList<Artifact> Kept, int LeftOut) artifacts)
+    {
+        var exited = Exited(reason, exit, error, output, artifacts);
+        try
+        {
+            await AppendAsync(exited);
+        }
+        catch (KafkaException exception) when (exception.Error.IsRefusal())
+        {
+            await AppendAsync(exited with { Error = Reduction.Shortened(error), Event = null, Result = null, Artifacts = null, ArtifactsLeftOut = artifacts.Kept.Count + artifacts.LeftOut is > 0 and var all ? all : null });
+        }
+    }
+
+    private AttemptExited Exited(EndReason reason, AgentExit? exit, string? error, OutputSummary output, (IReadOnlyList<Artifact> Kept, int LeftOut) artifacts) => new()
     {
         Epoch = _claim.Epoch,
         Owner = _claim.Owner,
@@ -192,7 +209,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         ProcessesEnded = exit?.ProcessesEnded ?? 0,
         Artifacts = artifacts.Kept.Count > 0 ? artifacts.Kept : null,
         ArtifactsLeftOut = artifacts.LeftOut > 0 ? artifacts.LeftOut : null,
-    });
+    };
 
     public Task AbandonedAsync(EndReason reason) => AppendAsync(new AttemptAbandoned
     {
@@ -207,12 +224,23 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
 
     private async Task AppendAsync(AttemptRecord record)
     {
-        Task<long> appending;
-        lock (_gate)
-            appending = log.AppendAsync(lane.Partition, [.. TakeRunning(), record]);
-        var offset = await appending;
-        Acknowledged(offset);
-        wrote(record, offset);
+        for (var attempt = 1; ; attempt++)
+        {
+            Task<long> appending;
+            lock (_gate)
+                appending = log.AppendAsync(lane.Partition, [.. TakeRunning(), record]);
+            try
+            {
+                var offset = await appending;
+                Acknowledged(offset);
+                wrote(record, offset);
+                return;
+            }
+            catch (KafkaException exception) when (exception.Error.IsRefusal() && attempt < Attempts)
+            {
+                // It may have been refused together with what went before it in one batch: by itself it may be small enough.
+            }
+        }
     }
 
     private void Append(AttemptRecord record, Action? done = null)

@@ -220,4 +220,8 @@ internal sealed class OutputPublisher : IDisposable
 /// <param name="ErrorTail">The last few lines of stderr.</param>
 /// <param name="Event">The last line of stdout that was a JSON object.</param>
 /// <param name="Result">What the agent gave as its result.</param>
-internal sealed record OutputSummary(long Lines, string Hash, string ErrorTail, JsonElement? Event, JsonElement? Result);
+internal sealed record OutputSummary(long Lines, string Hash, string ErrorTail, JsonElement? Event, JsonElement? Result)
+{
+    /// <summary>Nothing was published, as far as anybody knows.</summary>
+    public static OutputSummary None { get; } = new(0, OutputHash.OfNothing, "", null, null);
+}

@@ -1,21 +1,27 @@
 using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskWorker.Reporting;
 
 /// <summary>
-/// Appends to <c>task-progress</c>; a lane's records lie there in the order in which they were appended. A record that Kafka refuses for
-/// good fails <see cref="Broken"/>: the log would have a hole, so the worker must not outlive that.
+/// Appends to <c>task-progress</c>; a lane's records lie there in the order in which they were appended. A record that Kafka does not take because of what it is,
+/// too large for one, is left out and named, and the log goes on behind it. Any other that never arrives fails <see cref="Broken"/>: the log would have a hole that
+/// nobody knows of, so the worker must not outlive that.
 /// </summary>
-internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer)
+internal sealed partial class ProgressLog(KafkaCluster cluster, PlainProducer producer, ILogger<ProgressLog> logger)
 {
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Never completes but by failing.</summary>
     public Task Broken => _broken.Task;
 
+    /// <summary>Told, in a sentence, of records that Kafka does not take.</summary>
+    public Action<string>? Refused { get; set; }
+
     /// <summary>Appends and waits until Kafka has it; answers the last one's offset.</summary>
+    /// <exception cref="KafkaException">It never will; a refusal (<see cref="KafkaClients.IsRefusal"/>) is that of the last record.</exception>
     public async Task<long> AppendAsync(int lane, params IReadOnlyList<ProgressRecord> records)
     {
         var acknowledged = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -38,14 +44,26 @@ internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer)
         List<byte[]> values = [.. records.Select(record => TaskJson.Encode(record))];
         for (var i = 0; i < values.Count; i++)
         {
-            var isLast = i == values.Count - 1;
-            producer.Produce(cluster.Topics.Progress, lane, (records[i] as AttemptRecord)?.TaskId, values[i], report =>
+            var (record, size, isLast) = (records[i], values[i].Length, i == values.Count - 1);
+            producer.Produce(cluster.Topics.Progress, lane, (record as AttemptRecord)?.TaskId, values[i], report =>
             {
-                if (report.Error.IsError)
+                if (report.Error.IsRefusal())
+                    Refuse(record, size, report.Error);
+                else if (report.Error.IsError)
                     _broken.TrySetException(new KafkaException(report.Error));
                 if (isLast)
                     done(report);
             });
         }
     }
+
+    private void Refuse(ProgressRecord record, int size, Error error)
+    {
+        var text = $"{cluster.Topics.Progress} does not take a record {record.GetType().Name} of {size} bytes{(record is AttemptRecord { TaskId: var taskId } ? $" of task {taskId}" : "")}: {error.Reason}";
+        LogRefused(logger, text);
+        Refused?.Invoke(text);
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Left out: {What}")]
+    private static partial void LogRefused(ILogger logger, string what);
 }

@@ -1,7 +1,10 @@
 using System.ComponentModel;
+using System.Diagnostics.CodeAnalysis;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Owning;
 using TaskPipeline.TaskWorker.Projects;
@@ -129,6 +132,10 @@ internal sealed partial class TaskRun : IDisposable
         || barrier.Epoch < Queued.Lane.Claim.Epoch
         || barrier.Keeps.Contains(new KeptAttempt(Queued.TaskId, Attempt));
 
+    /// <summary>Whether a later owner of its lane, who has read the log, knows that it goes on.</summary>
+    public bool GoesOnIn(LaneLog log) =>
+        log.Stories.TryGetValue(Queued.TaskId, out var story) && story.IsOpen && story.Attempts[^1] is var last && (last.Attempt, last.Owner) == (Attempt, Queued.Lane.Claim.Owner);
+
     /// <summary>To be called often; says now and then that the attempt goes on, and ends one that must not overlap when nobody hears it any more.</summary>
     public void SayAlive()
     {
@@ -156,6 +163,7 @@ internal sealed partial class TaskRun : IDisposable
         await _log.HandedAsync();
     }
 
+    [SuppressMessage("Design", "CA1031", Justification = "Whatever goes wrong with one task must not end the worker, and with it the tasks of others")]
     private async Task<string?> RunAsync()
     {
         try
@@ -191,6 +199,29 @@ internal sealed partial class TaskRun : IDisposable
         {
             return null;
         }
+        catch (Exception exception) when (!_tools.Log.Broken.IsFaulted)
+        {
+            // Whatever it was, it is this task's: it ends, and the others go on.
+            LogFailed(_tools.Logger, exception, Queued.TaskId);
+            return await FailAsync($"the worker {_tools.Options.Id} has failed on it: {exception.Message}");
+        }
+    }
+
+    /// <summary>Nothing of it is left then. Answers what is to be said of a task that has no attempt, or whose attempt the log does not take; null: the log has the outcome.</summary>
+    private async Task<string?> FailAsync(string error)
+    {
+        RunMarker.Sweep(RunMarker.Of(Queued.TaskId, Attempt), cleanPasses: 2);
+        if (!_started.Task.IsCompletedSuccessfully)
+            return error;
+        try
+        {
+            await _log.ExitedAsync(EndReason.SpawnFailed, null, error, OutputSummary.None, ([], 0));
+            return null;
+        }
+        catch (KafkaException exception) when (exception.Error.IsRefusal())
+        {
+            return error;
+        }
     }
 
     /// <summary>From here on there is an attempt, which may be handed over but not be forgotten.</summary>
@@ -206,8 +237,13 @@ internal sealed partial class TaskRun : IDisposable
         CrashPoint.Reach(CrashPoint.BeforeStarting);
         _started.SetResult(await _log.StartingAsync(configHash));
         CrashPoint.Reach(CrashPoint.Starting);
+        // A STOP that Kafka had before that `starting` keeps the agent from beginning, also if it is read late.
+        await _tools.Stops.HaveReadAllAsync(_called.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_tools.Stops.Find(Queued.TaskId) is { } stop)
+            Stop(stop);
     }
 
+    [SuppressMessage("Design", "CA1031", Justification = "Whatever goes wrong with one agent ends that alone")]
     private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment, Workspace workspace, TopicPartitionOffset input, Task begun)
     {
         var marker = environment.Variables[RunMarker.Variable];
@@ -233,6 +269,12 @@ internal sealed partial class TaskRun : IDisposable
         catch (Win32Exception exception)
         {
             error = $"{command.Executable} could not be started: {exception.Message}";
+        }
+        catch (Exception exception) when (begun.IsCompletedSuccessfully)
+        {
+            LogFailed(_tools.Logger, exception, Queued.TaskId);
+            RunMarker.Sweep(marker, cleanPasses: 2);
+            error = $"the worker {_tools.Options.Id} has failed on it: {exception.Message}";
         }
         await begun;
         Supervise(null, null);
@@ -338,6 +380,9 @@ internal sealed partial class TaskRun : IDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "What the agent of task {TaskId} has left behind cannot be listed: {Reason}")]
     private static partial void LogArtifacts(ILogger logger, string taskId, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Task {TaskId} cannot be run to its end")]
+    private static partial void LogFailed(ILogger logger, Exception exception, string taskId);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} is given back")]
     private static partial void LogGivenBack(ILogger logger, string taskId);

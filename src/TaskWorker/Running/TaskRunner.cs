@@ -7,6 +7,7 @@ using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Owning;
 using TaskPipeline.TaskWorker.Projects;
 using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Stopping;
 
 namespace TaskPipeline.TaskWorker.Running;
 
@@ -15,6 +16,7 @@ internal sealed class TaskRunner(
     CatalogueFile catalogue,
     ProjectConfigClient projects,
     ProgressLog log,
+    StopSignals stops,
     Launchers launchers,
     ArtifactStore artifacts,
     InputFiles files,
@@ -28,6 +30,7 @@ internal sealed class TaskRunner(
     public TaskCatalogue Catalogue => catalogue.Current;
     public ProjectConfigClient Projects { get; } = projects;
     public ProgressLog Log { get; } = log;
+    public StopSignals Stops { get; } = stops;
     public Launchers Launchers { get; } = launchers;
     public InputFiles Files { get; } = files;
     public ArtifactStore Artifacts { get; } = artifacts;

@@ -123,6 +123,29 @@ public sealed class OwnershipTests(TestBroker broker)
         Assert.Single(pipeline.States(id));
     }
 
+    /// <summary>The lane is back before the log of it was read on to the barrier that has made the attempt void.</summary>
+    [Fact(Timeout = Timeout)]
+    public async Task A_worker_that_gets_a_lane_back_ends_its_attempt_where_another_has_counted_it_as_lost()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 1, lanes: 1, Catalogue);
+        var gate = Path.Combine(pipeline.Folder, "gate");
+        var id = await pipeline.SubmitAsync("patient", new { file = gate });
+        await pipeline.LineAsync(id, "started");
+        pipeline.Workers[0].Pause();
+        var other = await pipeline.AddWorkerAsync(new KeyValuePair<string, string?>("Worker:DrainTimeout", "00:00:00"));
+        await pipeline.LineAsync(id, "started", attempt: 2);
+        other.Signal(PosixSignal.SIGTERM);
+        await other.WaitForExitAsync(TestPipeline.Patience);
+        pipeline.Workers[0].Resume();
+
+        await pipeline.LineAsync(id, "started", attempt: 3);   // by the worker that has run the first all the time
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        var end = await pipeline.EndOfAsync(id);
+        Assert.Equal([EndReason.WorkerLost, EndReason.WorkerShutdown, EndReason.ExitCode], end.Attempts.Select(attempt => attempt.Reason!.Value));
+        Assert.Equal(["w1", "w2", "w1"], end.Attempts.Select(attempt => attempt.Worker));
+        Assert.Single(pipeline.States(id));
+    }
+
     [Fact(Timeout = Timeout)]
     public async Task A_worker_that_was_frozen_beyond_its_session_goes_on_where_nobody_has_taken_over()
     {

@@ -86,6 +86,7 @@ internal sealed class TestPipeline : IAsyncDisposable
         environment["Worker:Id"] = $"w{Workers.Count + 1}";
         environment["Worker:ProjectConfigUrl"] = Config.Url;
         environment["Worker:DataDirectory"] = Path.Combine(Folder, "data");
+        environment["Kafka:HandlingDirectory"] = Path.Combine(Folder, "handling");
         environment["Artifacts:Directory"] = Path.Combine(Folder, "artifacts");
         environment["Catalogue:File"] = CatalogueFile;
         environment["Parent:HoldsInput"] = "true";   // it ends with this process, however that ends

@@ -1,0 +1,219 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.IO.MemoryMappedFiles;
+using System.Text;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+
+namespace TaskPipeline.Shared.Kafka;
+
+/// <summary>
+/// The last line of defence against a record that ends every process that reads it. A process notes in a file which record each of its threads is handling; the file
+/// outlives it, however it ends. Whoever starts next in the same folder reads what those were at work on that live no more, and passes over a record at which three have
+/// died within a minute. So nothing has to be known of what is wrong with it.
+/// </summary>
+public sealed partial class RecordGuard : IDisposable
+{
+    private const int Slots = 32;
+    private const int SlotBytes = 5 * sizeof(long);
+    private const int Deaths = 3;
+    private static readonly TimeSpan Within = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(10);
+
+    private readonly IReadOnlyList<string> _topics;
+    private readonly byte[] _crashOn;
+    private readonly MemoryMappedFile _file;
+    private readonly MemoryMappedViewAccessor _view;
+    private readonly string _path;
+    private readonly HashSet<Place> _setAside;
+    private int _slots;
+
+    /// <param name="folder">That of all processes of this pipeline on this machine; it is made.</param>
+    /// <param name="crashOn">For tests: text in the value of a record at which the process dies as by <c>kill -9</c>. Empty: none.</param>
+    /// <exception cref="IOException">The folder cannot be used.</exception>
+    public RecordGuard(string folder, string cluster, IReadOnlyList<string> topics, string crashOn, TimeProvider clock, ILogger logger)
+    {
+        (_topics, _crashOn) = (topics, Encoding.UTF8.GetBytes(crashOn));
+        Directory.CreateDirectory(folder);
+        var known = Path.Combine(folder, "deaths");
+        using (Lock(Path.Combine(folder, "lock")))
+        {
+            var deaths = File.Exists(known) ? File.ReadAllLines(known).Select(Death.Parse).OfType<Death>().ToList() : [];
+            var now = clock.GetUtcNow();
+            foreach (var file in Directory.EnumerateFiles(folder, "*" + Suffix))
+                if (!LivesStill(Path.GetFileName(file)[..^Suffix.Length]))
+                {
+                    deaths.AddRange(ReadDead(file).Select(place => new Death(now, cluster, place)));
+                    File.Delete(file);
+                }
+            var setAside = deaths.GroupBy(death => (death.Cluster, death.Place)).Where(group => HasDiedOften([.. group.Select(death => death.At).Order()])).ToDictionary(group => group.Key, group => group.ToList());
+            // Those that were set aside stay so; of the others the last minute is enough.
+            File.WriteAllLines(known, deaths.Where(death => setAside.ContainsKey((death.Cluster, death.Place)) || now - death.At < Within).Select(death => death.ToString()));
+            _setAside = [.. setAside.Keys.Where(key => key.Cluster == cluster).Select(key => key.Place)];
+            _path = Path.Combine(folder, $"{Own}-{Guid.NewGuid():N}{Suffix}");   // a process may have several
+            _file = MemoryMappedFile.CreateFromFile(_path, FileMode.Create, mapName: null, HeadBytes + (Slots * SlotBytes));
+        }
+        _view = _file.CreateViewAccessor();
+        _view.WriteArray(0, Encoding.UTF8.GetBytes(string.Join('\n', topics)), 0, Math.Min(HeadBytes, Encoding.UTF8.GetByteCount(string.Join('\n', topics))));
+        Warnings = [.. _setAside.Select(place => $"the record {place} is passed over: {Deaths} processes have died at it within a minute. What it was is in the topic; without {known} it is tried again")];
+        foreach (var warning in Warnings)
+            LogSetAside(logger, warning);
+    }
+
+    private const int HeadBytes = 4096;   // the names of the topics
+    private const string Suffix = ".handling";
+
+    private static string Namespace { get; } = OperatingSystem.IsLinux() ? string.Concat(new FileInfo("/proc/self/ns/pid").LinkTarget?.Where(char.IsAsciiDigit) ?? []) : "";
+
+    private static string Own { get; } = $"{Environment.ProcessId}.{StartOf(Environment.ProcessId)}.{Namespace}";
+
+    /// <summary>What is passed over, in sentences.</summary>
+    public IReadOnlyList<string> Warnings { get; }
+
+    public bool IsSetAside(ConsumeResult<byte[]?, byte[]?> record) => _setAside.Count > 0 && _setAside.Contains(Place.Of(record));
+
+    /// <summary>For one thread, or for several of which only one is at work at a time.</summary>
+    /// <exception cref="InvalidOperationException">There are too many.</exception>
+    public RecordHandling NewHandling() =>
+        Interlocked.Increment(ref _slots) is var slot and <= Slots ? new RecordHandling(this, HeadBytes + ((slot - 1) * SlotBytes)) : throw new InvalidOperationException($"there are more than {Slots} handlings");
+
+    /// <summary>What this process was at work on is nobody's concern any more: it ends in good order.</summary>
+    public void Dispose()
+    {
+        _view.Dispose();
+        _file.Dispose();
+        File.Delete(_path);
+    }
+
+    /// <summary>Of a topic, from 1; 0: there is none of that name.</summary>
+    internal int NumberOf(string topic)
+    {
+        for (var index = 0; index < _topics.Count; index++)
+            if (_topics[index] == topic)
+                return index + 1;
+        return 0;
+    }
+
+    internal void Note(long place, int topic, ConsumeResult<byte[]?, byte[]?> record)
+    {
+        var noted = new Noted { Topic = topic, Partition = record.Partition.Value, Offset = record.Offset.Value, Time = record.Message.Timestamp.UnixTimestampMs };
+        _view.Write(place, ref noted);
+        if (_crashOn.Length == 0 || record.Message.Value.AsSpan().IndexOf(_crashOn) < 0)
+            return;
+        using var self = Process.GetCurrentProcess();
+        self.Kill();
+        Thread.Sleep(Timeout.Infinite);
+    }
+
+    internal void Clear(long place) => _view.Write(place, 0L);
+
+    private static bool HasDiedOften(IReadOnlyList<DateTimeOffset> times) =>
+        Enumerable.Range(0, Math.Max(0, times.Count - Deaths + 1)).Any(first => times[first + Deaths - 1] - times[first] < Within);
+
+    private static List<Place> ReadDead(string file)
+    {
+        var bytes = File.ReadAllBytes(file);
+        if (bytes.Length < HeadBytes + (Slots * SlotBytes))
+            return [];   // it died before there was anything to note
+        var topics = Encoding.UTF8.GetString(bytes.AsSpan(0, HeadBytes)).TrimEnd('\0').Split('\n');
+        List<Place> places = [];
+        for (var slot = 0; slot < Slots; slot++)
+        {
+            var at = HeadBytes + (slot * SlotBytes);
+            if (Number(0) is > 0 and var topic && topic <= topics.Length)
+                places.Add(new Place(topics[topic - 1], (int)Number(1), Number(2), Number(3)));
+
+            long Number(int index) => BitConverter.ToInt64(bytes, at + (index * sizeof(long)));
+        }
+        return places;
+    }
+
+    /// <summary>Of a process in another namespace, such as a container's, nobody here can say that it has died.</summary>
+    private static bool LivesStill(string owner) =>
+        owner.Split('-')[0].Split('.') is not [var pid, var start, var space] || space != Namespace || !int.TryParse(pid, out var id) || StartOf(id) == start;
+
+    /// <summary>Tells a process apart from a later one with the same id; empty: there is none.</summary>
+    private static string StartOf(int pid)
+    {
+        try
+        {
+            if (!OperatingSystem.IsLinux())
+            {
+                using var process = Process.GetProcessById(pid);
+                return process.StartTime.ToUniversalTime().Ticks.ToString(CultureInfo.InvariantCulture);
+            }
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19];   // starttime of proc(5), behind a name that may hold anything
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            return "";
+        }
+    }
+
+    /// <summary>Processes that start together do so one after the other.</summary>
+    private static FileStream Lock(string path)
+    {
+        var limit = Environment.TickCount64 + (long)LockTimeout.TotalMilliseconds;
+        while (true)
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (Environment.TickCount64 < limit)
+            {
+                Thread.Sleep(10);
+            }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Warning}")]
+    private static partial void LogSetAside(ILogger logger, string warning);
+
+    /// <summary>As it lies in the file; a topic of 0 is nothing.</summary>
+    private struct Noted
+    {
+        public long Topic;
+        public long Partition;
+        public long Offset;
+        public long Time;
+    }
+
+    /// <param name="Time">Of the record, in milliseconds since 1970: a topic that was made anew has the same offsets.</param>
+    private readonly record struct Place(string Topic, int Partition, long Offset, long Time)
+    {
+        public static Place Of(ConsumeResult<byte[]?, byte[]?> record) => new(record.Topic, record.Partition.Value, record.Offset.Value, record.Message.Timestamp.UnixTimestampMs);
+
+        public override string ToString() => $"{Topic}[{Partition}]@{Offset}";
+    }
+
+    private sealed record Death(DateTimeOffset At, string Cluster, Place Place)
+    {
+        public static Death? Parse(string line) =>
+            line.Split('\t') is [var at, var cluster, var topic, var partition, var offset, var time]
+            && DateTimeOffset.TryParse(at, CultureInfo.InvariantCulture, out var when) && int.TryParse(partition, out var lane) && long.TryParse(offset, out var place) && long.TryParse(time, out var written)
+                ? new Death(when, cluster, new Place(topic, lane, place, written))
+                : null;
+
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{At:O}\t{Cluster}\t{Place.Topic}\t{Place.Partition}\t{Place.Offset}\t{Place.Time}");
+    }
+}
+
+/// <summary>What one thread is at work on.</summary>
+public sealed class RecordHandling
+{
+    private readonly RecordGuard _guard;
+    private readonly long _place;
+    private string _topic = "";
+    private int _number;
+
+    internal RecordHandling(RecordGuard guard, long place) => (_guard, _place) = (guard, place);
+
+    public void Enter(ConsumeResult<byte[]?, byte[]?> record)
+    {
+        if (!ReferenceEquals(_topic, record.Topic))
+            (_topic, _number) = (record.Topic, _guard.NumberOf(record.Topic));
+        _guard.Note(_place, _number, record);
+    }
+
+    public void Leave() => _guard.Clear(_place);
+}

@@ -1,0 +1,61 @@
+using Confluent.Kafka;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.Testing;
+using TaskPipeline.Tests.Api;
+using Xunit;
+
+namespace TaskPipeline.Tests.Worker;
+
+/// <summary>What ends a process three times in a minute is passed over by its next life, whatever is wrong with it.</summary>
+public sealed class RecordGuardTests(TestBroker broker)
+{
+    private const int Timeout = 180_000;
+    private const string Deadly = "what-nobody-survives";
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_task_record_that_ends_each_worker_is_set_aside_and_named()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 0, lanes: 1);
+        KeyValuePair<string, string?>[] settings = [new("Kafka:CrashOn", Deadly), new("Kafka:HandlingDirectory", Path.Combine(pipeline.Folder, "handling"))];
+        await pipeline.SubmitAsync("say", new { text = Deadly });
+        var behind = await pipeline.SubmitAsync("say", new { text = "behind" });
+        for (var life = 1; life <= 3; life++)
+        {
+            var worker = await pipeline.AddWorkerAsync(settings);
+            Assert.Equal(137, await worker.WaitForExitAsync(TestPipeline.Patience));
+        }
+        var last = await pipeline.AddWorkerAsync(settings);
+        Assert.Equal(Status.Succeeded, (await pipeline.EndOfAsync(behind)).Status);
+        Assert.Contains($"the record {pipeline.Topics.Tasks}[0]@0 is passed over", last.Output, StringComparison.Ordinal);
+        await using var api = await ApiUnderTest.StartAsync(broker, pipeline.Prefix, "--Kafka:Partitions=1");
+        await Eventually.TrueAsync(
+            "the record is named in readyz",
+            async () => (await api.GetAsync("readyz")).Body.TryGetProperty("warnings", out var warnings) && warnings.ToString().Contains($"{pipeline.Topics.Tasks}[0]@0", StringComparison.Ordinal),
+            TestPipeline.Patience);
+        Assert.Contains("set aside", (await api.GetAsync("dead-letters")).Body.GetProperty("dead_letters")[0].GetProperty("error").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_record_of_the_log_that_ends_each_API_is_passed_over_and_named()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 1, lanes: 1);
+        var id = await pipeline.SubmitAsync("say", new { text = Deadly });
+        await pipeline.EndOfAsync(id);
+        string[] arguments =
+        [
+            "--urls=http://127.0.0.1:0", $"--Kafka:CrashOn=\"text\":\"{Deadly}\",\"at\"", $"--Kafka:HandlingDirectory={Path.Combine(pipeline.Folder, "handling")}",
+            .. broker.Settings(pipeline.Prefix, 1).Append(new("Catalogue:File", pipeline.CatalogueFile)).Select(setting => $"--{setting.Key}={setting.Value}"),
+        ];
+        for (var life = 1; life <= 3; life++)
+        {
+            await using var api = ChildProcess.Start("TaskApi", arguments);
+            Assert.Equal(137, await api.WaitForExitAsync(TestPipeline.Patience));
+        }
+        await using var last = ChildProcess.Start("TaskApi", arguments);
+        var address = (await last.WaitForLineAsync("Listening", TestPipeline.Patience)).Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal));
+        using var http = new HttpClient { BaseAddress = new Uri(address) };
+        await Eventually.TrueAsync("it is ready", async () => (await http.GetAsync("readyz", TestContext.Current.CancellationToken)).IsSuccessStatusCode, TestPipeline.Patience);
+        Assert.Contains($"{pipeline.Topics.Progress}[0]@", await http.GetStringAsync("readyz", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("succeeded", await http.GetStringAsync($"tasks/{id}", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+}
