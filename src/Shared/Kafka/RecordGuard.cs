@@ -43,13 +43,15 @@ public sealed partial class RecordGuard : IDisposable
             foreach (var file in Directory.EnumerateFiles(folder, "*" + Suffix))
                 if (!LivesStill(Path.GetFileName(file)[..^Suffix.Length]))
                 {
-                    deaths.AddRange(ReadDead(file).Select(place => new Death(now, cluster, place)));
+                    deaths.AddRange(ReadDead(file).Select(dead => new Death(now, cluster, dead.Place, dead.Begun)));
                     File.Delete(file);
                 }
-            var setAside = deaths.GroupBy(death => (death.Cluster, death.Place)).Where(group => HasDiedOften([.. group.Select(death => death.At).Order()])).ToDictionary(group => group.Key, group => group.ToList());
-            // Those that were set aside stay so; of the others the last minute is enough.
-            File.WriteAllLines(known, deaths.Where(death => setAside.ContainsKey((death.Cluster, death.Place)) || now - death.At < Within).Select(death => death.ToString()));
-            _setAside = [.. setAside.Keys.Where(key => key.Cluster == cluster).Select(key => key.Place)];
+            // Other threads were at work too, and may have waited for the one that died. So only one is set aside at a time, the one that was begun last: if it was not that, the next life ends too.
+            if (deaths.Where(death => !death.IsSetAside).GroupBy(death => (death.Cluster, death.Place)).Where(group => HasDiedOften([.. group.Select(death => death.At).Order()]))
+                .Select(group => group.MaxBy(death => death.Begun)!).MaxBy(death => death.Begun) is { } suspect)
+                deaths = [.. deaths.Where(death => death.IsSetAside || (death.Cluster, death.Place) != (suspect.Cluster, suspect.Place)), suspect with { IsSetAside = true }];
+            File.WriteAllLines(known, deaths.Where(death => death.IsSetAside || now - death.At < Within).Select(death => death.ToString()));
+            _setAside = [.. deaths.Where(death => death.IsSetAside && death.Cluster == cluster).Select(death => death.Place)];
             _path = Path.Combine(folder, $"{Own}-{Guid.NewGuid():N}{Suffix}");   // a process may have several
             _file = MemoryMappedFile.CreateFromFile(_path, FileMode.Create, mapName: null, HeadBytes + (Slots * SlotBytes));
         }
@@ -96,7 +98,7 @@ public sealed partial class RecordGuard : IDisposable
 
     internal void Note(long place, int topic, ConsumeResult<byte[]?, byte[]?> record)
     {
-        var noted = new Noted { Topic = topic, Partition = record.Partition.Value, Offset = record.Offset.Value, Time = record.Message.Timestamp.UnixTimestampMs };
+        var noted = new Noted { Topic = topic, Partition = record.Partition.Value, Offset = record.Offset.Value, Time = record.Message.Timestamp.UnixTimestampMs, Begun = Stopwatch.GetTimestamp() };
         _view.Write(place, ref noted);
         if (_crashOn.Length == 0 || record.Message.Value.AsSpan().IndexOf(_crashOn) < 0)
             return;
@@ -110,18 +112,18 @@ public sealed partial class RecordGuard : IDisposable
     private static bool HasDiedOften(IReadOnlyList<DateTimeOffset> times) =>
         Enumerable.Range(0, Math.Max(0, times.Count - Deaths + 1)).Any(first => times[first + Deaths - 1] - times[first] < Within);
 
-    private static List<Place> ReadDead(string file)
+    private static List<(Place Place, long Begun)> ReadDead(string file)
     {
         var bytes = File.ReadAllBytes(file);
         if (bytes.Length < HeadBytes + (Slots * SlotBytes))
             return [];   // it died before there was anything to note
         var topics = Encoding.UTF8.GetString(bytes.AsSpan(0, HeadBytes)).TrimEnd('\0').Split('\n');
-        List<Place> places = [];
+        List<(Place, long)> places = [];
         for (var slot = 0; slot < Slots; slot++)
         {
             var at = HeadBytes + (slot * SlotBytes);
             if (Number(0) is > 0 and var topic && topic <= topics.Length)
-                places.Add(new Place(topics[topic - 1], (int)Number(1), Number(2), Number(3)));
+                places.Add((new Place(topics[topic - 1], (int)Number(1), Number(2), Number(3)), Number(4)));
 
             long Number(int index) => BitConverter.ToInt64(bytes, at + (index * sizeof(long)));
         }
@@ -176,6 +178,7 @@ public sealed partial class RecordGuard : IDisposable
         public long Partition;
         public long Offset;
         public long Time;
+        public long Begun;   // in the ticks of that process's clock
     }
 
     /// <param name="Time">Of the record, in milliseconds since 1970: a topic that was made anew has the same offsets.</param>
@@ -186,15 +189,16 @@ public sealed partial class RecordGuard : IDisposable
         public override string ToString() => $"{Topic}[{Partition}]@{Offset}";
     }
 
-    private sealed record Death(DateTimeOffset At, string Cluster, Place Place)
+    private sealed record Death(DateTimeOffset At, string Cluster, Place Place, long Begun, bool IsSetAside = false)
     {
         public static Death? Parse(string line) =>
-            line.Split('\t') is [var at, var cluster, var topic, var partition, var offset, var time]
+            line.Split('\t') is [var at, var cluster, var topic, var partition, var offset, var time, var begun, var isSetAside]
             && DateTimeOffset.TryParse(at, CultureInfo.InvariantCulture, out var when) && int.TryParse(partition, out var lane) && long.TryParse(offset, out var place) && long.TryParse(time, out var written)
-                ? new Death(when, cluster, new Place(topic, lane, place, written))
+            && long.TryParse(begun, out var ticks) && bool.TryParse(isSetAside, out var aside)
+                ? new Death(when, cluster, new Place(topic, lane, place, written), ticks, aside)
                 : null;
 
-        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{At:O}\t{Cluster}\t{Place.Topic}\t{Place.Partition}\t{Place.Offset}\t{Place.Time}");
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{At:O}\t{Cluster}\t{Place.Topic}\t{Place.Partition}\t{Place.Offset}\t{Place.Time}\t{Begun}\t{IsSetAside}");
     }
 }
 

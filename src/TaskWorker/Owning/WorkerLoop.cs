@@ -339,13 +339,15 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         if (!lane.IsOwned || !lane.TryRead(record.Offset.Value))
             return;
+        if (_cluster.Guard?.IsSetAside(record) == true)
+        {
+            PutAside(lane, record, "it is set aside: processes have died at it, again and again");
+            return;
+        }
         _handling?.Enter(record);
         try
         {
-            if (_cluster.Guard?.IsSetAside(record) == true)
-                PutAside(lane, record, "it is set aside: processes have died at it, again and again");
-            else
-                TakeTask(lane, record);
+            TakeTask(lane, record);
         }
         catch (Exception exception)
         {

@@ -1,4 +1,4 @@
-using Confluent.Kafka;
+using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
@@ -56,6 +56,7 @@ public sealed class RecordGuardTests(TestBroker broker)
         using var http = new HttpClient { BaseAddress = new Uri(address) };
         await Eventually.TrueAsync("it is ready", async () => (await http.GetAsync("readyz", TestContext.Current.CancellationToken)).IsSuccessStatusCode, TestPipeline.Patience);
         Assert.Contains($"{pipeline.Topics.Progress}[0]@", await http.GetStringAsync("readyz", TestContext.Current.CancellationToken), StringComparison.Ordinal);
-        Assert.Contains("succeeded", await http.GetStringAsync($"tasks/{id}", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        using var task = JsonDocument.Parse(await http.GetStringAsync($"tasks/{id}", TestContext.Current.CancellationToken));
+        Assert.True(task.RootElement.GetProperty("status").GetString() == "succeeded", task.RootElement.ToString() + last.Output);
     }
 }
