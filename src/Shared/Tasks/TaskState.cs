@@ -16,6 +16,12 @@ public sealed record TaskState
     /// <summary>What the deciding attempt's agent gave as its result.</summary>
     public JsonElement? Result { get; init; }
 
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public DateTimeOffset? ResultAt { get; init; }
+
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public bool? ResultLeftOut { get; init; }
+
     public bool DeadLettered { get; init; }
     public FailureClass? Class { get; init; }
 
@@ -72,6 +78,9 @@ public sealed record AttemptSummary
 
     /// <summary>As in <see cref="AttemptExited"/>.</summary>
     public IReadOnlyList<Artifact>? Artifacts { get; init; }
+
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public int? ArtifactsLeftOut { get; init; }
 }
 
 /// <summary>A record of the topic <c>task-state</c>, key <c>lane/{partition}</c>: who owns the lane, and where to read from to know its unended tasks.</summary>
@@ -122,6 +131,9 @@ public sealed record WorkerHeartbeat
     public int Waiting { get; init; }
 
     public WorkerTask? Task { get; init; }
+
+    /// <summary>What a person should know, in sentences; null: nothing.</summary>
+    public IReadOnlyList<string>? Warnings { get; init; }
 }
 
 /// <summary>What a worker runs now.</summary>

@@ -1,5 +1,6 @@
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi.Health;
 
@@ -7,7 +8,7 @@ namespace TaskPipeline.TaskApi.Health;
 public sealed record HealthAnswer(string Status, long SkippedRecords);
 
 /// <param name="Status"><c>ready</c>; until then the answer is 503 and says what is missing.</param>
-/// <param name="Warnings">What a person should know: Kafka does not answer, or topics have other settings than they are meant to have.</param>
+/// <param name="Warnings">What a person should know: Kafka does not answer, or topics have other settings than they are meant to have, or what a worker warns of.</param>
 public sealed record ReadyAnswer(string Status, IReadOnlyList<string>? Warnings = null);
 
 internal static class HealthEndpoints
@@ -17,6 +18,11 @@ internal static class HealthEndpoints
             ? new Problem(StatusCodes.Status503ServiceUnavailable, failure) { RetryAfter = TimeSpan.FromSeconds(5) }
             : TypedResults.Ok(new HealthAnswer("healthy", metrics.SkippedRecords));
 
-    public static IResult Ready(KafkaTails tails, TopicWatch topics) =>
-        (tails.Failure ?? tails.NotReadyBecause) is { } reason ? Problem.NotReady(reason) : TypedResults.Ok(new ReadyAnswer("ready", topics.Warnings is { Count: > 0 } warnings ? warnings : null));
+    public static IResult Ready(KafkaTails tails, TopicWatch topics, WorkerTable workers, TimeProvider clock)
+    {
+        if ((tails.Failure ?? tails.NotReadyBecause) is { } reason)
+            return Problem.NotReady(reason);
+        List<string> warnings = [.. topics.Warnings, .. WorkerEndpoints.Warnings(workers, clock)];
+        return TypedResults.Ok(new ReadyAnswer("ready", warnings.Count > 0 ? warnings : null));
+    }
 }

@@ -12,7 +12,8 @@ public sealed record WorkerList(IReadOnlyList<WorkerView> Workers);
 /// <param name="Lanes">Those that it owns.</param>
 /// <param name="Waiting">How many tasks wait in its lanes, as far as it has read them.</param>
 /// <param name="Task">What it runs; missing while it runs nothing.</param>
-public sealed record WorkerView(string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes, int Waiting, WorkerTaskView? Task = null);
+/// <param name="Warnings">What a person should know of it; missing where there is nothing.</param>
+public sealed record WorkerView(string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes, int Waiting, WorkerTaskView? Task = null, IReadOnlyList<string>? Warnings = null);
 
 /// <param name="Elapsed">Seconds since the attempt began.</param>
 /// <param name="Pid">Of the agent; missing before it is spawned.</param>
@@ -46,8 +47,13 @@ internal static class WorkerEndpoints
             worker.Away,
             worker.Lanes,
             worker.Waiting,
-            worker.Task is { } task ? new WorkerTaskView(task.TaskId, task.Attempt, Seconds(now - task.StartedAt), task.Pid) : null))]);
+            worker.Task is { } task ? new WorkerTaskView(task.TaskId, task.Attempt, Seconds(now - task.StartedAt), task.Pid) : null,
+            worker.Warnings))]);
     }
+
+    /// <summary>Of the workers that are there.</summary>
+    public static IEnumerable<string> Warnings(WorkerTable workers, TimeProvider clock) =>
+        workers.Since(clock.GetUtcNow() - LostAfter).SelectMany(worker => (worker.Warnings ?? []).Select(warning => $"worker {worker.Worker}: {warning}"));
 
     public static QueueView Queue(TaskTable table, WorkerTable workers, TimeProvider clock)
     {

@@ -23,14 +23,15 @@ internal sealed class Fleet
     private readonly PlainProducer _producer;
     private readonly string _topic;
     private readonly string _id;
+    private readonly WorkerWarnings _warnings;
     private readonly TimeProvider _clock;
     private readonly DateTimeOffset _startedAt;
     private WorkerHeartbeat? _last;       // of the worker's loop, as is the next
     private long _toldAt;
 
-    public Fleet(KafkaCluster cluster, PlainProducer producer, IOptions<WorkerOptions> options, TimeProvider clock)
+    public Fleet(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings, IOptions<WorkerOptions> options, TimeProvider clock)
     {
-        (_producer, _topic, _id, _clock, _startedAt) = (producer, cluster.Topics.Workers, options.Value.Id, clock, clock.GetUtcNow());
+        (_producer, _topic, _id, _warnings, _clock, _startedAt) = (producer, cluster.Topics.Workers, options.Value.Id, warnings, clock, clock.GetUtcNow());
         Tail = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [_topic], Take);
     }
 
@@ -75,6 +76,7 @@ internal sealed class Fleet
             Paused = [.. lanes.Where(lane => lane.IsPaused).Select(lane => lane.Partition).Order()],
             Waiting = waiting,
             Task = run is null ? null : new WorkerTask(run.Queued.TaskId, run.Attempt, run.StartedAt, run.Pid),
+            Warnings = _warnings.All is { Count: > 0 } warnings ? warnings : null,
         };
         _producer.Produce(_topic, 0, _id, TaskJson.Encode(_last), null);
     }
