@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Artifacts;
 using TaskPipeline.Shared.Catalogue;
@@ -31,7 +32,7 @@ internal static class WorkerHost
             NativeHeap.KeepSmall();
             using var host = Build(args);
             CrashPoint.Arm(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value.CrashAt);
-            Workspace.CheckWritable(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value);
+            Workspace.Check(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value, host.Services.GetRequiredService<ILoggerFactory>().CreateLogger<Workspace>());
             await host.RunAsync();
             return Environment.ExitCode;
         }
@@ -64,6 +65,7 @@ internal static class WorkerHost
         services.AddSingleton<PlainProducer>();
         services.AddSingleton<ProgressLog>();
         services.AddSingleton<StopSignals>();
+        services.AddSingleton<WorkerWarnings>();
         services.AddSingleton<Fleet>();
         services.AddSingleton<Cgroups>();
         services.AddSingleton<Launchers>();

@@ -11,7 +11,7 @@ export type TaskStatus =
 /** Why an attempt or a task ended. A later API may know more. */
 export type EndReason =
   | "exit_code" | "user_request" | "time_limit" | "output_limit" | "worker_shutdown" | "worker_lost" | "spawn_failed" | "start_by" | "deadline"
-  | "memory_limit" | "silence_limit" | "process_limit" | "disk_limit"
+  | "memory_limit" | "silence_limit" | "process_limit" | "disk_limit" | "result" | "result_error"
   | (string & {});
 
 /** What every event has. */

@@ -124,7 +124,15 @@ export interface TaskDetail extends TaskSummary {
   readonly params: Readonly<Record<string, unknown>>;
   readonly signal?: string;
   readonly error?: string;
+
+  /** What its agent gave as the result; while it runs, the latest. */
   readonly result?: unknown;
+
+  /** When its agent gave that. */
+  readonly result_at?: string;
+
+  /** That was too large, and is left out. */
+  readonly result_left_out?: true;
   readonly dead_lettered: boolean;
 
   /** How many tasks of its lane come before it, where it is queued. */

@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Unicode;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Tasks;
 
@@ -15,53 +17,132 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
 
     /// <summary>
     /// Says what an attempt that is over has left behind, in the order of the names. Only files are kept, no links, and only so much; what does not fit is
-    /// deleted and counted.
+    /// deleted and counted. One that cannot be read, or whose name is no text, is left out by itself.
     /// </summary>
-    public (IReadOnlyList<Artifact> Kept, int LeftOut) Close(string taskId, int attempt)
+    public ClosedArtifacts Close(string taskId, int attempt)
     {
-        var folder = new DirectoryInfo(FolderOf(taskId, attempt));
-        var (kept, leftOut, bytes) = (new List<Artifact>(), 0, 0L);
-        if (!folder.Exists)
-            return (kept, leftOut);
-        foreach (var entry in Below(folder).OrderBy(entry => entry.FullName, StringComparer.Ordinal).ToList())
+        var closed = new ClosedArtifacts();
+        var folder = FolderOf(taskId, attempt);
+        if (!Directory.Exists(folder))
+            return closed;
+        var found = new List<Entry>();
+        Find(folder, "", found);
+        var bytes = 0L;
+        foreach (var entry in found.OrderBy(entry => entry.Name, StringComparer.Ordinal))
         {
-            var name = Path.GetRelativePath(folder.FullName, entry.FullName);
-            if (entry is FileInfo { LinkTarget: null, Exists: true } file && kept.Count < MostFiles && name.Length <= LongestName && bytes + file.Length <= options.Value.MaxBytes)
-            {
-                kept.Add(new Artifact(name, file.Length));
-                bytes += file.Length;
-                if (file.Length == 0)
-                {
-                    file.Delete();   // whatever it was: who opens a pipe may wait for ever
-                    File.Create(file.FullName).Dispose();
-                }
-                continue;
-            }
-            leftOut++;
-            entry.Delete();
+            if ((entry.Fault ?? FaultOf(entry, closed, bytes)) is { } fault)
+                closed.LeaveOut(entry.Name, fault, RawFiles.Delete(entry.Path));
+            else
+                bytes += closed.Kept[^1].Size;
         }
-        return (kept, leftOut);
+        return closed;
     }
 
     /// <summary>Null: this folder has it no more, or never had.</summary>
     /// <param name="name">As <see cref="Close"/> has listed it.</param>
     public FileInfo? Find(string taskId, int attempt, string name) => new FileInfo(Path.Combine(FolderOf(taskId, attempt), name)) is { Exists: true, LinkTarget: null } file ? file : null;
 
-    /// <summary>Deletes what is older than it is kept.</summary>
-    public void RemoveOld()
+    /// <summary>Deletes what is older than it is kept, and answers what could not be deleted, with the reasons.</summary>
+    public IReadOnlyList<string> RemoveOld()
     {
+        var left = new List<string>();
         if (!Directory.Exists(_root))
-            return;
+            return left;
         foreach (var task in new DirectoryInfo(_root).EnumerateDirectories())
         {
             foreach (var attempt in task.EnumerateDirectories().Where(attempt => clock.GetUtcNow() - attempt.LastWriteTimeUtc > options.Value.Keep))
-                attempt.Delete(recursive: true);
+                left.AddRange(RawFiles.Delete(attempt.FullName));
             if (!task.EnumerateFileSystemInfos().Any())
                 task.Delete();
         }
+        return left;
     }
 
-    /// <summary>Everything but the folders themselves. What a link leads to is not below.</summary>
-    private static IEnumerable<FileSystemInfo> Below(DirectoryInfo folder) =>
-        folder.EnumerateFileSystemInfos().SelectMany(entry => entry is DirectoryInfo { LinkTarget: null } inner ? Below(inner) : [entry]);
+    /// <summary>Everything but the folders themselves. What a link leads to is not among it.</summary>
+    /// <param name="below">With a slash at its end, where it is not empty.</param>
+    private static void Find(string root, string below, List<Entry> found)
+    {
+        var folder = Path.Combine(root, below);
+        IReadOnlyList<byte[]> names;
+        try
+        {
+            names = RawFiles.NamesIn(folder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            found.Add(new Entry(below, Encoding.UTF8.GetBytes(folder), $"cannot be read: {exception.Message}"));
+            return;
+        }
+        foreach (var name in names)
+        {
+            byte[] path = [.. Encoding.UTF8.GetBytes(Path.TrimEndingDirectorySeparator(folder)), (byte)'/', .. name];
+            if (!Utf8.IsValid(name))
+                found.Add(new Entry(below + RawFiles.Shown(name), path, "its name is no UTF-8"));
+            else if (Encoding.UTF8.GetString(name) is var text && new DirectoryInfo(Path.Combine(folder, text)) is { Exists: true, LinkTarget: null })
+                Find(root, $"{below}{text}/", found);
+            else
+                found.Add(new Entry(below + text, path, null));
+        }
+    }
+
+    /// <summary>Null: it is kept.</summary>
+    private string? FaultOf(Entry entry, ClosedArtifacts closed, long bytes)
+    {
+        try
+        {
+            if (new FileInfo(Encoding.UTF8.GetString(entry.Path)) is not { Exists: true, LinkTarget: null } file)
+                return "is no file";
+            if (closed.Kept.Count == MostFiles)
+                return $"more than {MostFiles} files";
+            if (entry.Name.Length > LongestName)
+                return $"its name is longer than {LongestName} characters";
+            if (bytes + file.Length > options.Value.MaxBytes)
+                return "does not fit into Artifacts:MaxBytes";
+            var size = file.Length;
+            if (size == 0)
+            {
+                file.Delete();   // whatever it was: who opens a pipe may wait for ever
+                File.Create(file.FullName).Dispose();
+            }
+            closed.Kept.Add(new Artifact(entry.Name, size));
+            return null;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return $"cannot be kept: {exception.Message}";
+        }
+    }
+
+    private sealed record Entry(string Name, byte[] Path, string? Fault);
+}
+
+/// <summary>What became of the files that an attempt has left behind.</summary>
+public sealed class ClosedArtifacts
+{
+    private const int MostReasons = 10;
+    private const int LongestShown = 200;
+
+    private readonly List<string> _reasons = [];
+
+    public List<Artifact> Kept { get; } = [];
+
+    /// <summary>How many were not kept.</summary>
+    public int LeftOut { get; private set; }
+
+    /// <summary>Which, and why; no more than a few.</summary>
+    public IReadOnlyList<string> Reasons => _reasons;
+
+    /// <summary>Of those, what could not even be deleted.</summary>
+    public List<string> NotDeleted { get; } = [];
+
+    internal void LeaveOut(string name, string reason, IReadOnlyList<string> notDeleted)
+    {
+        LeftOut++;
+        if (_reasons.Count < MostReasons)
+            _reasons.Add($"{Short(name)} {reason}");
+        if (NotDeleted.Count < MostReasons)
+            NotDeleted.AddRange(notDeleted);
+    }
+
+    private static string Short(string name) => name.Length <= LongestShown ? name : $"{name.AsSpan(0, LongestShown - (char.IsHighSurrogate(name[LongestShown - 1]) ? 1 : 0))}…";
 }

@@ -35,6 +35,8 @@ internal class CommandEntry
     public string? MemoryLimit { get; set; }
     public double? CpuLimit { get; set; }
     public bool Terminal { get; set; }
+    public TerminalSizeEntry? TerminalSize { get; set; }
+    public string? AfterResult { get; set; }
     public bool Input { get; set; }
     public RetryEntry? Retry { get; set; }
     public string? Overlap { get; set; }
@@ -75,6 +77,12 @@ internal sealed class LongValueEntry
     public string? Option { get; set; }
 }
 
+internal sealed class TerminalSizeEntry
+{
+    public int? Columns { get; set; }
+    public int? Rows { get; set; }
+}
+
 internal sealed class OutputLimitEntry
 {
     public long? Lines { get; set; }
@@ -105,7 +113,7 @@ internal sealed class RetryRuleEntry
     public List<int> ExitCodes { get; set; } = [];
     public List<string> Signals { get; set; } = [];
     public List<string> Reasons { get; set; } = [];
-    public Dictionary<string, string> Event { get; set; } = [];
+    public Dictionary<string, string?> Event { get; set; } = [];
     public string? Then { get; set; }
     public string? Class { get; set; }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using TaskPipeline.Shared.Tasks;
 
@@ -39,6 +40,10 @@ public sealed record ParamRule
 
     /// <summary>The option's value is an argument of its own instead of <c>--name=value</c>.</summary>
     public bool Separate { get; init; }
+
+    /// <summary>Of a positional: it stands behind a <c>--</c> of its type's, where a dash begins no option.</summary>
+    [JsonIgnore]   // the type's arguments say it
+    public bool IsBehindDashes { get; init; }
 
     public LongValue? WhenLong { get; init; }
     public bool Required { get; init; }
@@ -112,7 +117,7 @@ public sealed record ParamRule
             return ErrorInPath(text);
         if (Type == ParamType.File)
             return FileReference.Parse(text) is null ? "must be the file of an answer to POST /files" : null;
-        if (text.StartsWith('-') && (Kind == ParamKind.Positional || Separate))
+        if (text.StartsWith('-') && (Separate || (Kind == ParamKind.Positional && !IsBehindDashes)))
             return "must not begin with a dash: it would be taken for an option";
         if (Kind is ParamKind.Option or ParamKind.Positional && WhenLong is null && Encoding.UTF8.GetByteCount(text) > LongValue.Threshold)
             return $"is too long for a command line: at most {LongValue.Threshold} bytes";

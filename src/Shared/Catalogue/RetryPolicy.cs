@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
 
@@ -30,6 +31,7 @@ public sealed record RetryPolicy
             EndReason.SpawnFailed or EndReason.OutputLimit or EndReason.DiskLimit or EndReason.ProcessLimit => FailureClass.Ours,
             EndReason.ExitCode when outcome.ExitCode is { } code && FinalExitCodes.Contains(code) => FailureClass.Ours,
             EndReason.ExitCode when outcome.Signal is null => FailureClass.World,
+            EndReason.ResultError => FailureClass.World,
             _ => FailureClass.Killed,
         };
         return Rules.FirstOrDefault(rule => rule.Fits(outcome)) is { } rule ? (rule.Then, rule.Class ?? usual)
@@ -58,6 +60,8 @@ public enum AfterFailure
 /// <summary>All that is given must fit.</summary>
 public sealed record RetryRule(AfterFailure Then)
 {
+    private const NumberStyles JsonNumber = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
+
     public IReadOnlyList<int> ExitCodes { get; init; } = [];
 
     /// <summary>Names such as <c>SIGSEGV</c>.</summary>
@@ -65,8 +69,8 @@ public sealed record RetryRule(AfterFailure Then)
 
     public IReadOnlyList<EndReason> Reasons { get; init; } = [];
 
-    /// <summary>Members that the agent's last JSON line must have; values are compared as text.</summary>
-    public IReadOnlyDictionary<string, string> Event { get; init; } = new Dictionary<string, string>();
+    /// <summary>Members that the agent's last JSON line must have, with their values as the file writes them.</summary>
+    public IReadOnlyDictionary<string, string?> Event { get; init; } = new Dictionary<string, string?>();
 
     public FailureClass? Class { get; init; }
 
@@ -74,7 +78,23 @@ public sealed record RetryRule(AfterFailure Then)
         (ExitCodes.Count == 0 || (outcome.Reason == EndReason.ExitCode && outcome.ExitCode is { } code && ExitCodes.Contains(code)))
         && (Signals.Count == 0 || (outcome.Signal is { } signal && Signals.Contains(signal)))
         && (Reasons.Count == 0 || Reasons.Contains(outcome.Reason))
-        && Event.All(member => outcome.Event is { ValueKind: JsonValueKind.Object } said && said.TryGetProperty(member.Key, out var value) && value.ToString() == member.Value);
+        && Event.All(member => outcome.Event is { ValueKind: JsonValueKind.Object } said && said.TryGetProperty(member.Key, out var value) && IsSame(value, member.Value));
+
+    /// <summary>
+    /// By the kind of what the agent said: text as it stands, numbers by their value, <c>true</c> and <c>false</c> by the word. Whether the file has the
+    /// value in quotes makes no difference, since there was a time when all of them were text.
+    /// </summary>
+    private static bool IsSame(JsonElement said, string? wanted) => said.ValueKind switch
+    {
+        JsonValueKind.True or JsonValueKind.False => said.GetRawText().Equals(wanted, StringComparison.OrdinalIgnoreCase),
+        JsonValueKind.Number => said.GetRawText() == wanted || IsSameNumber(said.GetRawText(), wanted),
+        JsonValueKind.Null => string.IsNullOrEmpty(wanted),
+        _ => said.ToString() == wanted,
+    };
+
+    private static bool IsSameNumber(string said, string? wanted) =>
+        decimal.TryParse(said, JsonNumber, CultureInfo.InvariantCulture, out var exact) && decimal.TryParse(wanted, JsonNumber, CultureInfo.InvariantCulture, out var other) ? exact == other
+        : double.TryParse(said, JsonNumber, CultureInfo.InvariantCulture, out var near) && double.TryParse(wanted, JsonNumber, CultureInfo.InvariantCulture, out var otherNear) && near == otherNear;
 }
 
 /// <summary>How long an attempt waits for the next: each wait is <paramref name="Factor"/> times the one before, up to <paramref name="Max"/>.</summary>

@@ -64,6 +64,8 @@ public sealed partial class TaskCatalogue
             errors.Add($"{path}: a name is 1 to 64 letters, digits, dots, underscores and dashes");
         if (string.IsNullOrWhiteSpace(entry.Executable))
             errors.Add($"{path}.executable is required");
+        // Options of the params come before positionals, but behind the fixed arguments: where there are any, `--` is not the last before the positionals.
+        var areBehindDashes = entry.Arguments is [.., "--"] && entry.Params.Values.All(param => param is { Flag: null, Option: null, WhenLong: null or { Option: null } });
         var type = new TaskType
         {
             Name = name,
@@ -71,7 +73,7 @@ public sealed partial class TaskCatalogue
             Summary = entry.Summary,
             Executable = Locate(entry.Executable ?? "", folder),
             Arguments = entry.Arguments,
-            Params = [.. entry.Params.Select(param => Compile($"{path}.params.{param.Key}", param.Key, param.Value ?? new ParamEntry(), errors))],
+            Params = [.. entry.Params.Select(param => Compile($"{path}.params.{param.Key}", param.Key, param.Value ?? new ParamEntry(), areBehindDashes, errors))],
             Environment = entry.Environment,
             PassEnvironment = entry.PassEnvironment,
             AllowProjectEnvironment = entry.AllowProjectEnvironment,
@@ -132,8 +134,22 @@ public sealed partial class TaskCatalogue
             MemoryLimit = Size(entry.MemoryLimit, $"{path}.memory_limit", errors),
             CpuLimit = entry.CpuLimit,
             Terminal = entry.Terminal,
+            TerminalSize = entry.TerminalSize is { } size ? SizeOf(size, $"{path}.terminal_size", entry.Terminal, errors) : null,
+            AfterResult = Duration(entry.AfterResult, $"{path}.after_result", errors),
             TakesInput = entry.Input,
         };
+    }
+
+    private static TerminalSize SizeOf(TerminalSizeEntry entry, string path, bool hasTerminal, List<string> errors)
+    {
+        var size = new TerminalSize(entry.Columns ?? TerminalSize.Usual.Columns, entry.Rows ?? TerminalSize.Usual.Rows);
+        if (!hasTerminal)
+            errors.Add($"{path}: only an agent on a terminal has a size, add terminal: true");
+        if (size.Columns is < 20 or > 1000)
+            errors.Add($"{path}.columns must be 20 to 1000");
+        if (size.Rows is < 5 or > 1000)
+            errors.Add($"{path}.rows must be 5 to 1000");
+        return size;
     }
 
     private static RetryPolicy Compile(string path, RetryEntry entry, List<string> errors)
@@ -178,7 +194,7 @@ public sealed partial class TaskCatalogue
         };
     }
 
-    private static ParamRule Compile(string path, string name, ParamEntry entry, List<string> errors)
+    private static ParamRule Compile(string path, string name, ParamEntry entry, bool isBehindDashes, List<string> errors)
     {
         if (!ParamPattern().IsMatch(name))
             errors.Add($"{path}: a param's name is lower case letters, digits and underscores");
@@ -209,6 +225,7 @@ public sealed partial class TaskCatalogue
             Summary = entry.Summary,
             Switch = entry.Flag ?? entry.Option,
             Separate = entry.Separate,
+            IsBehindDashes = isBehindDashes && kind == ParamKind.Positional,
             WhenLong = entry.WhenLong is { } longValue ? new(longValue.Pass == "file", longValue.Value, longValue.Option) : null,
             Required = entry.Required,
             Pattern = entry.Pattern,

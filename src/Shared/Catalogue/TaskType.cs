@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Shared.Catalogue;
@@ -66,6 +67,14 @@ public sealed record TaskType
 
     /// <summary>The agent gets a terminal instead of pipes.</summary>
     public bool Terminal { get; init; }
+
+    /// <summary>Of that terminal; null: the usual one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]   // so the hash of a type that says nothing of it is what it was before there was this
+    public TerminalSize? TerminalSize { get; init; }
+
+    /// <summary>How long an agent may go on after it has given its result; null: until another limit.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TimeSpan? AfterResult { get; init; }
 
     /// <summary>Its stdin stays open, for lines that others send to it.</summary>
     public bool TakesInput { get; init; }
@@ -177,6 +186,13 @@ public enum AgentParser
     None,
     Claude,
     Codex,
+}
+
+/// <summary>How large a terminal is, in characters.</summary>
+public sealed record TerminalSize(int Columns, int Rows)
+{
+    /// <summary>Wide enough that tables and progress bars are not folded.</summary>
+    public static TerminalSize Usual { get; } = new(200, 50);
 }
 
 public enum AtOutputLimit

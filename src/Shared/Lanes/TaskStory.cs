@@ -154,6 +154,7 @@ public sealed class TaskStory
                     StopMs = exited.StopMs,
                     ProcessesEnded = exited.ProcessesEnded > 0 ? exited.ProcessesEnded : null,
                     Artifacts = exited.Artifacts,
+                    ArtifactsLeftOut = exited.ArtifactsLeftOut,
                 });
                 Outcome = exited;
                 return exited;

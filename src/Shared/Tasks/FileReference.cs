@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace TaskPipeline.Shared.Tasks;
@@ -17,7 +18,12 @@ public sealed partial record FileReference(Guid Id, int Partition, long Offset, 
     /// <summary>What a chunk has, but for the last one.</summary>
     public const int ChunkBytes = 512 * 1024;
 
-    public static readonly string NameRule = "1 to 100 letters, digits, spaces, dots, underscores and dashes, not beginning with a dot, dash or space";
+    public static readonly string NameRule =
+        "1 to 100 characters and at most 255 bytes of UTF-8: letters, digits, marks and symbols of any script, spaces and punctuation but / \\ : * ? \" < > | ` $ ^, not beginning with a dot, dash, space or mark";
+
+    private const int MostCharacters = 100;
+    private const int MostBytes = 255;   // a file system takes no longer name
+    private const string Refused = "/\\:*?\"<>|`$^";
 
     public DateTimeOffset StoredAt => DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(Id.ToString("N")[..12], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
 
@@ -25,7 +31,13 @@ public sealed partial record FileReference(Guid Id, int Partition, long Offset, 
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"file:{Id:N}.{Partition}.{Offset}.{Chunks}.{Size}.{Sha256}/{Name}");
 
-    public static bool IsName(string name) => NamePattern().IsMatch(name);
+    public static bool IsName(string name) =>
+        name.EnumerateRunes().ToList() is { Count: >= 1 and <= MostCharacters } characters
+        && Encoding.UTF8.GetByteCount(name) <= MostBytes
+        && characters.TrueForAll(IsInName)
+        && Rune.GetUnicodeCategory(characters[0]) is not (UnicodeCategory.SpaceSeparator or UnicodeCategory.DashPunctuation or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
+            or UnicodeCategory.EnclosingMark or UnicodeCategory.Format)
+        && characters[0].Value != '.';
 
     /// <summary>Null: it is no reference.</summary>
     public static FileReference? Parse(string text)
@@ -41,6 +53,12 @@ public sealed partial record FileReference(Guid Id, int Partition, long Offset, 
     [GeneratedRegex(@"\Afile:([0-9a-f]{32})\.([0-9]{1,9})\.([0-9]{1,18})\.([0-9]{1,9})\.([0-9]{1,18})\.([0-9a-f]{64})/(.*)\z")]
     private static partial Regex Pattern();
 
-    [GeneratedRegex(@"\A[\p{L}\p{Nd}_][\p{L}\p{Nd} ._-]{0,99}\z")]
-    private static partial Regex NamePattern();
+    /// <summary>Nothing that a file system refuses, that moves what is shown beside it, or that a shell would take for more than a character even in double quotes.</summary>
+    private static bool IsInName(Rune character) => Rune.GetUnicodeCategory(character) switch
+    {
+        UnicodeCategory.SpaceSeparator => character.Value == ' ',
+        UnicodeCategory.Format => character.Value is 0x200C or 0x200D,   // without these two Persian, Hindi and some emoji are misspelt
+        UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned => false,
+        _ => character.Value != Rune.ReplacementChar.Value && !(character.IsAscii && Refused.Contains((char)character.Value, StringComparison.Ordinal)),
+    };
 }

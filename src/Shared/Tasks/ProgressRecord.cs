@@ -123,8 +123,15 @@ public enum OutputStream
 /// <summary>What the agent said of its work, in a form that the worker understands. The line in which it did is one of the lines before.</summary>
 public sealed record AttemptNoted : AttemptRecord
 {
+    /// <summary>A warning with this member, <c>true</c>, says that the agent's latest result is too large and is left out.</summary>
+    public const string LeftOutMember = "result_left_out";
+
     public required NoteName Name { get; init; }
     public required JsonElement Data { get; init; }
+
+    [JsonIgnore]
+    public bool IsResultLeftOut =>
+        Name == NoteName.Warning && Data.ValueKind == JsonValueKind.Object && Data.TryGetProperty(LeftOutMember, out var isLeftOut) && isLeftOut.ValueKind == JsonValueKind.True;
 }
 
 /// <summary>Watchers are told of each as an event of that type. Values are part of the wire contract.</summary>
@@ -206,6 +213,12 @@ public sealed record AttemptExited : AttemptRecord
     /// <summary>What the agent gave as its result, in at most 64 KiB.</summary>
     public JsonElement? Result { get; init; }
 
+    /// <summary>When it gave that.</summary>
+    public DateTimeOffset? ResultAt { get; init; }
+
+    /// <summary>Its last result was larger than that: it is left out, and no earlier one stands in its place.</summary>
+    public bool? ResultLeftOut { get; init; }
+
     /// <summary>How many lines the attempt printed, those of a gap among them.</summary>
     public required long Lines { get; init; }
 
@@ -224,7 +237,7 @@ public sealed record AttemptExited : AttemptRecord
     /// <summary>What the agent has left behind.</summary>
     public IReadOnlyList<Artifact>? Artifacts { get; init; }
 
-    /// <summary>How many files it left that were not kept: more than there may be, or no files but links.</summary>
+    /// <summary>How many files it left that were not kept: more than there may be, no files but links, or such as cannot be read or named.</summary>
     public int? ArtifactsLeftOut { get; init; }
 }
 

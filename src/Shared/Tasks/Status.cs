@@ -76,6 +76,12 @@ public enum EndReason
 
     /// <summary>The attempt's workspace held more than its type allows.</summary>
     DiskLimit,
+
+    /// <summary>The agent had given its result when a limit ended it: so the result decides, and it is none that says it is an error.</summary>
+    Result,
+
+    /// <summary>The same with a result that says it is an error.</summary>
+    ResultError,
 }
 
 /// <summary>Whose failure it was, as far as the rules of the task's type can tell.</summary>
@@ -109,6 +115,7 @@ public static class StatusRules
     public static Status EndOf(EndReason reason, int? exitCode) => reason switch
     {
         EndReason.ExitCode => exitCode == 0 ? Status.Succeeded : Status.Failed,
+        EndReason.Result => Status.Succeeded,
         EndReason.UserRequest => Status.Stopped,
         EndReason.TimeLimit or EndReason.SilenceLimit or EndReason.Deadline => Status.TimedOut,
         EndReason.StartBy => Status.Expired,

@@ -16,6 +16,12 @@ public sealed record TaskState
     /// <summary>What the deciding attempt's agent gave as its result.</summary>
     public JsonElement? Result { get; init; }
 
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public DateTimeOffset? ResultAt { get; init; }
+
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public bool? ResultLeftOut { get; init; }
+
     public bool DeadLettered { get; init; }
     public FailureClass? Class { get; init; }
 
@@ -96,6 +102,9 @@ public sealed record AttemptSummary
 
     /// <summary>As in <see cref="AttemptExited"/>.</summary>
     public IReadOnlyList<Artifact>? Artifacts { get; init; }
+
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public int? ArtifactsLeftOut { get; init; }
 }
 
 /// <summary>A record of the topic <c>task-state</c>, key <c>lane/{partition}</c>: who owns the lane, and where to read from to know its unended tasks.</summary>

@@ -6,7 +6,8 @@ using TaskPipeline.TaskApi.Tailing;
 namespace TaskPipeline.TaskApi.Artifacts;
 
 /// <summary>What a task's agents have left behind, attempt by attempt.</summary>
-public sealed record ArtifactList(IReadOnlyList<ArtifactView> Artifacts);
+/// <param name="ArtifactsLeftOut">How many more they left that were not kept, over all attempts; missing where there are none.</param>
+public sealed record ArtifactList(IReadOnlyList<ArtifactView> Artifacts, int? ArtifactsLeftOut = null);
 
 /// <param name="Size">In bytes.</param>
 /// <param name="Url">Where it can be downloaded; null: this API does not find it (any more) in its <c>Artifacts:Directory</c>.</param>
@@ -21,8 +22,11 @@ internal static class ArtifactEndpoints
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
         if (problem is not null)
             return problem;
-        return TypedResults.Ok(new ArtifactList([.. Of(found!, table).Select(kept =>
-            new ArtifactView(kept.Attempt, kept.Artifact.Name, kept.Artifact.Size, store.Find(id, kept.Attempt, kept.Artifact.Name) is null ? null : UrlOf(id, kept.Attempt, kept.Artifact.Name)))]));
+        var leftOut = table.Read(found!, tracked => tracked.Attempts.Sum(attempt => attempt.ArtifactsLeftOut ?? 0));
+        return TypedResults.Ok(new ArtifactList(
+            [.. Of(found!, table).Select(kept =>
+                new ArtifactView(kept.Attempt, kept.Artifact.Name, kept.Artifact.Size, store.Find(id, kept.Attempt, kept.Artifact.Name) is null ? null : UrlOf(id, kept.Attempt, kept.Artifact.Name)))],
+            leftOut > 0 ? leftOut : null));
     }
 
     /// <summary>Always as a download: what an agent wrote must not run as a page of this API.</summary>

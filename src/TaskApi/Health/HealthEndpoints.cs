@@ -22,7 +22,7 @@ internal static class HealthEndpoints
     {
         if ((tails.Failure ?? tails.NotReadyBecause) is { } reason)
             return Problem.NotReady(reason);
-        List<string> warnings = [.. topics.Warnings, .. tails.Warnings, .. workers.Since(clock.GetUtcNow() - WorkerEndpoints.LostAfter).SelectMany(worker => (worker.Warnings ?? []).Select(text => $"worker {worker.Worker}: {text}"))];
+        List<string> warnings = [.. topics.Warnings, .. tails.Warnings, .. WorkerEndpoints.Warnings(workers, clock)];
         return TypedResults.Ok(new ReadyAnswer("ready", warnings.Count > 0 ? warnings : null));
     }
 }

@@ -118,8 +118,14 @@ public sealed record TaskDetail
     /// <summary>What a person needs to know of a failure.</summary>
     public string? Error { get; init; }
 
-    /// <summary>What its agent gave as the result.</summary>
+    /// <summary>What its agent gave as the result; while it runs, the latest that it has given.</summary>
     public JsonElement? Result { get; init; }
+
+    /// <summary>When its agent gave that.</summary>
+    public DateTimeOffset? ResultAt { get; init; }
+
+    /// <summary>Its agent's result was too large, and is left out; missing where it was not.</summary>
+    public bool? ResultLeftOut { get; init; }
 
     /// <summary>Whose failure it was, or that of its latest attempt that failed.</summary>
     public FailureClass? Class { get; init; }
@@ -203,7 +209,9 @@ public sealed record TaskDetail
             ExitCode = summary.ExitCode,
             Signal = end?.Signal,
             Error = end?.Error,
-            Result = end?.Result,
+            Result = end is null ? tracked.Result : end.Result,
+            ResultAt = end is null ? tracked.ResultAt : end.ResultAt,
+            ResultLeftOut = (end is null ? tracked.IsResultLeftOut : end.ResultLeftOut == true) ? true : null,
             Class = summary.Class,
             DeadLettered = end?.DeadLettered ?? false,
             Attempt = summary.Attempt,

@@ -43,6 +43,15 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
     /// <summary>How far the latest attempt is, as its agent said last.</summary>
     public JsonElement? Progress { get; private set; }
 
+    /// <summary>The latest that the latest attempt's agent gave as its result, until the committed state has it.</summary>
+    public JsonElement? Result { get; private set; }
+
+    /// <summary>When it gave that.</summary>
+    public DateTimeOffset? ResultAt { get; private set; }
+
+    /// <summary>Whether that is left out because it is too large.</summary>
+    public bool IsResultLeftOut { get; private set; }
+
     /// <summary>The latest PAUSE or RESUME.</summary>
     public ControlRecord? Pause { get; private set; }
 
@@ -185,6 +194,10 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
                 return running;
             case AttemptNoted noted:
                 var told = Log.Add(noted, lane, offset);
+                if (noted.Name == NoteName.Result)
+                    (Result, ResultAt, IsResultLeftOut) = (noted.Data, noted.At, false);
+                else if (noted.IsResultLeftOut)
+                    (Result, ResultAt, IsResultLeftOut) = (null, noted.At, true);
                 if (noted.Name != NoteName.Progress)
                     return null;
                 Progress = noted.Data;
@@ -241,11 +254,15 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         Status = Committed!.Status;
         Attempt = Committed.Attempt;
         Worker = Committed.Attempts is [.., var last] ? last.Worker : null;
-        _story = null;
+        (_story, Result) = (null, null);
         return Log.End(Committed);
     }
 
-    private void Begin(int attempt, string? worker) => (Attempt, Worker, _stage, Progress) = (attempt, worker, Stage.None, null);
+    private void Begin(int attempt, string? worker)
+    {
+        (Attempt, Worker, _stage, Progress) = (attempt, worker, Stage.None, null);
+        (Result, ResultAt, IsResultLeftOut) = (null, null, false);
+    }
 
     private StateEvent? Reach(Stage stage, Status status, StateChange change)
     {

@@ -52,6 +52,10 @@ internal static class WorkerEndpoints
             worker.Warnings))]);
     }
 
+    /// <summary>Of the workers that are there.</summary>
+    public static IEnumerable<string> Warnings(WorkerTable workers, TimeProvider clock) =>
+        workers.Since(clock.GetUtcNow() - LostAfter).SelectMany(worker => (worker.Warnings ?? []).Select(warning => $"worker {worker.Worker}: {warning}"));
+
     public static QueueView Queue(TaskTable table, WorkerTable workers, TimeProvider clock)
     {
         var now = clock.GetUtcNow();

@@ -19,22 +19,19 @@ internal sealed class Fleet
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(12);     // then a worker is not counted on
     private static readonly TimeSpan LongTask = TimeSpan.FromSeconds(2);
 
-    private const int MostWarnings = 10;
-    private static readonly TimeSpan WarningsLast = TimeSpan.FromMinutes(10);
-
     private readonly ConcurrentDictionary<string, (WorkerHeartbeat Beat, long HeardAt)> _others = new();
-    private readonly ConcurrentDictionary<string, long> _warnings = new();   // → when it was said last
     private readonly PlainProducer _producer;
     private readonly string _topic;
     private readonly string _id;
+    private readonly WorkerWarnings _warnings;
     private readonly TimeProvider _clock;
     private readonly DateTimeOffset _startedAt;
     private WorkerHeartbeat? _last;       // of the worker's loop, as is the next
     private long _toldAt;
 
-    public Fleet(KafkaCluster cluster, PlainProducer producer, IOptions<WorkerOptions> options, TimeProvider clock)
+    public Fleet(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings, IOptions<WorkerOptions> options, TimeProvider clock)
     {
-        (_producer, _topic, _id, _clock, _startedAt) = (producer, cluster.Topics.Workers, options.Value.Id, clock, clock.GetUtcNow());
+        (_producer, _topic, _id, _warnings, _clock, _startedAt) = (producer, cluster.Topics.Workers, options.Value.Id, warnings, clock, clock.GetUtcNow());
         Tail = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [_topic], Take);
     }
 
@@ -54,9 +51,6 @@ internal sealed class Fleet
         var others = Present().ToList();
         return others.Exists(other => !IsBusyForLong(other)) && !others.Exists(other => IsBusyForLong(other) && IsBefore(other, own));
     }
-
-    /// <summary>Something that a person should know: it is in the heartbeats of the next ten minutes, and so in the API's <c>/readyz</c>.</summary>
-    public void Warn(string text) => _warnings[text] = _clock.GetTimestamp();
 
     /// <summary>To be called often; writes a heartbeat when it is time, or when something has changed.</summary>
     public void Tell(TaskRun? run, IReadOnlyCollection<OwnedLane> lanes, bool isAway)
@@ -81,24 +75,13 @@ internal sealed class Fleet
             Lanes = [.. lanes.Select(lane => lane.Partition).Order()],
             Paused = [.. lanes.Where(lane => lane.IsPaused).Select(lane => lane.Partition).Order()],
             Waiting = waiting,
-            Warnings = Warnings(),
             Task = run is null ? null : new WorkerTask(run.Queued.TaskId, run.Attempt, run.StartedAt, run.Pid),
+            Warnings = _warnings.All is { Count: > 0 } warnings ? warnings : null,
         };
         _producer.Produce(_topic, 0, _id, TaskJson.Encode(_last), null);
     }
 
     public void SayGoodbye() => _producer.Produce(_topic, 0, _id, null, null);
-
-    /// <summary>Null: there are none.</summary>
-    private IReadOnlyList<string>? Warnings()
-    {
-        if (_warnings.IsEmpty)
-            return null;
-        foreach (var (text, at) in _warnings)
-            if (_clock.GetElapsedTime(at) > WarningsLast)
-                _warnings.TryRemove(text, out _);
-        return [.. _warnings.OrderByDescending(warning => warning.Value).Take(MostWarnings).Select(warning => warning.Key)];
-    }
 
     private IEnumerable<WorkerHeartbeat> Present() =>
         _others.Values.Where(other => !other.Beat.Away && _clock.GetElapsedTime(other.HeardAt) < Silence).Select(other => other.Beat);

@@ -24,6 +24,8 @@ internal sealed class LaneWrites(Topics topics)
             Signal = end.Signal,
             Error = end.Error,
             Result = story?.Outcome?.Result,
+            ResultAt = story?.Outcome?.ResultAt,
+            ResultLeftOut = story?.Outcome?.ResultLeftOut,
             Class = end.Class,
             DeadLettered = end.IsDeadLettered,
             Attempt = attempts is [.., var last] ? last.Attempt : 0,

@@ -89,9 +89,8 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         _parts = [.. parts, _log.Broken, _reader.Reading];
         _committer.Open(stoppingToken);
-        _log.Refused = _fleet.Warn;
         foreach (var warning in _cluster.Guard?.Warnings ?? [])
-            _fleet.Warn(warning);
+            _runner.Warnings.Add(warning);
         _stops.Heard = control => _inbox.Post(() => Hear(control));
         _stops.Placed = taskId => _inbox.Post(() => Place(taskId));
         _member.Join();
@@ -434,7 +433,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _decided.Add(Decided.Of(lane, () => [_writes.Unreadable(lane, record, error, now, isShort)]) with
         {
             Reduce = () => !isShort && (isShort = true),
-            GiveUp = () => Warn($"the record at {lane.Partition}/{record.Offset.Value} of {_topics.Tasks} is no task, and {_topics.DeadLetters} does not take its dead letter"),
+            GiveUp = () => _runner.Warnings.Add($"the record at {lane.Partition}/{record.Offset.Value} of {_topics.Tasks} is no task, and {_topics.DeadLetters} does not take its dead letter"),
         });
     }
 
@@ -520,7 +519,7 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         task.Lane.Reopen(task, story);
         task.NotBefore = _clock.GetUtcNow() + UnwritablePause;
-        Warn($"task {task.TaskId} has ended, and Kafka does not take the record that says so; it is written again each {UnwritablePause.TotalSeconds:0} s");
+        _runner.Warnings.Add($"task {task.TaskId} has ended, and Kafka does not take the record that says so; it is written again each {UnwritablePause.TotalSeconds:0} s");
     }
 
     private void Hear(ControlRecord control)
@@ -713,7 +712,7 @@ internal sealed partial class WorkerLoop : IDisposable
         {
             // The lane's own state: nothing can be committed until somebody has mended that topic.
             _refusedAt = Environment.TickCount64 + (long)UnwritablePause.TotalMilliseconds;
-            Warn($"Kafka does not take the state of a lane: {refused.Message}");
+            _runner.Warnings.Add($"Kafka does not take the state of a lane: {refused.Message}");
         }
         foreach (var decided in affected.Where(decided => decided.Lane.IsOwned))
             if (!decided.IsAlone && included.Count > 1)
@@ -722,12 +721,6 @@ internal sealed partial class WorkerLoop : IDisposable
                 _decided.Add(decided.Again());
             else
                 decided.GiveUp();
-    }
-
-    private void Warn(string text)
-    {
-        LogUnwritable(_logger, text);
-        _fleet.Warn(text);
     }
 
     /// <summary>Waits, for a limited time, until everything that was decided is committed. What is not then, the next owner decides again from the log.</summary>
@@ -850,9 +843,6 @@ internal sealed partial class WorkerLoop : IDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka does not take {Records}: {Reason}")]
     private static partial void LogRefused(ILogger logger, string records, string reason);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "Cannot be written: {What}")]
-    private static partial void LogUnwritable(ILogger logger, string what);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The group has refused a commit, it is made again: {Reason}")]
     private static partial void LogFenced(ILogger logger, string reason);

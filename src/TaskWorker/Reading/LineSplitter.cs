@@ -5,7 +5,7 @@ namespace TaskPipeline.TaskWorker.Reading;
 
 /// <summary>
 /// Cuts a stream of bytes into lines with bounded memory: a line longer than <see cref="PartBytes"/> comes in pieces, and of one longer than
-/// <see cref="MostLineBytes"/> the rest is left out. It splits bytes, so no encoding is ever guessed, and a cut never falls inside a character or
+/// <see cref="MostLineBytes"/> the rest is left out, but for what a line that is written over (CR) says last. It splits bytes, so no encoding is ever guessed, and a cut never falls inside a character or
 /// between CR and LF.
 /// </summary>
 internal sealed class LineSplitter(Action<LinePiece> emit)
@@ -18,6 +18,10 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
     private int _lineBytes;   // of the present line, as far as it is handed on
     private long _lineCut;    // and what is left out of it
     private bool _hasBegun;   // it was given out in part
+    private byte[] _state = [];    // of what is left out: what follows the last CR, as long as that fits into a part
+    private int _stateLength;
+    private bool _hasState;
+    private bool _returns;         // a CR came last: what follows it writes over the state
 
     /// <summary>Something was read that no line end has followed yet.</summary>
     public bool HasPartial => _length > 0;
@@ -67,6 +71,7 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
         {
             _lineCut += bytes.Length - room;
             Cut += bytes.Length - room;
+            WriteOver(bytes[room..]);
             bytes = bytes[..room];
         }
         _lineBytes += bytes.Length;
@@ -83,8 +88,27 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
 
     private void EndLine()
     {
-        emit(new LinePiece(WithoutReturn(_pending.AsSpan(0, _length)), isEnd: true, _lineCut));
+        var kept = _hasState ? _stateLength + 1 : 0;   // with its CR
+        emit(new LinePiece(WithoutReturn(_pending.AsSpan(0, _length)), isEnd: true, _lineCut - kept, _state.AsSpan(0, _hasState ? _stateLength : 0)));
         (_length, _lineBytes, _lineCut, _hasBegun) = (0, 0, 0, false);
+        (_stateLength, _hasState, _returns) = (0, false, false);
+    }
+
+    private void WriteOver(ReadOnlySpan<byte> bytes)
+    {
+        var text = bytes.TrimEnd((byte)'\r');
+        var at = text.LastIndexOf((byte)'\r');
+        if (!text.IsEmpty && (at >= 0 || _returns))
+            (_hasState, _stateLength) = (true, 0);
+        _returns = text.IsEmpty ? _returns || !bytes.IsEmpty : text.Length < bytes.Length;
+        text = text[(at + 1)..];
+        _hasState &= _stateLength + text.Length <= PartBytes;   // one that is longer is no progress
+        if (!_hasState)
+            return;
+        if (_state.Length == 0)
+            _state = new byte[PartBytes];
+        text.CopyTo(_state.AsSpan(_stateLength));
+        _stateLength += text.Length;
     }
 
     private void Emit(int length)
@@ -109,7 +133,7 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
     }
 }
 
-internal readonly ref struct LinePiece(ReadOnlySpan<byte> bytes, bool isEnd, long cut = 0)
+internal readonly ref struct LinePiece(ReadOnlySpan<byte> bytes, bool isEnd, long cut = 0, ReadOnlySpan<byte> state = default)
 {
     public ReadOnlySpan<byte> Bytes { get; } = bytes;
 
@@ -118,4 +142,7 @@ internal readonly ref struct LinePiece(ReadOnlySpan<byte> bytes, bool isEnd, lon
 
     /// <summary>How many bytes of the line are left out behind it.</summary>
     public long Cut { get; } = cut;
+
+    /// <summary>What the line says last, behind what is left out, where it was written over there.</summary>
+    public ReadOnlySpan<byte> State { get; } = state;
 }

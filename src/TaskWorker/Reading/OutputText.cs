@@ -18,7 +18,7 @@ internal sealed class OutputText(SecretForms secrets, Action<TextPart> emit)
         _size += piece.Bytes.Length;
         var text = _mask.Of(_terminal.Of(Encoding.UTF8.GetString(piece.Bytes)), piece.IsEnd);
         if (piece.IsEnd)
-            EndLine(text, piece.Cut);
+            EndLine(text, piece.Cut, piece.State);
         else if (text.Length > 0)
             Give(text, last: false);
     }
@@ -27,16 +27,20 @@ internal sealed class OutputText(SecretForms secrets, Action<TextPart> emit)
     public void Complete()
     {
         if (_mask.HasHeld || _part > 0)
-            EndLine(_mask.Of("", isWhole: true), 0);
+            EndLine(_mask.Of("", isWhole: true), 0, []);
     }
 
-    private void EndLine(string text, long cut)
+    private void EndLine(string text, long cut, ReadOnlySpan<byte> state)
     {
         _terminal.EndLine();
         _size++;
-        Give(text, last: cut == 0);
+        Give(text, last: cut == 0 && state.IsEmpty);
         if (cut > 0)
-            Emit($"[{cut} more bytes of this line are left out]", last: true, cut);
+            Emit($"[{cut} more bytes of this line are left out]", last: state.IsEmpty, cut);
+        if (state.IsEmpty)
+            return;
+        Give("\r" + _mask.Of(_terminal.Of(Encoding.UTF8.GetString(state)), isWhole: true), last: true);
+        _terminal.EndLine();
     }
 
     private void Give(string text, bool last)

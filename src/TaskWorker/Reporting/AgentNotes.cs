@@ -1,5 +1,8 @@
+using System.Buffers;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Reading;
@@ -13,10 +16,13 @@ namespace TaskPipeline.TaskWorker.Reporting;
 internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimeProvider clock)
 {
     private const string Prefix = "::task:";
-    private const int MostLine = 256 * 1024;
+    private const string ResultWord = "result";
+    private const int MostLine = 1024 * 1024;   // in bytes, as all of these
     private const int MostData = 16 * 1024;
     private const int MostResult = 64 * 1024;
-    private const int MostNotes = 10_000;   // of an attempt, progress aside
+    private const int MostEvent = 64 * 1024;
+    private const int SmallMember = 1024;
+    private const int MostNotes = 10_000;   // of an attempt, progress aside; and as many results
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
     private static readonly Dictionary<string, (NoteName Name, string[] OneOf)> Kinds = new()
@@ -25,35 +31,51 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
         ["group"] = (NoteName.Group, ["name"]),
         ["warning"] = (NoteName.Warning, ["message"]),
         ["artifact"] = (NoteName.Artifact, ["name"]),
-        ["result"] = (NoteName.Result, []),
+        [ResultWord] = (NoteName.Result, []),
     };
 
     private readonly StreamJson _stream = new(parser);
-    private readonly StringBuilder _line = new();
+    private readonly JoinedLine _line = new(MostLine);
     private readonly Queue<Note> _found = [];
     private Note? _progress;   // waits for its turn
     private long _progressAt;
+    private string? _lastObject;   // the last line that looks like a JSON object
+    private DateTimeOffset _at;    // of the line that is being read
     private int _count;
+    private int _results;
 
-    /// <summary>The last one that the agent gave.</summary>
+    /// <summary>Called with its time when the agent gives a result.</summary>
+    public Action<DateTimeOffset>? GaveResult { get; init; }
+
+    /// <summary>The last one that the agent gave; null where it gave none, or that is left out.</summary>
     public JsonElement? Result { get; private set; }
+
+    /// <summary>When the agent gave its last one.</summary>
+    public DateTimeOffset? ResultAt { get; private set; }
+
+    /// <summary>When the agent gave its first one.</summary>
+    public DateTimeOffset? FirstResultAt { get; private set; }
+
+    /// <summary>Whether the last one was too large.</summary>
+    public bool IsResultLeftOut { get; private set; }
+
+    /// <summary>Whether the last one says of itself that it is an error.</summary>
+    public bool IsError { get; private set; }
+
+    /// <summary>
+    /// The last line that is a JSON object, without secrets. Of one that is too large there are the small members, since what rules ask for is small.
+    /// </summary>
+    public JsonElement? Event => _lastObject is null || Parse(_lastObject) is not { } json ? null : Clean(json, MostEvent, out var isTooLarge) ?? (isTooLarge ? Clean(SmallMembersOf(json), MostEvent, out _) : null);
 
     public void Read(OutputLine line)
     {
-        if (line.Stream != OutputStream.Stdout)
+        if (line.Stream != OutputStream.Stdout || _line.Take(line, out var isWhole) is not { } text)
             return;
-        if (line.Part is null)
-        {
-            ReadWhole(line.Text);
-            return;
-        }
-        if (_line.Length <= MostLine)
-            _line.Append(line.Text);
-        if (line.Last != true)
-            return;
-        if (_line.Length <= MostLine)
-            ReadWhole(_line.ToString());
-        _line.Clear();
+        _at = line.At;
+        if (isWhole)
+            ReadWhole(text);
+        else if (text.StartsWith($"{Prefix}{ResultWord} ", StringComparison.Ordinal))
+            LeaveResultOut($"more than {MostLine}");
     }
 
     /// <summary>The next one to be told; of much progress only some.</summary>
@@ -68,11 +90,10 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
         return progress;
     }
 
-    /// <summary>A line that is a JSON object, without secrets; null: it is none.</summary>
-    public JsonElement? ObjectOf(string line) => line is ['{', .., '}'] && Parse(line) is { } json ? Clean(json, MostData) : null;
-
     private void ReadWhole(string line)
     {
+        if (line is ['{', .., '}'])
+            _lastObject = line;
         try
         {
             if (line.StartsWith(Prefix, StringComparison.Ordinal))
@@ -93,29 +114,58 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
         if (space < 0 || !Kinds.TryGetValue(marked[..space].ToString(), out var kind) || Parse(marked[(space + 1)..].ToString()) is not { } data)
             return;
         if (kind.OneOf.Length == 0 || (data.ValueKind == JsonValueKind.Object && kind.OneOf.Any(name => data.TryGetProperty(name, out _)) && IsPercent(data)))
-            Add(new Note(kind.Name, data));
+            Add(new Note(kind.Name, data, _at));
     }
 
     private void Add(Note note)
     {
-        if (Clean(note.Data, note.Name == NoteName.Result ? MostResult : MostData) is not { } data)
+        note = note with { At = _at };
+        var isResult = note.Name == NoteName.Result;
+        if (Clean(note.Data, isResult ? MostResult : MostData, out var isTooLarge) is not { } data)
+        {
+            if (isResult && isTooLarge)
+                LeaveResultOut(SizeOf(note.Data).ToString(CultureInfo.InvariantCulture), IsErrorIn(note.Data));
             return;
+        }
         note = note with { Data = data };
-        if (note.Name == NoteName.Result)
-            Result = data;
+        if (isResult)
+            Give(data, IsErrorIn(data));
         if (note.Name == NoteName.Progress)
             _progress = note;
-        else if (_count++ < MostNotes)
+        else if ((isResult ? _results++ : _count++) < MostNotes)
             _found.Enqueue(note);
     }
 
-    /// <summary>Without a secret that JSON's own escapes hid from who looked at the line; null where it is too large.</summary>
-    private JsonElement? Clean(JsonElement data, int most)
+    /// <summary>An older one in its place would be taken for it.</summary>
+    private void LeaveResultOut(string bytes, bool isError = false)
     {
+        Give(null, isError);
+        if (_results++ < MostNotes)
+            _found.Enqueue(new Note(NoteName.Warning, JsonSerializer.SerializeToElement(new JsonObject
+            {
+                ["message"] = $"the result has {bytes} bytes and is left out: it may have {MostResult}",
+                [AttemptNoted.LeftOutMember] = true,
+            }), _at));
+    }
+
+    private void Give(JsonElement? result, bool isError)
+    {
+        (Result, ResultAt, IsResultLeftOut, IsError) = (result, _at, result is null, isError);
+        FirstResultAt ??= _at;
+        GaveResult?.Invoke(_at);
+    }
+
+    private static bool IsErrorIn(JsonElement result) => result.ValueKind == JsonValueKind.Object && result.TryGetProperty("is_error", out var isError) && isError.ValueKind == JsonValueKind.True;
+
+    /// <summary>Without a secret that JSON's own escapes hid from who looked at the line; null where it is too large.</summary>
+    private JsonElement? Clean(JsonElement data, int most, out bool isTooLarge)
+    {
+        isTooLarge = false;
         try
         {
             var text = JsonSerializer.Serialize(data, TaskJson.Wire.JsonElement);
-            return Encoding.UTF8.GetByteCount(text) > most ? null
+            isTooLarge = SizeOf(data) > most;
+            return isTooLarge ? null
                 : secrets.IsIn(text) ? Parse(new SecretMask(secrets).Of(text, isWhole: true))
                 : data;
         }
@@ -123,6 +173,29 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
         {
             return null;   // a string in it is no text
         }
+    }
+
+    /// <summary>In UTF-8, with every character as itself: what an encoder escapes on its way to Kafka is not the agent's.</summary>
+    public static int SizeOf(JsonElement json) => json.ValueKind switch
+    {
+        JsonValueKind.Object => 2 + json.EnumerateObject().Sum(member => Encoding.UTF8.GetByteCount(member.Name) + 4 + SizeOf(member.Value)) - Math.Min(1, json.GetPropertyCount()),
+        JsonValueKind.Array => 2 + json.EnumerateArray().Sum(element => SizeOf(element) + 1) - Math.Min(1, json.GetArrayLength()),
+        JsonValueKind.String => Encoding.UTF8.GetByteCount(json.GetString()!) + 2,
+        _ => json.GetRawText().Length,
+    };
+
+    private static JsonElement SmallMembersOf(JsonElement json)
+    {
+        var small = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(small))
+        {
+            writer.WriteStartObject();
+            foreach (var member in json.EnumerateObject())
+                if (SizeOf(member.Value) <= SmallMember)
+                    member.WriteTo(writer);
+            writer.WriteEndObject();
+        }
+        return JsonElement.Parse(small.WrittenSpan);
     }
 
     private static bool IsPercent(JsonElement data) =>
@@ -137,4 +210,5 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
 }
 
 /// <summary>What an agent said, in JSON.</summary>
-internal sealed record Note(NoteName Name, JsonElement Data);
+/// <param name="At">When it said so.</param>
+internal sealed record Note(NoteName Name, JsonElement Data, DateTimeOffset At);

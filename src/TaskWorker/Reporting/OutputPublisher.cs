@@ -1,5 +1,5 @@
-using System.Text.Json;
 using System.Threading.Channels;
+using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Reading;
 
@@ -14,7 +14,6 @@ internal sealed class OutputPublisher : IDisposable
     private const int BatchBytes = 24 * 1024;   // with the JSON around it, a record stays below what the runtime takes for a large object
     private const int BatchLines = 2000;
     private const int RecordsInFlight = 32;
-    private const int MostEventCharacters = 8 * 1024;
     private const int ReadBytes = 32 * 1024;
     private static readonly TimeSpan BatchWait = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan PartialWait = TimeSpan.FromMilliseconds(250);
@@ -26,11 +25,11 @@ internal sealed class OutputPublisher : IDisposable
     private readonly OutputSpool _spool;
     private readonly Channel<bool> _inFlight = Channel.CreateBounded<bool>(RecordsInFlight);   // one entry per record that Kafka does not have yet
     private readonly OutputHash _hash = new();
-    private readonly StringTail _errorTail = new(maxLines: 20, maxCharacters: 2000);
+    private readonly LastLines _stdout = new(mostLines: 20, mostCharacters: 2000);
+    private readonly LastLines _stderr = new(mostLines: 20, mostCharacters: 2000);
     private readonly AgentNotes _notes;
     private readonly Task _publishing;
     private long _lines;   // published ones, and those that were left out before them
-    private string? _lastObject;   // the last line of stdout that looks like a JSON object
 
     public OutputPublisher(AttemptLog log, SecretForms secrets, AgentNotes notes, string spoolFolder, OutputLimit limit, TimeProvider clock)
     {
@@ -106,7 +105,7 @@ internal sealed class OutputPublisher : IDisposable
         if (_limit.Tail is { } tail)
             await PublishAsync(tail);
         await TellNotesAsync(isLast: true);
-        return new OutputSummary(_lines, _hash.ToString(), _errorTail.ToString(), _lastObject is null ? null : _notes.ObjectOf(_lastObject), _notes.Result);
+        return new OutputSummary(_lines, _hash.ToString(), _stderr.ToString() is { Length: > 0 } errors ? errors : _stdout.ToString(), _notes);
     }
 
     public void Dispose()
@@ -183,10 +182,7 @@ internal sealed class OutputPublisher : IDisposable
     private int Add(List<OutputLine> batch, SpooledLine read)
     {
         var line = new OutputLine(++_lines, read.Stream, read.Text, read.At, read.Part, read.Last, read.Cut);
-        if (line.Stream == OutputStream.Stderr)
-            _errorTail.Add(line.Text);
-        else if (line is { Stream: OutputStream.Stdout, Part: null, Text: { Length: <= MostEventCharacters } and ['{', .., '}'] })
-            _lastObject = line.Text;
+        (line.Stream == OutputStream.Stderr ? _stderr : _stdout).Add(line);
         _notes.Read(line);
         batch.Add(line);
         return _hash.Add(line) + 1;
@@ -194,34 +190,15 @@ internal sealed class OutputPublisher : IDisposable
 
     private static async Task<bool> IsDoneIn(Task task, TimeSpan wait, CancellationToken giveUp) =>
         await Task.WhenAny(task, Task.Delay(wait, giveUp)) == task;
-
-    /// <summary>The last few lines of a text, in bounded memory.</summary>
-    private sealed class StringTail(int maxLines, int maxCharacters)
-    {
-        private readonly Queue<string> _lines = [];
-        private int _characters;
-
-        public void Add(string line)
-        {
-            var kept = line.Length <= maxCharacters ? line : line[^maxCharacters..];
-            _lines.Enqueue(kept);
-            _characters += kept.Length;
-            while (_lines.Count > maxLines || _characters > maxCharacters)
-                _characters -= _lines.Dequeue().Length;
-        }
-
-        public override string ToString() => string.Join('\n', _lines);
-    }
 }
 
 /// <summary>What an attempt has published.</summary>
 /// <param name="Lines">How many.</param>
 /// <param name="Hash">As <see cref="OutputHash"/> has it.</param>
-/// <param name="ErrorTail">The last few lines of stderr.</param>
-/// <param name="Event">The last line of stdout that was a JSON object.</param>
-/// <param name="Result">What the agent gave as its result.</param>
-internal sealed record OutputSummary(long Lines, string Hash, string ErrorTail, JsonElement? Event, JsonElement? Result)
+/// <param name="Tail">The last few lines of stderr; where there are none, of stdout.</param>
+/// <param name="Said">What the agent said of its work.</param>
+internal sealed record OutputSummary(long Lines, string Hash, string Tail, AgentNotes Said)
 {
     /// <summary>Nothing was published, as far as anybody knows.</summary>
-    public static OutputSummary None { get; } = new(0, OutputHash.OfNothing, "", null, null);
+    public static OutputSummary None => new(0, OutputHash.OfNothing, "", new AgentNotes(AgentParser.None, new SecretForms([]), TimeProvider.System));
 }

@@ -1,7 +1,7 @@
 using Confluent.Kafka;
-using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Running;
 
 namespace TaskPipeline.TaskWorker.Reporting;
 
@@ -10,15 +10,12 @@ namespace TaskPipeline.TaskWorker.Reporting;
 /// too large for one, is left out and named, and the log goes on behind it. Any other that never arrives fails <see cref="Broken"/>: the log would have a hole that
 /// nobody knows of, so the worker must not outlive that.
 /// </summary>
-internal sealed partial class ProgressLog(KafkaCluster cluster, PlainProducer producer, ILogger<ProgressLog> logger)
+internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings)
 {
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Never completes but by failing.</summary>
     public Task Broken => _broken.Task;
-
-    /// <summary>Told, in a sentence, of records that Kafka does not take.</summary>
-    public Action<string>? Refused { get; set; }
 
     /// <summary>Appends and waits until Kafka has it; answers the last one's offset.</summary>
     /// <exception cref="KafkaException">It never will; a refusal (<see cref="KafkaClients.IsRefusal"/>) is that of the last record.</exception>
@@ -57,13 +54,6 @@ internal sealed partial class ProgressLog(KafkaCluster cluster, PlainProducer pr
         }
     }
 
-    private void Refuse(ProgressRecord record, int size, Error error)
-    {
-        var text = $"{cluster.Topics.Progress} does not take a record {record.GetType().Name} of {size} bytes{(record is AttemptRecord { TaskId: var taskId } ? $" of task {taskId}" : "")}: {error.Reason}";
-        LogRefused(logger, text);
-        Refused?.Invoke(text);
-    }
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "Left out: {What}")]
-    private static partial void LogRefused(ILogger logger, string what);
+    private void Refuse(ProgressRecord record, int size, Error error) =>
+        warnings.Add($"{cluster.Topics.Progress} does not take a record {record.GetType().Name} of {size} bytes{(record is AttemptRecord { TaskId: var taskId } ? $" of task {taskId}" : "")}, which is left out: {error.Reason}");
 }

@@ -12,6 +12,7 @@ namespace TaskPipeline.TaskWorker.Reporting;
 internal sealed class StreamJson(AgentParser parser)
 {
     private const int LongestText = 4000;
+    private const int LargestInput = 12 * 1024;   // in bytes
     private const int LongestResult = 15_000;   // characters; fits into what a result may have
 
     private string? _lastMessage;
@@ -59,7 +60,7 @@ internal sealed class StreamJson(AgentParser parser)
         foreach (var (member, value) in members)
             if (value is not null)
                 data[member] = value is JsonElement element ? JsonNode.Parse(element.GetRawText()) : JsonValue.Create((string)value);
-        return new Note(name, JsonSerializer.SerializeToElement(data));
+        return new Note(name, JsonSerializer.SerializeToElement(data), default);
     }
 
     private static JsonElement? Member(JsonElement? of, string name) =>
@@ -70,5 +71,5 @@ internal sealed class StreamJson(AgentParser parser)
     private static string? Short(string? text, int most) =>
         text is null || text.Length <= most ? text : string.Concat(text.AsSpan(0, char.IsHighSurrogate(text[most - 1]) ? most - 1 : most), "…");
 
-    private static JsonElement? Small(JsonElement? json) => json is { } value && value.GetRawText().Length <= LongestText ? value : null;
+    private static JsonElement? Small(JsonElement? json) => json is { } value && AgentNotes.SizeOf(value) <= LargestInput ? value : null;
 }

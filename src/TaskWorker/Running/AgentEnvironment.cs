@@ -19,6 +19,8 @@ internal sealed partial class AgentEnvironment
     private static readonly string[] PasswordKeys = ["Password", "Pwd", "AccountKey", "SharedAccessKey"];
     private static readonly string[] TakenOver = ["LANG", "LC_ALL", "TZ", "DOTNET_ROOT", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
+    private static readonly string[] Pagers = ["PAGER", "GIT_PAGER", "MANPAGER", "SYSTEMD_PAGER"];
+
     private readonly Dictionary<string, string> _variables = [];
 
     /// <exception cref="ArgumentsException">The project sets a variable that it may not.</exception>
@@ -28,7 +30,10 @@ internal sealed partial class AgentEnvironment
         Set("PATH", searchPath);
         Set("TERM", type.Terminal ? "xterm-256color" : "dumb");
         Set("CI", "true");
-        if (!type.Terminal)
+        if (type.Terminal)
+            foreach (var pager in Pagers)
+                Set(pager, "cat");   // nobody is there to turn the page
+        else
             Set("NO_COLOR", "1");
         Set("PYTHONUNBUFFERED", "1");   // on a pipe Python would hold its lines back until it ends
         foreach (var (name, value) in project.Env ?? new Dictionary<string, string>())

@@ -23,6 +23,9 @@ internal sealed record AgentLimits
     /// <summary>Bytes in its workspace.</summary>
     public long? Disk { get; init; }
 
+    /// <summary>In which it may go on after it has given its result; while it is paused it does not count.</summary>
+    public TimeSpan? AfterResult { get; init; }
+
     public static AgentLimits Of(TaskType type, DateTimeOffset? deadline) => new()
     {
         Time = type.TimeLimit,
@@ -31,5 +34,6 @@ internal sealed record AgentLimits
         Silence = type.SilenceLimit,
         Processes = type.ProcessLimit,
         Disk = type.DiskLimit,
+        AfterResult = type.AfterResult,
     };
 }

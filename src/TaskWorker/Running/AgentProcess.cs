@@ -1,10 +1,12 @@
+using TaskPipeline.Shared.Catalogue;
+
 namespace TaskPipeline.TaskWorker.Running;
 
 /// <summary>What to start. The environment is the whole of it: nothing is inherited.</summary>
 internal sealed record AgentCommand(string Executable, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string Directory, string? Stdin)
 {
-    /// <summary>Whether it gets a terminal instead of pipes.</summary>
-    public bool HasTerminal { get; init; }
+    /// <summary>Of the terminal that it gets instead of pipes; null: it gets pipes.</summary>
+    public TerminalSize? TerminalSize { get; init; }
 
     /// <summary>Name of that terminal, once there is one.</summary>
     public string? Terminal { get; init; }

@@ -20,6 +20,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
     private readonly Channel<TypedInput> _input = Channel.CreateUnbounded<TypedInput>();   // the feed bounds it
     private readonly Lock _gate = new();
     private LimitWatch? _watch;                      // under the gate, as is all down to the pause; null before the spawn and from the end on
+    private DateTimeOffset? _resultAt;
     private bool _shallPause;
     private Task _pausing = Task.CompletedTask;      // changes of it, one after the other
     private bool _isPaused;                          // of whoever runs as _pausing, and of the end after it
@@ -42,6 +43,16 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             input.Done(false);
     }
 
+    /// <summary>The agent has given its result at that time: where its type says so, it has only so long to end.</summary>
+    public void GaveResult(DateTimeOffset at)
+    {
+        lock (_gate)
+        {
+            _resultAt = at;
+            _watch?.GaveResult(at);
+        }
+    }
+
     /// <summary>Lets all of it stand still, as soon as it is spawned, or go on. From the end on it does nothing.</summary>
     public void Pause(bool shallPause)
     {
@@ -60,7 +71,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
     public async Task<AgentExit> RunAsync(ReadOutput stdout, ReadOutput stderr, Task mayBegin, Action<int> spawned)
     {
         var outOfMemory = OutOfMemory.Kills;
-        using var terminal = command.HasTerminal ? PseudoTerminal.Open() : null;
+        using var terminal = command.TerminalSize is { } size ? PseudoTerminal.Open(size) : null;
         LimitWatch? hearing = null;
         if (ready is null)
             await mayBegin;
@@ -91,7 +102,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         await Task.WhenAny(process.Exited, _ordered.Task);
         _input.Writer.TryComplete();
         var reason = process.Exited.IsCompleted && !isCalledOff ? EndReason.ExitCode : await _ordered.Task;
-        var began = clock.GetTimestamp();
+        var (began, endAt) = (clock.GetTimestamp(), clock.GetUtcNow());
         var seen = reason == EndReason.ExitCode ? [] : _tree.Processes;   // for the receipt: what lives when the end begins
         await EndPausesAsync();
         var endedBy = process.Exited.IsCompleted ? null : await StopAsync(process);
@@ -108,6 +119,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             reason = EndReason.MemoryLimit;
         return new AgentExit(reason, exitCode, Posix.SignalOf(exitCode), ended)
         {
+            EndAt = endAt,
             EndedBy = endedBy,
             StopTime = endedBy is null ? null : stopTime,
         };
@@ -155,6 +167,8 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         lock (_gate)
         {
             _watch = watch;
+            if (_resultAt is { } at)
+                watch.GaveResult(at);
             if (_shallPause)
                 Pause(true);
         }
@@ -212,6 +226,9 @@ internal sealed record AgentExit(EndReason Reason, int ExitCode, string? Signal,
 {
     public const string Term = "TERM";
     public const string Kill = "KILL";
+
+    /// <summary>When its end began: by itself, or by an order.</summary>
+    public DateTimeOffset EndAt { get; init; }
 
     /// <summary>The signal it took to end the agent; null where it ended by itself.</summary>
     public string? EndedBy { get; init; }

@@ -16,6 +16,7 @@ internal sealed class LimitWatch : IDisposable
     private readonly PausableTimer? _silence;
     private readonly PausableTimer? _deadline;
     private readonly PausableTimer? _look;
+    private readonly PausableTimer? _afterResult;
     private long _heard;
 
     public LimitWatch(AgentLimits limits, AgentTree tree, string workspace, Action<EndReason> reached, TimeProvider clock)
@@ -28,7 +29,12 @@ internal sealed class LimitWatch : IDisposable
             _deadline = new PausableTimer(deadline - clock.GetUtcNow(), () => reached(EndReason.Deadline), clock);
         if (limits.Processes is not null || limits.Disk is not null)
             _look = new PausableTimer(LookInterval, LookAtUse, clock);
+        if (limits.AfterResult is not null)
+            _afterResult = new PausableTimer(TimeSpan.MaxValue, () => reached(EndReason.Result), clock);
     }
+
+    /// <summary>The agent has given its result, or another one.</summary>
+    public void GaveResult(DateTimeOffset at) => _afterResult?.Restart(_limits.AfterResult!.Value - (_clock.GetUtcNow() - at));
 
     /// <summary>The agent has printed something.</summary>
     public void Hear() => Volatile.Write(ref _heard, _clock.GetTimestamp());
@@ -37,6 +43,7 @@ internal sealed class LimitWatch : IDisposable
     {
         _time.Pause();
         _silence?.Pause();
+        _afterResult?.Pause();
     }
 
     public void Resume()
@@ -45,6 +52,7 @@ internal sealed class LimitWatch : IDisposable
         _time.Resume();
         _silence?.Restart(_limits.Silence!.Value);
         _silence?.Resume();
+        _afterResult?.Resume();
     }
 
     public void Dispose()
@@ -53,6 +61,7 @@ internal sealed class LimitWatch : IDisposable
         _silence?.Dispose();
         _deadline?.Dispose();
         _look?.Dispose();
+        _afterResult?.Dispose();
     }
 
     /// <summary>Output does not touch the timer: when that is due, it looks how long ago the last was.</summary>

@@ -5,7 +5,7 @@ using TaskPipeline.Shared.Artifacts;
 namespace TaskPipeline.TaskWorker.Running;
 
 /// <summary>Removes artifacts that are older than they are kept, at the start and each hour. Several workers may do so in one folder.</summary>
-internal sealed partial class OldArtifacts(ArtifactStore store, TimeProvider clock, ILogger<OldArtifacts> logger) : BackgroundService
+internal sealed partial class OldArtifacts(ArtifactStore store, WorkerWarnings warnings, TimeProvider clock, ILogger<OldArtifacts> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
 
@@ -17,7 +17,7 @@ internal sealed partial class OldArtifacts(ArtifactStore store, TimeProvider clo
         {
             try
             {
-                store.RemoveOld();
+                warnings.NotDeleted(store.RemoveOld());
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {

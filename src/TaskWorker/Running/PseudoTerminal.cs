@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using TaskPipeline.Shared.Catalogue;
 
 namespace TaskPipeline.TaskWorker.Running;
 
@@ -10,8 +11,6 @@ internal sealed partial class PseudoTerminal : IDisposable
     private const int NoControllingTerminal = 0x100;
     private const int CloseOnExec = 0x80000;
     private const nuint SetWindowSize = 0x5414;
-    private const ushort Columns = 120;
-    private const ushort Rows = 40;
 
     private readonly SafeFileHandle _master;
 
@@ -28,11 +27,11 @@ internal sealed partial class PseudoTerminal : IDisposable
     public Stream Stream { get; }
 
     /// <exception cref="System.ComponentModel.Win32Exception">There is none to be had.</exception>
-    public static PseudoTerminal Open()
+    public static PseudoTerminal Open(TerminalSize of)
     {
         var master = OpenMaster(ReadWrite | NoControllingTerminal | CloseOnExec);
         var name = new byte[64];
-        var size = new WindowSize { Rows = Rows, Columns = Columns };
+        var size = new WindowSize { Rows = (ushort)of.Rows, Columns = (ushort)of.Columns };
         if (master < 0 || Grant(master) != 0 || Unlock(master) != 0 || NameOf(master, name, (nuint)name.Length) != 0 || Control(master, SetWindowSize, ref size) != 0)
             throw new System.ComponentModel.Win32Exception(Marshal.GetLastPInvokeError(), $"no terminal: {Marshal.GetLastPInvokeErrorMessage()}");
         return new PseudoTerminal(master, System.Text.Encoding.UTF8.GetString(name.AsSpan(0, name.IndexOf((byte)0))));

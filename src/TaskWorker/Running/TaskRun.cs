@@ -1,5 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Catalogue;
@@ -8,6 +10,7 @@ using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Owning;
 using TaskPipeline.TaskWorker.Projects;
+using TaskPipeline.TaskWorker.Reading;
 using TaskPipeline.TaskWorker.Reporting;
 
 namespace TaskPipeline.TaskWorker.Running;
@@ -170,11 +173,14 @@ internal sealed partial class TaskRun : IDisposable
         {
             var type = Queued.Type!;
             var asking = _tools.Projects.GetAsync(Queued.Submission.Project, _called.Token);
-            using var workspace = new Workspace(_tools.Options.DataDirectory, Queued.TaskId, Attempt, _tools.Artifacts.FolderOf(Queued.TaskId, Attempt));   // while the config is on its way
+            var secrets = new SecretForms([]);
+            using var workspace = new Workspace(   // while the config is on its way
+                _tools.Options.DataDirectory, _tools.Artifacts.FolderOf(Queued.TaskId, Attempt), left => _tools.Warnings.NotDeleted([.. left.Select(path => Masked(path, secrets))]));
             await _tools.Files.FetchAsync(type, Queued.Submission, workspace.Folder, _called.Token);
             var project = await asking;
             var arguments = type.BuildArguments(Queued.Submission.Params, project.Paths ?? new Dictionary<string, string>(), workspace.Folder);
             var environment = new AgentEnvironment(Queued.Submission, type, project, Attempt, workspace, _tools.Executables.Path);
+            secrets = environment.Secrets;
             if (arguments.Arguments.Any(environment.Secrets.IsIn))
                 return "an argument holds a secret of the agent's environment, where every process of the machine could read it: let the agent take it from its environment";
             if (_tools.Executables.Find(type.Executable) is not { } executable)
@@ -185,7 +191,7 @@ internal sealed partial class TaskRun : IDisposable
                 return null;
             await RunAgentAsync(type, new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin)
             {
-                HasTerminal = type.Terminal,
+                TerminalSize = type.Terminal ? type.TerminalSize ?? TerminalSize.Usual : null,
                 OpenFiles = type.OpenFiles,
                 TakesInput = type.TakesInput,
             }, environment, workspace, new TopicPartitionOffset(input, inputFrom), BeginAsync(project.Hash));
@@ -251,7 +257,7 @@ internal sealed partial class TaskRun : IDisposable
         using var cgroup = launcher?.Cgroup;
         var agent = new AgentRun(command, marker, AgentLimits.Of(type, Queued.Submission.Deadline), launcher, _tools.Clock) { Paused = TellPaused };
         using var output = new OutputPublisher(
-            _log, environment.Secrets, new AgentNotes(type.Parser, environment.Secrets, _tools.Clock), Path.Combine(_tools.Options.DataDirectory, "spool"), new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false)), _tools.Clock);
+            _log, environment.Secrets, new AgentNotes(type.Parser, environment.Secrets, _tools.Clock) { GaveResult = agent.GaveResult }, Path.Combine(_tools.Options.DataDirectory, "spool"), new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false)), _tools.Clock);
         using var feed = type.TakesInput ? new InputFeed(_tools.Reader, input.TopicPartition, input.Offset, Queued.TaskId, Attempt, _log, environment.Secrets, agent) : null;
         using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
         Supervise(agent, lease);
@@ -262,7 +268,7 @@ internal sealed partial class TaskRun : IDisposable
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stdout, stream, giveUp),
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stderr, stream, giveUp),
                 begun,
-                Spawned);
+                pid => Spawned(pid, workspace.Folder));
             if (exit is { Reason: EndReason.ExitCode, Signal: "SIGKILL" } && lease is { HasLapsed: true })
                 exit = exit with { Reason = EndReason.WorkerLost };   // not its own end: this worker was too slow to renew
         }
@@ -287,7 +293,13 @@ internal sealed partial class TaskRun : IDisposable
             return;
         }
         var reason = exit?.Reason ?? EndReason.SpawnFailed;
-        await _log.ExitedAsync(reason, exit, error ?? Explain(reason, exit!, type, summary.ErrorTail), summary, KeepArtifacts());
+        error ??= Explain(reason, exit!, type, summary.Tail);
+        if (exit is not null && DecidedBy(summary.Said, exit) is { } decided)
+        {
+            Warn($"it was ended, but had given its result before, which decides: {error ?? $"it went on for longer than {type.AfterResult} after that"}");
+            (reason, error) = (decided, decided == EndReason.ResultError ? ErrorIn(summary.Said.Result) ?? summary.Tail : null);
+        }
+        await _log.ExitedAsync(reason, exit, error, summary, KeepArtifacts(environment.Secrets));
         _tools.Launchers.Prepare();
         CrashPoint.Reach(CrashPoint.Exited);
     }
@@ -310,11 +322,32 @@ internal sealed partial class TaskRun : IDisposable
         }
     }
 
-    private (IReadOnlyList<Artifact> Kept, int LeftOut) KeepArtifacts()
+    /// <summary>A limit that ends an agent which has given its result does not undo its work: the result decides how the attempt has ended. Null: nothing of the kind.</summary>
+    private static EndReason? DecidedBy(AgentNotes said, AgentExit exit) => exit.Reason switch
+    {
+        _ when !(said.FirstResultAt <= exit.EndAt) => null,
+        EndReason.Result or EndReason.TimeLimit or EndReason.Deadline or EndReason.SilenceLimit or EndReason.OutputLimit or EndReason.ProcessLimit or EndReason.DiskLimit or EndReason.MemoryLimit =>
+            said.IsError ? EndReason.ResultError : EndReason.Result,
+        _ => null,
+    };
+
+    private static string? ErrorIn(JsonElement? result) =>
+        result is { ValueKind: JsonValueKind.Object } json && json.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String && text.GetString() is { Length: > 0 } error ? error : null;
+
+    private static string Masked(string text, SecretForms secrets) => new SecretMask(secrets).Of(text, isWhole: true);
+
+    private void Warn(string message) =>
+        _log.Noted(new Note(NoteName.Warning, JsonSerializer.SerializeToElement(new JsonObject { ["message"] = message }), _tools.Clock.GetUtcNow()), static () => { });
+
+    private (IReadOnlyList<Artifact> Kept, int LeftOut) KeepArtifacts(SecretForms secrets)
     {
         try
         {
-            return _tools.Artifacts.Close(Queued.TaskId, Attempt);
+            var closed = _tools.Artifacts.Close(Queued.TaskId, Attempt);
+            _tools.Warnings.NotDeleted([.. closed.NotDeleted.Select(path => Masked(path, secrets))]);
+            if (closed.LeftOut > 0)
+                Warn($"{closed.LeftOut} of its artifacts {(closed.LeftOut == 1 ? "is" : "are")} left out: {Masked(string.Join("; ", closed.Reasons), secrets)}{(closed.LeftOut > closed.Reasons.Count ? "; …" : "")}");
+            return (closed.Kept, closed.LeftOut);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -323,11 +356,11 @@ internal sealed partial class TaskRun : IDisposable
         }
     }
 
-    private void Spawned(int pid)
+    private void Spawned(int pid, string folder)
     {
         Pid = pid;
         _log.Running(pid);
-        LogStarting(_tools.Logger, Queued.TaskId, Attempt, Queued.Type!.FullName);
+        LogStarting(_tools.Logger, Queued.TaskId, Attempt, Queued.Type!.FullName, folder);
         CrashPoint.Reach(CrashPoint.Running);
     }
 
@@ -359,7 +392,7 @@ internal sealed partial class TaskRun : IDisposable
         LogPaused(_tools.Logger, Queued.TaskId, isPaused ? "stands still" : "goes on");
     }
 
-    private string? Explain(EndReason reason, AgentExit exit, TaskType type, string errorTail) => reason switch
+    private string? Explain(EndReason reason, AgentExit exit, TaskType type, string tail) => reason switch
     {
         EndReason.TimeLimit => $"it ran longer than its limit of {type.TimeLimit}",
         EndReason.Deadline => $"it had not ended by {Queued.Submission.Deadline:O}",
@@ -368,12 +401,12 @@ internal sealed partial class TaskRun : IDisposable
         EndReason.ProcessLimit => $"it had more processes than its limit of {type.ProcessLimit}",
         EndReason.DiskLimit => $"its workspace held more than its limit of {type.DiskLimit} bytes",
         EndReason.MemoryLimit => "the kernel killed it because memory had run out",
-        EndReason.ExitCode when exit.ExitCode != 0 => errorTail.Length > 0 ? errorTail : null,
+        EndReason.ExitCode when exit.ExitCode != 0 => tail.Length > 0 ? tail : null,
         _ => null,
     };
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} starts, attempt {Attempt}: {Type}")]
-    private static partial void LogStarting(ILogger logger, string taskId, int attempt, string type);
+    [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} starts, attempt {Attempt}: {Type} in {Folder}")]
+    private static partial void LogStarting(ILogger logger, string taskId, int attempt, string type, string folder);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} {WhatItDoes}")]
     private static partial void LogPaused(ILogger logger, string taskId, string whatItDoes);

@@ -20,6 +20,7 @@ internal sealed class TaskRunner(
     Launchers launchers,
     ArtifactStore artifacts,
     InputFiles files,
+    WorkerWarnings warnings,
     LaneReader reader,
     KafkaCluster cluster,
     IOptions<WorkerOptions> options,
@@ -34,6 +35,7 @@ internal sealed class TaskRunner(
     public Launchers Launchers { get; } = launchers;
     public InputFiles Files { get; } = files;
     public ArtifactStore Artifacts { get; } = artifacts;
+    public WorkerWarnings Warnings { get; } = warnings;
     public LaneReader Reader { get; } = reader;
     public Topics Topics { get; } = cluster.Topics;
     public WorkerOptions Options { get; } = options.Value;

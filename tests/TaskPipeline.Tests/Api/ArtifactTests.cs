@@ -34,6 +34,7 @@ public sealed class ArtifactTests(TestBroker broker)
 
         await Eventually.TrueAsync("the API knows the end", async () => (await api.GetAsync($"tasks/{id}")) is (HttpStatusCode.OK, var task) && task.GetProperty("status").GetString() == "succeeded", TestPipeline.Patience);
         var (_, list) = await api.GetAsync($"tasks/{id}/artifacts");
+        Assert.Equal(2, list.GetProperty("artifacts_left_out").GetInt32());
         var listed = list.GetProperty("artifacts").EnumerateArray().ToDictionary(artifact => artifact.GetProperty("name").GetString()!, artifact => artifact.GetProperty("url").GetString()!);
         Assert.Equal(["a b.txt", "nothing", "pipe", "sub/page.html"], listed.Keys);
         Assert.Equal("hello", await api.Http.GetStringAsync(listed["a b.txt"]));

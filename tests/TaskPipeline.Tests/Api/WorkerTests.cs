@@ -20,7 +20,7 @@ public sealed class WorkerTests(TestBroker broker) : ApiTest(broker)
         await BeatAsync(Heartbeat("w-3", now.AddMinutes(-11)));
         await BeatAsync(Heartbeat("w-4", now));
         await Worker.WriteAsync(Cluster.Topics.Workers, 0, "w-4", null);
-        await BeatAsync(Heartbeat("w-5", now));
+        await BeatAsync(Heartbeat("w-5", now) with { Warnings = ["a folder is left"] });
 
         await Eventually.TrueAsync("the last one is there", async () => (await WorkersAsync()).Any(worker => NameOf(worker) == "w-5"), Patience);
         var workers = await WorkersAsync();
@@ -33,6 +33,9 @@ public sealed class WorkerTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal(("t-1", 2, 4711), (task.GetProperty("task_id").GetString(), task.GetProperty("attempt").GetInt32(), task.GetProperty("pid").GetInt32()));
         Assert.InRange(task.GetProperty("elapsed").GetDouble(), 90, 150);
         Assert.False(workers[2].TryGetProperty("task", out _));
+        Assert.Equal("a folder is left", workers[2].GetProperty("warnings")[0].GetString());
+        Assert.False(busy.TryGetProperty("warnings", out _));
+        Assert.Contains("worker w-5: a folder is left", (await Api.GetAsync("readyz")).Body.GetProperty("warnings").EnumerateArray().Select(warning => warning.GetString()));
     }
 
     [Fact(Timeout = 60_000)]

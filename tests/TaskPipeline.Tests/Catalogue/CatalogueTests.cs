@@ -85,7 +85,7 @@ public sealed class CatalogueTests
         Assert.Equal([75], rule.ExitCodes);
         Assert.Equal(["SIGSEGV"], rule.Signals);
         Assert.Equal([EndReason.ExitCode], rule.Reasons);
-        Assert.Equal(new Dictionary<string, string> { ["type"] = "error", ["code"] = "7" }, rule.Event);
+        Assert.Equal(new Dictionary<string, string?> { ["type"] = "error", ["code"] = "7" }, rule.Event);
     }
 
     [Fact]
@@ -174,6 +174,11 @@ public sealed class CatalogueTests
     [InlineData("types: { a: { executable: x, concurrency: { limit: 0 } } }", "types.a.concurrency.limit must be 1 to 1000")]
     [InlineData("types: { a: { executable: x, concurrency: { key: '' } } }", "types.a.concurrency.key must have 1 to 200 characters")]
     [InlineData("types: { a: { executable: x, concurrency: { slots: 2 } } }", "unknown field 'slots'")]
+    [InlineData("types: { a: { executable: x, terminal_size: { columns: 80 } } }", "types.a.terminal_size: only an agent on a terminal has a size, add terminal: true")]
+    [InlineData("types: { a: { executable: x, terminal: true, terminal_size: { columns: 10 } } }", "types.a.terminal_size.columns must be 20 to 1000")]
+    [InlineData("types: { a: { executable: x, terminal: true, terminal_size: { rows: 2000 } } }", "types.a.terminal_size.rows must be 5 to 1000")]
+    [InlineData("types: { a: { executable: x, terminal: true, terminal_size: { lines: 20 } } }", "unknown field 'lines'")]
+    [InlineData("types: { a: { executable: x, after_result: soon } }", "types.a.after_result must be a duration")]
     [InlineData("types: { a: { executable: x, retry: { attempts: 0 } } }", "types.a.retry.attempts must be 1 to 100")]
     [InlineData("types: { a: { executable: x, retry: { lost: 101 } } }", "types.a.retry.lost must be 1 to 100")]
     [InlineData("types: { a: { executable: x, retry: { on_lost: shrug } } }", "types.a.retry.on_lost must be retry, fail, hold")]
@@ -202,6 +207,37 @@ public sealed class CatalogueTests
         Assert.Equal(before, Type().Hash);
         Assert.NotEqual(before, TaskCatalogue.Parse(Example.Replace("90s", "91s", StringComparison.Ordinal), Folder).Find("report", null)!.Hash);
         Assert.NotEqual(before, TaskCatalogue.Parse(Example.Replace("max: 9", "max: 8", StringComparison.Ordinal), Folder).Find("report", null)!.Hash);
+    }
+
+    [Fact]
+    public void The_hash_of_a_type_without_newer_fields_stays()
+    {
+        // As it was before there were terminal_size and after_result: else every task that waits over an upgrade would look as if its type had changed.
+        Assert.Equal("4f8f31cf6477baa7", TaskCatalogue.Parse("types: { a: { executable: x, params: { p: { positional: true } }, retry: { rules: [{ event: { type: error }, then: end }] } } }", Folder).Find("a", null)!.Hash);
+    }
+
+    [Fact]
+    public void A_terminal_is_wide_and_may_have_another_size()
+    {
+        var catalogue = TaskCatalogue.Parse("types: { a: { executable: x, terminal: true }, b: { executable: x, terminal: true, terminal_size: { columns: 80 }, after_result: 30s } }", Folder);
+        Assert.Equal((null, new TerminalSize(200, 50)), (catalogue.Find("a", null)!.TerminalSize, TerminalSize.Usual));
+        Assert.Equal((new TerminalSize(80, 50), TimeSpan.FromSeconds(30)), (catalogue.Find("b", null)!.TerminalSize, catalogue.Find("b", null)!.AfterResult));
+    }
+
+    [Theory]
+    [InlineData("arguments: [--], params: { p: { positional: true } }", "-x", true)]
+    [InlineData("arguments: [run, --], params: { p: { positional: true, default: '-d' }, q: { stdin: true } }", "-x", true)]
+    [InlineData("arguments: [run], params: { p: { positional: true } }", "-x", false)]
+    [InlineData("arguments: [--, run], params: { p: { positional: true } }", "-x", false)]
+    [InlineData("arguments: [--], params: { p: { positional: true }, f: { flag: --f } }", "-x", false)]
+    [InlineData("arguments: [--], params: { p: { positional: true, when_long: { pass: file, option: --file } } }", "-x", false)]
+    public void A_positional_may_begin_with_a_dash_where_it_stands_behind_dashes(string fields, string value, bool fits)
+    {
+        var type = TaskCatalogue.Parse($"types: {{ a: {{ executable: x, {fields} }} }}", Folder).Find("a", null)!;
+        var given = Params($$"""{"p":"{{value}}"}""");
+        Assert.Equal(fits ? [] : ["must not begin with a dash: it would be taken for an option"], type.Validate(given).Select(error => error.Message));
+        if (fits)
+            Assert.Equal(["--", value], type.BuildArguments(given, new Dictionary<string, string>(), Folder).Arguments.TakeLast(2));
     }
 
     [Fact]

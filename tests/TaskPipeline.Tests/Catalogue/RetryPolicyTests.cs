@@ -34,8 +34,51 @@ public sealed class RetryPolicyTests
     [InlineData(EndReason.MemoryLimit, 137, "SIGKILL", null, AfterFailure.Retry, FailureClass.Killed)]
     [InlineData(EndReason.OutputLimit, 143, "SIGTERM", null, AfterFailure.End, FailureClass.Ours)]
     [InlineData(EndReason.SpawnFailed, null, null, null, AfterFailure.Retry, FailureClass.Ours)]
+    [InlineData(EndReason.ResultError, 143, "SIGTERM", null, AfterFailure.Retry, FailureClass.World)]
     public void The_first_rule_that_fits_decides_and_else_the_exit_code(EndReason reason, int? exitCode, string? signal, string? said, AfterFailure then, FailureClass whose) =>
         Assert.Equal((then, whose), Policy.Judge(Outcome(reason, exitCode, signal, said)));
+
+    [Theory]
+    [InlineData("true", "true", true)]
+    [InlineData("true", "\"true\"", true)]
+    [InlineData("false", "false", true)]
+    [InlineData("true", "false", false)]
+    [InlineData("True", "true", true)]   // what YAML takes for true
+    [InlineData("true", "1", false)]
+    [InlineData("true", "null", false)]
+    [InlineData("7", "7", true)]
+    [InlineData("7", "\"7\"", true)]
+    [InlineData("7", "7.0", true)]
+    [InlineData("0.5", "5e-1", true)]
+    [InlineData("7", "70", false)]
+    [InlineData("9007199254740993", "9007199254740992", false)]
+    [InlineData("seven", "7", false)]
+    [InlineData("error", "\"error\"", true)]
+    [InlineData("error", "\"Error\"", false)]
+    [InlineData("7", "\"7.0\"", false)]
+    [InlineData(null, "null", true)]
+    [InlineData("", "null", true)]
+    [InlineData("{\"a\":1}", "{\"a\":1}", true)]
+    public void A_rule_compares_by_the_kind_of_what_the_agent_said(string? rule, string said, bool fits)
+    {
+        var policy = new RetryPolicy { Rules = [new(AfterFailure.DeadLetter) { Event = new Dictionary<string, string?> { ["member"] = rule } }] };
+        Assert.Equal(fits ? AfterFailure.DeadLetter : AfterFailure.Retry, policy.Judge(Outcome(EndReason.ExitCode, 1, null, $$"""{"member":{{said}}}""")).Then);
+    }
+
+    [Theory]
+    [InlineData("is_error: true", """{"is_error":true}""")]
+    [InlineData("is_error: 'true'", """{"is_error":true}""")]
+    [InlineData("code: 7", """{"code":7}""")]
+    [InlineData("share: 0.50", """{"share":0.5}""")]
+    [InlineData("next: null", """{"next":null}""")]
+    [InlineData("next: ~", """{"next":null}""")]
+    [InlineData("\"type\": \"error\"", """{"type":"error"}""")]
+    public void A_rule_of_the_file_may_have_any_json_value(string rule, string said)
+    {
+        var retry = TaskCatalogue.Parse($"types: {{ a: {{ executable: x, retry: {{ rules: [{{ event: {{ {rule} }}, then: dead_letter }}] }} }} }}", "/").Find("a", null)!.Retry;
+        Assert.Equal(AfterFailure.DeadLetter, retry.Judge(Outcome(EndReason.ExitCode, 1, null, said)).Then);
+        Assert.Equal(AfterFailure.Retry, retry.Judge(Outcome(EndReason.ExitCode, 1, null, """{"other":1}""")).Then);
+    }
 
     [Fact]
     public void A_rule_comes_before_the_final_exit_codes_and_leaves_the_class_to_them() =>
@@ -57,7 +100,7 @@ public sealed class RetryPolicyTests
     public void Chance_moves_a_wait_by_its_share(double chance, int seconds) =>
         Assert.Equal(TimeSpan.FromSeconds(seconds), new Backoff(TimeSpan.FromSeconds(10), 3, TimeSpan.FromSeconds(100), 0.2).Wait(1, chance));
 
-    private static Dictionary<string, string> Said(string json) => JsonSerializer.Deserialize<Dictionary<string, string>>(json)!;
+    private static Dictionary<string, string?> Said(string json) => JsonSerializer.Deserialize<Dictionary<string, string?>>(json)!;
 
     private static AttemptExited Outcome(EndReason reason, int? exitCode, string? signal, string? said) => new()
     {

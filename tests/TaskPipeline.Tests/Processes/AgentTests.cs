@@ -1,3 +1,4 @@
+using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.TaskWorker.Running;
 
 namespace TaskPipeline.Tests.Processes;
@@ -9,8 +10,8 @@ public abstract class AgentTests
 
     private protected AgentTests(StartAgent start) => _start = start;
 
-    private protected AgentUnderTest NewAgent(string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, bool hasTerminal = false, int? openFiles = null, Task? mayBegin = null, Action<int>? spawned = null) =>
-        new(_start, script, limits, cgroup, hasTerminal, openFiles, mayBegin, spawned);
+    private protected AgentUnderTest NewAgent(string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, TerminalSize? terminal = null, int? openFiles = null, Task? mayBegin = null, Action<int>? spawned = null) =>
+        new(_start, script, limits, cgroup, terminal, openFiles, mayBegin, spawned);
 }
 
 public sealed class ProcessTreeOverSystemTests() : ProcessTreeTests(AgentProcess.System);

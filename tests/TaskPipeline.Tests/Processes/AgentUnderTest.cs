@@ -1,4 +1,5 @@
 using System.Text;
+using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Running;
 using TaskPipeline.Testing;
@@ -16,7 +17,7 @@ internal sealed class AgentUnderTest : IDisposable
     private readonly AgentCgroup? _cgroup;
     private readonly TaskCompletionSource<int> _spawned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public AgentUnderTest(StartAgent start, string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, bool hasTerminal = false, int? openFiles = null, Task? mayBegin = null, Action<int>? spawned = null)
+    public AgentUnderTest(StartAgent start, string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, TerminalSize? terminal = null, int? openFiles = null, Task? mayBegin = null, Action<int>? spawned = null)
     {
         _cgroup = cgroup;
         Marker = RunMarker.Of(TaskIds.New(), 1);
@@ -26,7 +27,7 @@ internal sealed class AgentUnderTest : IDisposable
             ["F"] = Folder,
             [RunMarker.Variable] = Marker,
         }, Folder, Stdin: null)
-        { HasTerminal = hasTerminal, OpenFiles = openFiles };
+        { TerminalSize = terminal, OpenFiles = openFiles };
         _run = new AgentRun(command, Marker, limits ?? Limits(), Launcher.Start(start, cgroup), TimeProvider.System) { Paused = Pauses.Add };
         Exit = Task.Run(() => _run.RunAsync(ReadAsync, ReadAsync, mayBegin ?? Task.CompletedTask, spawned ?? _spawned.SetResult));
     }

@@ -53,9 +53,9 @@ public abstract class LimitTests : AgentTests
     [Fact(Timeout = Timeout)]
     public async Task On_a_terminal_it_keeps_its_colours_and_is_stopped_as_on_pipes()
     {
-        using var agent = NewAgent("[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && printf '\\033[32mgreen\\033[0m\\n'; stty size; echo err >&2; sh -c : </dev/tty && echo controlled; setsid sleep 1000 & sleep 1000", hasTerminal: true);
+        using var agent = NewAgent("[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && printf '\\033[32mgreen\\033[0m\\n'; stty size; echo err >&2; sh -c : </dev/tty && echo controlled; setsid sleep 1000 & sleep 1000", terminal: TerminalSize.Usual);
         await agent.UntilPrintedAsync("controlled");
-        Assert.Equal("\u001b[32mgreen\u001b[0m\r\n40 120\r\nerr\r\ncontrolled\r\n", agent.Output);
+        Assert.Equal("\u001b[32mgreen\u001b[0m\r\n50 200\r\nerr\r\ncontrolled\r\n", agent.Output);
         agent.Stop();
         Assert.Equal((EndReason.UserRequest, AgentExit.Term), await agent.Exit is var exit ? (exit.Reason, exit.EndedBy) : default);
         Assert.Equal(0, agent.Left);
@@ -64,7 +64,7 @@ public abstract class LimitTests : AgentTests
     [Fact(Timeout = Timeout)]
     public async Task A_short_agent_on_a_terminal_loses_no_line()
     {
-        using var agent = NewAgent("i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); echo line $i; done", hasTerminal: true);
+        using var agent = NewAgent("i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); echo line $i; done", terminal: TerminalSize.Usual);
         Assert.Equal(0, (await agent.Exit).ExitCode);
         Assert.Equal(Enumerable.Range(1, 1000).Select(n => $"line {n}"), agent.Output.Split("\r\n", StringSplitOptions.RemoveEmptyEntries));
     }

@@ -79,6 +79,80 @@ public sealed class AgentNotesTests(TestBroker broker)
         Assert.Equal("""{"text":1}""", notes.Result!.Value.GetRawText());
     }
 
+    [Theory]
+    [InlineData("x", 65_534, 1)]
+    [InlineData("é", 32_767, 2)]
+    [InlineData("🎉", 16_383, 4)]
+    [InlineData("\\ud83c\\udf89", 16_383, 4)]   // the same character, escaped by who wrote it
+    public void A_result_may_have_64_KiB_whatever_its_characters(string character, int count, int bytes)
+    {
+        Assert.True((count * bytes) + 2 <= 65_536 && ((count + 1) * bytes) + 2 > 65_536);
+        var notes = NotesOf("""::task:result "first" """, $"::task:result \"{Times(character, count)}\"");
+        Assert.Equal((count * bytes, false), (System.Text.Encoding.UTF8.GetByteCount(notes.Result!.Value.GetString()!), notes.IsResultLeftOut));
+
+        var more = NotesOf("""::task:result "first" """, $"::task:result \"{Times(character, count + 1)}\"");
+        Assert.Equal((null, true), (more.Result?.GetRawText(), more.IsResultLeftOut));
+        var warning = Taken(more)[^1];
+        Assert.Equal(NoteName.Warning, warning.Name);
+        Assert.True(warning.Data.GetProperty("result_left_out").GetBoolean());
+        Assert.Contains($"{((count + 1) * bytes) + 2} bytes", warning.Data.GetProperty("message").GetString(), StringComparison.Ordinal);
+
+        more.Read(new OutputLine(3, OutputStream.Stdout, "::task:result 3", default));
+        Assert.Equal(("3", false), (more.Result?.GetRawText(), more.IsResultLeftOut));
+    }
+
+    [Fact]
+    public void A_result_beyond_what_is_read_of_a_line_is_left_out_too()
+    {
+        var notes = new AgentNotes(AgentParser.None, new SecretForms([]), TimeProvider.System);
+        notes.Read(new OutputLine(1, OutputStream.Stdout, "::task:result 1", default));
+        List<string> parts = ["::task:result \"", .. Enumerable.Repeat(new string('x', 30_000), 40), "\""];
+        for (var part = 1; part <= parts.Count; part++)
+            notes.Read(new OutputLine(part + 1, OutputStream.Stdout, parts[part - 1], default, part, part == parts.Count));
+        Assert.Equal((null, true), (notes.Result?.GetRawText(), notes.IsResultLeftOut));
+    }
+
+    [Fact]
+    public void Other_words_count_their_bytes_too()
+    {
+        Assert.Single(Read(AgentParser.None, $$"""::task:warning {"message":"{{Times("🎉", 4092)}}"}"""));   // 16,384 bytes with what is around it
+        Assert.Empty(Read(AgentParser.None, $$"""::task:warning {"message":"{{Times("🎉", 4093)}}"}"""));
+        var result = Read(AgentParser.Claude, $$"""{"type":"result","is_error":false,"result":"{{Times("🎉", 7500)}}"}""");
+        Assert.Equal(15_000, Assert.Single(result).Data.GetProperty("text").GetString()!.Length);
+    }
+
+    [Fact]
+    public void The_event_is_the_last_json_line_also_in_parts_and_of_a_large_one_its_small_members()
+    {
+        var notes = NotesOf("""{"type":"first"}""", "no json");
+        Assert.Equal("""{"type":"first"}""", notes.Event!.Value.GetRawText());
+        var (head, large) = ($$"""{"type":"error","hint":"hunter2","log":"{{new string('x', 20_000)}}""", new string('y', 30_000));
+        notes.Read(new OutputLine(3, OutputStream.Stdout, head, default, 1, false));
+        notes.Read(new OutputLine(4, OutputStream.Stderr, "between", default));
+        notes.Read(new OutputLine(5, OutputStream.Stdout, large + "\",\"code\":7}", default, 2, true));
+        Assert.Equal(50_000, notes.Event!.Value.GetProperty("log").GetString()!.Length);
+        Assert.Equal(("***", 7), (notes.Event!.Value.GetProperty("hint").GetString(), notes.Event!.Value.GetProperty("code").GetInt32()));
+
+        notes.Read(new OutputLine(6, OutputStream.Stdout, head, default, 1, false));
+        for (var part = 2; part < 5; part++)
+            notes.Read(new OutputLine(5 + part, OutputStream.Stdout, large, default, part, false));
+        notes.Read(new OutputLine(11, OutputStream.Stdout, "\",\"code\":8}", default, 5, true));
+        Assert.Equal("""{"type":"error","hint":"***","code":8}""", notes.Event!.Value.GetRawText());
+    }
+
+    [Theory]
+    [InlineData("""{"type":"result","is_error":true,"result":"x"}""", true)]
+    [InlineData("""{"type":"result","is_error":false,"result":"x"}""", false)]
+    [InlineData("""::task:result {"is_error":true}""", true)]
+    [InlineData("""::task:result 1""", false)]
+    public void A_result_may_say_that_it_is_an_error(string line, bool isError)
+    {
+        DateTimeOffset? given = null;
+        var notes = new AgentNotes(AgentParser.Claude, new SecretForms([]), TimeProvider.System) { GaveResult = at => given = at };
+        notes.Read(new OutputLine(1, OutputStream.Stdout, line, DateTimeOffset.UnixEpoch));
+        Assert.Equal((isError, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch), (notes.IsError, notes.ResultAt!.Value, given!.Value));
+    }
+
     [Fact]
     public void Much_progress_is_told_now_and_then_and_at_the_end()
     {
@@ -111,11 +185,22 @@ public sealed class AgentNotesTests(TestBroker broker)
             Assert.True(records.FindIndex(other => other is OutputLines lines && lines.Lines.Any(line => line.Text.Contains(record.Data.GetRawText(), StringComparison.Ordinal))) < records.IndexOf(record));
     }
 
-    private static List<Note> Read(AgentParser parser, params IReadOnlyList<string> lines)
+    private static string Times(string text, int count) => string.Concat(Enumerable.Repeat(text, count));
+
+    private static AgentNotes NotesOf(params IReadOnlyList<string> lines) => NotesOf(AgentParser.None, lines);
+
+    private static AgentNotes NotesOf(AgentParser parser, IReadOnlyList<string> lines)
     {
         var notes = new AgentNotes(parser, new SecretForms(["hunter2"]), TimeProvider.System);
         foreach (var line in lines)
             notes.Read(new OutputLine(1, OutputStream.Stdout, line, default));
+        return notes;
+    }
+
+    private static List<Note> Read(AgentParser parser, params IReadOnlyList<string> lines) => Taken(NotesOf(parser, lines));
+
+    private static List<Note> Taken(AgentNotes notes)
+    {
         var found = new List<Note>();
         while (notes.Take(isLast: true) is { } note)
             found.Add(note);

@@ -1,5 +1,7 @@
 using System.Text;
+using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Reading;
+using TaskPipeline.TaskWorker.Reporting;
 using Xunit;
 
 namespace TaskPipeline.Tests.Worker;
@@ -43,6 +45,66 @@ public sealed class OutputTests
         Assert.Equal(("[3 more bytes of this line are left out]", true, 3L), (parts[^2].Text, parts[^2].Last, parts[^2].Cut));
         Assert.Equal(("next", null), (parts[^1].Text, parts[^1].Cut));
         Assert.Equal(line.Length + 5, parts.Sum(part => part.Size));
+    }
+
+    [Theory]
+    [InlineData("\r20%\r30%", 4, "30%")]
+    [InlineData("\r20%\r30%\r", 5, "30%")]
+    [InlineData("more\r20% hunter2 of 100%", 4, "20% *** of 100%")]
+    [InlineData("\r100%", 0, "100%")]
+    public void Of_a_longer_line_that_is_written_over_the_last_state_is_kept(string rest, int leftOut, string state)
+    {
+        byte[] line = [.. Enumerable.Repeat((byte)'x', LineSplitter.MostLineBytes), .. Encoding.UTF8.GetBytes(rest), .. "\nnext\n"u8];
+        foreach (var pieceLength in new[] { 1000_003, line.Length })
+        {
+            var parts = new List<TextPart>();
+            var splitter = new LineSplitter(new OutputText(new SecretForms(["hunter2"]), parts.Add).Take);
+            for (var from = 0; from < line.Length; from += pieceLength)
+                splitter.Feed(line.AsSpan(from, Math.Min(pieceLength, line.Length - from)));
+            Assert.Equal((leftOut, rest.Length), (parts.Sum(part => part.Cut ?? 0), splitter.Cut));
+            Assert.Equal("next", parts[^1].Text);
+            Assert.Equal(("\r" + state, true), (parts[^2].Text, parts[^2].Last));
+            Assert.All(parts[..^2], part => Assert.False(part.Last));
+            var last = new LastLines(10, 100);
+            foreach (var (part, seq) in parts.Select((part, seq) => (part, seq)))
+                last.Add(new OutputLine(seq, OutputStream.Stderr, part.Text, default, part.Part, part.Last, part.Cut));
+            Assert.Equal(state + "\nnext", last.ToString());
+        }
+    }
+
+    [Theory]
+    [InlineData("one\ntwo\n\n \n", "one\ntwo")]
+    [InlineData("10%\r20%\r30%\n", "30%")]
+    [InlineData("10%\r20%\r", "20%")]
+    [InlineData("copy: /10%\r/20%\r/30% /done\n", "30% done")]
+    [InlineData("a/\r\nb\n", "a\nb")]
+    [InlineData("\r\n", "")]
+    public void The_last_lines_for_people_are_whole_and_as_they_stood_last(string printed, string expected)
+    {
+        var last = new LastLines(20, 2000);
+        var text = new OutputText(new SecretForms([]), part => last.Add(new OutputLine(1, OutputStream.Stderr, part.Text, default, part.Part, part.Last)));
+        var splitter = new LineSplitter(text.Take);
+        foreach (var piece in printed.Split('/'))
+        {
+            splitter.Feed(Encoding.UTF8.GetBytes(piece));
+            splitter.FlushPartial();
+        }
+        splitter.Complete();
+        text.Complete();
+        Assert.Equal(expected, last.ToString());
+    }
+
+    [Fact]
+    public void Of_many_or_long_lines_the_end_is_kept_and_no_character_is_cut()
+    {
+        var last = new LastLines(3, 101);
+        foreach (var text in new[] { "one", "two", "three", "four" })
+            last.Add(new OutputLine(1, OutputStream.Stderr, text, default));
+        Assert.Equal("two\nthree\nfour", last.ToString());
+        var emoji = string.Concat(Enumerable.Repeat("🎉", 40_000));
+        foreach (var part in Split(Encoding.UTF8.GetBytes(emoji + "\n")))
+            last.Add(new OutputLine(1, OutputStream.Stderr, part.Text, default, part.Part, part.Last));
+        Assert.Equal(emoji[..100], last.ToString());
     }
 
     [Fact]

@@ -15,8 +15,14 @@ public sealed record TaskDetail : TaskSummary
     /// <summary>What a person needs to know of a failure.</summary>
     public string? Error { get; init; }
 
-    /// <summary>What its agent gave as the result.</summary>
+    /// <summary>What its agent gave as the result; while it runs, the latest.</summary>
     public JsonElement? Result { get; init; }
+
+    /// <summary>When its agent gave that.</summary>
+    public DateTimeOffset? ResultAt { get; init; }
+
+    /// <summary>Whether that was too large, and is left out.</summary>
+    public bool ResultLeftOut { get; init; }
 
     /// <summary>It lies in the dead letters.</summary>
     public bool DeadLettered { get; init; }

@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace TaskPipeline.Shared.Artifacts;
+
+/// <summary>
+/// Files under the names that Linux gives them: bytes, which need be no UTF-8. .NET shows U+FFFD in such a name, and finds no file under what it shows, so
+/// one of them would hide or keep all that lies beside it.
+/// </summary>
+public static partial class RawFiles
+{
+    private const int NameAt = 19;   // in a `struct dirent` of Linux with 64 bits, whatever the C library
+    private const int OwnerOnly = 0x1C0;   // 0700
+    private const int NoEntry = 2;
+    private const int IsFolder = 21;
+    private const int MostReasons = 5;
+
+    private static readonly bool HasRawNames = OperatingSystem.IsLinux() && Environment.Is64BitProcess;
+
+    /// <summary>The names of all that is in a folder, which is made readable and writable first where it is ours.</summary>
+    /// <exception cref="IOException">Says why it cannot be read.</exception>
+    public static IReadOnlyList<byte[]> NamesIn(string folder) =>
+        HasRawNames ? NamesIn(Encoding.UTF8.GetBytes(folder)) : [.. Directory.EnumerateFileSystemEntries(folder).Select(path => Encoding.UTF8.GetBytes(Path.GetFileName(path)))];
+
+    /// <summary>Deletes a file, or a folder with all that is in it, read-only ones too. Of a link only the link goes.</summary>
+    /// <returns>What could not be deleted, each with its reason, for people, and no more than a few; empty: nothing is left.</returns>
+    public static IReadOnlyList<string> Delete(string path)
+    {
+        if (HasRawNames)
+            return Delete(Encoding.UTF8.GetBytes(path));
+        try
+        {
+            if (Directory.Exists(path))
+                Directory.Delete(path, recursive: true);
+            else
+                File.Delete(path);
+            return [];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [exception.Message];
+        }
+    }
+
+    /// <summary><see cref="Delete(string)"/></summary>
+    public static IReadOnlyList<string> Delete(byte[] path)
+    {
+        var left = new List<string>();
+        Delete(path, left);
+        return left;
+    }
+
+    /// <summary>A name or a path for people: bytes that are no UTF-8, and characters that nobody sees, are escaped, as in <c>a\xFF</c>.</summary>
+    public static string Shown(ReadOnlySpan<byte> name)
+    {
+        var shown = new StringBuilder();
+        while (!name.IsEmpty)
+        {
+            var isText = Rune.DecodeFromUtf8(name, out var character, out var length) == System.Buffers.OperationStatus.Done
+                && Rune.GetUnicodeCategory(character) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
+            if (isText)
+                shown.Append(character.ToString());
+            else
+                foreach (var value in name[..length])
+                    shown.Append(CultureInfo.InvariantCulture, $"\\x{value:X2}");
+            name = name[length..];
+        }
+        return shown.ToString();
+    }
+
+    private static bool Delete(byte[] path, List<string> left)
+    {
+        if (Unlink([.. path, 0]) == 0 || Marshal.GetLastPInvokeError() == NoEntry)
+            return true;
+        if (Marshal.GetLastPInvokeError() != IsFolder)
+            return Leave(path, Marshal.GetLastPInvokeErrorMessage(), left);
+        var isEmpty = true;
+        try
+        {
+            foreach (var name in NamesIn(path))
+                isEmpty &= Delete([.. path, (byte)'/', .. name], left);
+        }
+        catch (IOException exception)
+        {
+            return Leave(path, exception.Message, left);
+        }
+        return isEmpty && (RemoveFolder([.. path, 0]) == 0 || Leave(path, Marshal.GetLastPInvokeErrorMessage(), left));
+    }
+
+    private static bool Leave(byte[] path, string reason, List<string> left)
+    {
+        if (left.Count < MostReasons)
+            left.Add($"{Shown(path)}: {reason}");
+        return false;
+    }
+
+    private static List<byte[]> NamesIn(byte[] folder)
+    {
+        _ = ChangeMode([.. folder, 0], OwnerOnly);   // where it is not ours, the next call says so
+        var open = OpenFolder([.. folder, 0]);
+        if (open == 0)
+            throw new IOException(Marshal.GetLastPInvokeErrorMessage());
+        var names = new List<byte[]>();
+        for (nint entry; (entry = ReadFolder(open)) != 0;)
+            if (NameOf(entry) is not ([(byte)'.'] or [(byte)'.', (byte)'.']) and var name)
+                names.Add(name);
+        _ = CloseFolder(open);
+        return names;
+    }
+
+    private static byte[] NameOf(nint entry)
+    {
+        var length = 0;
+        while (Marshal.ReadByte(entry, NameAt + length) != 0)
+            length++;
+        var name = new byte[length];
+        Marshal.Copy(entry + NameAt, name, 0, length);
+        return name;
+    }
+
+    [LibraryImport("libc", EntryPoint = "unlink", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Unlink(byte[] path);
+
+    [LibraryImport("libc", EntryPoint = "rmdir", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int RemoveFolder(byte[] path);
+
+    [LibraryImport("libc", EntryPoint = "chmod", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int ChangeMode(byte[] path, int mode);
+
+    [LibraryImport("libc", EntryPoint = "opendir", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint OpenFolder(byte[] path);
+
+    [LibraryImport("libc", EntryPoint = "readdir")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint ReadFolder(nint folder);
+
+    [LibraryImport("libc", EntryPoint = "closedir")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int CloseFolder(nint folder);
+}
