@@ -28,6 +28,7 @@ internal static class WorkerHost
         }
         try
         {
+            Proc.CheckOwn();
             Posix.HideFromOthers();
             NativeHeap.KeepSmall();
             using var host = Build(args);
@@ -76,6 +77,7 @@ internal static class WorkerHost
         services.AddSingleton<LaneReader>();
         services.AddSingleton<TaskRunner>();
         services.AddHostedService<Guardian>();
+        services.AddHostedService<OrphanCheck>();
         services.AddHostedService<WorkerService>();
         services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainTimeout + StopMargin);
         return builder.Build();

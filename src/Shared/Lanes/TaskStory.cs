@@ -153,13 +153,14 @@ public sealed class TaskStory
                     EndedBy = exited.EndedBy,
                     StopMs = exited.StopMs,
                     ProcessesEnded = exited.ProcessesEnded > 0 ? exited.ProcessesEnded : null,
+                    ProcessesKilled = exited.ProcessesKilled,
                     Artifacts = exited.Artifacts,
                     ArtifactsLeftOut = exited.ArtifactsLeftOut,
                 });
                 Outcome = exited;
                 return exited;
             case AttemptAbandoned abandoned:
-                Close(_attempts[^1] with { EndedAt = abandoned.At, Reason = abandoned.Reason, Lines = _lastSeq });
+                Close(_attempts[^1] with { EndedAt = abandoned.At, Reason = abandoned.Reason, Error = abandoned.Error, Lines = _lastSeq });
                 return abandoned;
             default:
                 return record;

@@ -35,7 +35,7 @@ internal sealed partial class Cgroups
         RemoveLeftovers(parent);
         try
         {
-            _folder = Path.Combine(parent, Name + RunMarker.Owner);
+            _folder = Path.Combine(parent, Name + RunMarker.OwnerEverywhere);
             Directory.CreateDirectory(_folder);
             var available = File.ReadAllText(Path.Combine(parent, "cgroup.controllers")).Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
             foreach (var controller in Wanted.Intersect(available))
@@ -78,7 +78,7 @@ internal sealed partial class Cgroups
         if (mount.Root != "/" && own.StartsWith(mount.Root, StringComparison.Ordinal))
             own = own[mount.Root.Length..];
         var folder = Path.Join(mount.Point, own).TrimEnd('/');
-        var probe = Path.Combine(folder, $"{Name}{RunMarker.Owner}.probe");
+        var probe = Path.Combine(folder, $"{Name}{RunMarker.OwnerEverywhere}.probe");
         try
         {
             Directory.CreateDirectory(probe);
@@ -107,19 +107,22 @@ internal sealed partial class Cgroups
             {
                 if (hasMoved || File.ReadAllText(Path.Combine(folder, "cgroup.procs")).Trim() != Environment.ProcessId.ToString())
                     return false;
-                var leaf = Path.Combine(folder, Name + RunMarker.Owner + OwnLeaf);
+                var leaf = Path.Combine(folder, Name + RunMarker.OwnerEverywhere + OwnLeaf);
                 Directory.CreateDirectory(leaf);
                 File.WriteAllText(Path.Combine(leaf, "cgroup.procs"), "0");
             }
     }
 
-    /// <summary>Of workers that do not live any more: their attempts are ended, their groups removed.</summary>
+    /// <summary>
+    /// Of workers that do not live any more: their attempts are ended, their groups removed. Workers in another PID namespace, such as a container's, may share
+    /// the group and cannot be seen from here: what is theirs is left alone.
+    /// </summary>
     private static void RemoveLeftovers(string parent)
     {
         foreach (var folder in Directory.EnumerateDirectories(parent, Name + "*"))
         {
             var owner = Path.GetFileName(folder)[Name.Length..];
-            if (RunMarker.IsDead(string.Join('.', owner.Split('.').Take(2))))
+            if (RunMarker.IsDead(string.Join('.', owner.Split('.').Take(3))))
                 RemoveWithAll(folder);
         }
     }

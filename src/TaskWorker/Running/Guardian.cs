@@ -15,15 +15,15 @@ internal sealed partial class Guardian(Cgroups cgroups, IHostApplicationLifetime
 {
     private const int Pair = 2;
 
-    // $1 the marker, of which only the owner's part is matched, so that what it ends is this worker's and nobody else's; $2 the folder of the worker's
-    // control groups, or nothing. Two clean passes end it.
+    // $1 a pattern of this worker's markers, so that what it ends is this worker's and nobody else's; $2 the folder of the worker's control groups, or nothing.
+    // Two clean passes end it.
     private const string Script = """
         while read -r _; do :; done
         clean=0
         while [ $clean -lt 2 ]; do
           clean=$((clean + 1))
           [ -z "$2" ] || { echo 1 > "$2/cgroup.kill"; } 2>/dev/null
-          for environ in $(grep -lsz "^$1/" /proc/[0-9]*/environ 2>/dev/null); do
+          for environ in $(grep -lsz -- "$1" /proc/[0-9]*/environ 2>/dev/null); do
             pid=${environ#/proc/}; pid=${pid%/environ}
             kill -KILL "$pid" 2>/dev/null && clean=0
           done
@@ -103,7 +103,7 @@ internal sealed partial class Guardian(Cgroups cgroups, IHostApplicationLifetime
     }
 
     private void Start(int place) =>
-        _processes[place] = HelperShell.Start("taskworker-guardian", Script, [$"{RunMarker.Variable}={RunMarker.Owner}", cgroups.Folder], hasInput: true);
+        _processes[place] = HelperShell.Start("taskworker-guardian", Script, [RunMarker.OwnPattern, cgroups.Folder], hasInput: true);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A guardian has ended and is replaced")]
     private static partial void LogReplaced(ILogger logger);

@@ -31,6 +31,8 @@ internal sealed partial class Launcher : IAsyncDisposable
     private readonly CancellationTokenSource _giveUp = new();
     private readonly string? _end;
 
+    static Launcher() => Posix.KeepIgnoredSignalsToItself();
+
     private Launcher(StartAgent start, AgentCgroup? cgroup, string? end, ProgramStart program)
     {
         (Cgroup, _end) = (cgroup, end);

@@ -41,6 +41,16 @@ internal static partial class Posix
     }
 
     /// <summary>
+    /// What a process ignores, the programs that it starts ignore too: SIGPIPE, which the runtime ignores, so that they fail loudly where others end; SIGINT, below a
+    /// shell that started this process in the background. Handled by a function that does nothing, a signal has no effect here either, and its usual one there.
+    /// </summary>
+    public static void KeepIgnoredSignalsToItself()
+    {
+        foreach (var signal in Proc.IgnoredSignals())
+            _ = Handle(signal, NativeLibrary.GetExport(NativeLibrary.Load("libc", typeof(Posix).Assembly, DllImportSearchPath.SafeDirectories), "abs"));
+    }
+
+    /// <summary>
     /// Reads a file of <c>/proc</c> into a buffer that grows with it. A tenth of what .NET's files cost, which matters where hundreds are read after each task.
     /// </summary>
     /// <returns>How many bytes were read; -1: there is no such file, or it is not ours to read.</returns>
@@ -96,4 +106,8 @@ internal static partial class Posix
     [LibraryImport("libc", EntryPoint = "kill")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int Signal(int pid, int signal);
+
+    [LibraryImport("libc", EntryPoint = "signal")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint Handle(int signal, nint handler);
 }

@@ -18,8 +18,14 @@ internal static class RunMarker
     private static readonly TimeSpan SweepLimit = TimeSpan.FromSeconds(10);   // a process that hangs in the kernel dies when that lets it
     private static readonly byte[] Prefix = Encoding.UTF8.GetBytes(Variable + "=");
 
-    /// <summary>This worker's part of the marker.</summary>
-    public static string Owner { get; } = $"{Environment.ProcessId}.{StartTimeOf(Environment.ProcessId)}";
+    /// <summary>This worker's part of the marker, before its namespace.</summary>
+    public static string Owner { get; } = $"{Environment.ProcessId}.{Proc.StartTimeOf(Environment.ProcessId)}";
+
+    /// <summary>Names this worker to all that share a control group with it, which may be in other namespaces.</summary>
+    public static string OwnerEverywhere { get; } = $"{Owner}.{Namespace}";
+
+    /// <summary>What the marker of every process looks like that this worker's agents have started, as a regular expression.</summary>
+    public static string OwnPattern { get; } = $"^{Variable}={Owner}/.*/{Namespace}$";
 
     public static string Of(string taskId, int attempt) => $"{Owner}/{taskId}/{attempt}/{Namespace}";
 
@@ -28,8 +34,8 @@ internal static class RunMarker
     /// <summary>Ends every process that bears the marker, and looks again until so many passes find none. Answers which were ended.</summary>
     public static HashSet<int> Sweep(string marker, int cleanPasses) => UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true, cleanPasses);
 
-    /// <summary>Ends what workers have left behind that do not live any more. Of those in another namespace, such as a container's, nobody here can say that.</summary>
-    public static int SweepOrphans() => UntilNoneIsLeft(value => value.Split('/') is [var owner, _, _, var space] && space == Namespace && IsDead(owner), Posix.Kill, isLeft: static (_, _) => true).Count;
+    /// <summary>Ends what workers have left behind that do not live any more.</summary>
+    public static int SweepOrphans() => UntilNoneIsLeft(value => value.Split('/') is [var owner, _, _, var space] && IsDead($"{owner}.{space}"), Posix.Kill, isLeft: static (_, _) => true).Count;
 
     /// <summary>
     /// One that sleeps in the kernel stands still as soon as it was told to: it stops before it is back in its program. So waits a shell, for one, whose child
@@ -48,8 +54,8 @@ internal static class RunMarker
         UntilNoneIsLeft(value => value == marker, Posix.Continue, isLeft: static (state, _) => state is "T" or "t");
     }
 
-    /// <summary>Whether the worker of that part of a marker lives no more.</summary>
-    public static bool IsDead(string owner) => owner.Split('.') is [var pid, var started] && int.TryParse(pid, out var id) && StartTimeOf(id) != started;
+    /// <summary>Whether a worker, named as by <see cref="OwnerEverywhere"/>, is one of this namespace and lives no more. Of others nobody here can say that.</summary>
+    public static bool IsDead(string owner) => owner.Split('.') is [var pid, var started, var space] && space == Namespace && int.TryParse(pid, out var id) && Proc.StartTimeOf(id) != started;
 
     private static HashSet<int> UntilNoneIsLeft(Predicate<string> isMeant, int signal, Func<string, bool, bool> isLeft, int cleanPasses = 2)
     {
@@ -74,10 +80,13 @@ internal static class RunMarker
         var buffer = new byte[16 * 1024];
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
             if (int.TryParse(folder.AsSpan("/proc/".Length), out var pid) && MarkerIn(folder, ref buffer) is { } value && isMeant(value)
-                && Stat(folder) is [var state, ..] && state is not ("Z" or "X") && isLeft?.Invoke(state, pid) != false)
+                && Proc.Stat(pid) is [var state, ..] && state is not ("Z" or "X") && isLeft?.Invoke(state, pid) != false)
                 found.Add(pid);
         return found;
     }
+
+    /// <summary>Whether that process bears the marker.</summary>
+    public static bool IsOf(int pid, string marker) => MarkerIn(pid) == marker;
 
     private static string? MarkerIn(int pid)
     {
@@ -98,21 +107,5 @@ internal static class RunMarker
             environment = end < 0 ? [] : environment[(end + 1)..];
         }
         return null;
-    }
-
-    private static string? StartTimeOf(int pid) => OperatingSystem.IsLinux() ? Stat($"/proc/{pid}") is { Length: > 19 } fields ? fields[19] : null : "0";
-
-    /// <summary>The fields of <c>/proc/PID/stat</c> from the state on; the name before it may hold spaces and parentheses.</summary>
-    private static string[]? Stat(string folder)
-    {
-        try
-        {
-            var stat = File.ReadAllText(folder + "/stat");
-            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
     }
 }

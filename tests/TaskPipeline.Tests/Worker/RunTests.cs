@@ -45,6 +45,13 @@ public sealed class RunTests(SharedPipeline shared, TestBroker broker) : IClassF
     }
 
     [Fact(Timeout = Timeout)]
+    public async Task Its_programs_start_with_no_signal_ignored()
+    {
+        var id = await _pipeline.SubmitAsync("script", new { script = "grep SigIgn /proc/self/status" });
+        Assert.Equal("SigIgn:\t0000000000000000", Assert.Single(await _pipeline.LinesAsync(id)).Text);
+    }
+
+    [Fact(Timeout = Timeout)]
     public async Task Last_words_that_are_JSON_but_cannot_be_written_do_not_keep_a_task_from_ending()
     {
         var id = await _pipeline.SubmitAsync("script", new { script = """printf '%s\n' '{"text":"\ud800"}'""" });

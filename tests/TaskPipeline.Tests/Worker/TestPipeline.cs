@@ -80,7 +80,10 @@ internal sealed class TestPipeline : IAsyncDisposable
     }
 
     /// <summary>Starts a worker and waits until it polls.</summary>
-    public async Task<ChildProcess> AddWorkerAsync(params KeyValuePair<string, string?>[] settings)
+    public Task<ChildProcess> AddWorkerAsync(params KeyValuePair<string, string?>[] settings) => AddWorkerAsync(isApart: false, settings);
+
+    /// <param name="isApart">In a PID namespace of its own, which needs root; it ends when its input does.</param>
+    public async Task<ChildProcess> AddWorkerAsync(bool isApart, params KeyValuePair<string, string?>[] settings)
     {
         var environment = _broker.Settings(_prefix, _lanesCount);
         environment["Worker:Id"] = $"w{Workers.Count + 1}";
@@ -92,7 +95,10 @@ internal sealed class TestPipeline : IAsyncDisposable
         environment["Parent:HoldsInput"] = "true";   // it ends with this process, however that ends
         foreach (var (key, value) in settings)
             environment[key] = value;
-        var worker = ChildProcess.Start("TaskWorker", environment: environment.Select(setting => KeyValuePair.Create(setting.Key.Replace(":", "__", StringComparison.Ordinal), setting.Value)));
+        var variables = environment.Select(setting => KeyValuePair.Create(setting.Key.Replace(":", "__", StringComparison.Ordinal), setting.Value));
+        var worker = isApart
+            ? ChildProcess.StartFile("unshare", "TaskWorker", ["--pid", "--fork", "--kill-child", "--mount-proc", BuildOutput.ProgramOf("TaskWorker")], variables)
+            : ChildProcess.Start("TaskWorker", environment: variables);
         Workers.Add(worker);
         await worker.WaitForLineAsync("waits for tasks", Patience);
         return worker;
@@ -223,6 +229,7 @@ internal sealed class TestPipeline : IAsyncDisposable
         foreach (var worker in Workers.Where(worker => !worker.HasExited))
         {
             worker.Resume();
+            worker.CloseInput();
             worker.Signal(System.Runtime.InteropServices.PosixSignal.SIGTERM);
         }
         foreach (var worker in Workers)
