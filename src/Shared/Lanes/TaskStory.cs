@@ -166,6 +166,7 @@ public sealed class TaskStory
             From = offset,
             StartedAt = starting.At,
             ConfigHash = starting.ConfigHash,
+            TypeHash = starting.TypeHash,
         });
         (_lastSeq, Outcome, IsHanded) = (0, null, false);
         return true;
@@ -195,5 +196,6 @@ public sealed class TaskStory
         Worker = (record as AttemptAlive)?.Worker ?? "",
         At = (record as AttemptAlive)?.StartedAt ?? record.At,
         ConfigHash = (record as AttemptAlive)?.ConfigHash,
+        TypeHash = (record as AttemptAlive)?.TypeHash,
     };
 }

@@ -220,8 +220,9 @@ internal sealed partial class WorkerLoop : IDisposable
             if (lane.Kept.Count > 0)
                 FollowLog(lane.Partition, lane.Log.EndOfLog);
         }
-        foreach (var stop in _stops.InForce.Where(stop => owned.Exists(lane => lane.HasEnded(stop))))
-            _stops.Forget(stop);
+        foreach (var taskId in _stops.InForce)
+            if (owned.Find(lane => lane.HasEnded(taskId)) is { } lane)
+                ForgetSignals(lane, taskId);
         LogClaimed(_logger, owned.Count, _lanes.Count);
     }
 
@@ -373,8 +374,9 @@ internal sealed partial class WorkerLoop : IDisposable
     private void End(QueuedTask task, Verdict.End end)
     {
         var now = _clock.GetUtcNow();
-        var records = _writes.End(task, task.Lane.Log.Stories.GetValueOrDefault(task.TaskId), end, now);
-        task.Lane.End(task, now);
+        var stop = _stops.Find(task.TaskId);
+        var records = _writes.End(task, task.Lane.Log.Stories.GetValueOrDefault(task.TaskId), end, stop, now);
+        task.Lane.End(task, new EndedTask(now, NamesStop: stop is not null));
         _decided.Add(new Decided(task.Lane, records) { Ended = task.TaskId });
         LogEnded(_logger, task.TaskId, end.Status, end.Reason, end.ExitCode, end.Error ?? "");
     }
@@ -394,10 +396,26 @@ internal sealed partial class WorkerLoop : IDisposable
     private void HearOfWaiting(ControlRecord control)
     {
         foreach (var lane in _lanes.Values)
-            if (lane.HasEnded(control.TaskId))
-                _stops.Forget(control.TaskId);   // it came too late
-            else if (control.Signal == ControlRecord.Stop)
-                Reconsider(lane, control.TaskId);
+            if (!lane.HasEnded(control.TaskId))
+            {
+                if (control.Signal == ControlRecord.Stop)
+                    Reconsider(lane, control.TaskId);
+            }
+            else if (!IsUncommitted(control.TaskId))
+                ForgetSignals(lane, control.TaskId);
+    }
+
+    private bool IsUncommitted(string taskId) => _decided.Concat(_committing?.What ?? []).Any(decided => decided.Ended == taskId);
+
+    /// <summary>
+    /// What was asked of a task whose end is committed is taken out of <c>task-control</c>, but for a STOP that came too late to be named by that end: it
+    /// stays there as long as the end is kept, so that whoever reads both can say so.
+    /// </summary>
+    private void ForgetSignals(OwnedLane lane, string taskId)
+    {
+        _stops.ForgetPause(taskId);
+        if (lane.NamesStop(taskId))
+            _stops.ForgetStop(taskId);
     }
 
     private void DecideOverdue()
@@ -544,7 +562,7 @@ internal sealed partial class WorkerLoop : IDisposable
         committing.GetAwaiter().GetResult();   // what became of any other failure nobody knows: the process ends
         foreach (var decided in included)
             if (decided.Ended is { } taskId)
-                _stops.Forget(taskId);
+                ForgetSignals(decided.Lane, taskId);
     }
 
     /// <summary>Waits, for a limited time, until everything that was decided is committed. What is not then, the next owner decides again from the log.</summary>
@@ -574,7 +592,11 @@ internal sealed partial class WorkerLoop : IDisposable
         _nextSweep = now + TimeSpan.FromSeconds(Math.Clamp(_options.Keep.TotalSeconds / 10, 0.2, 60));
         foreach (var lane in _lanes.Values)
             if (lane.TakeEndedBefore(now - _options.Keep) is { Count: > 0 } old)
+            {
+                foreach (var taskId in old)
+                    _stops.ForgetStop(taskId);
                 _decided.Add(new Decided(lane, [.. old.Select(taskId => new CommitRecord(_topics.State, lane.Partition, taskId, null))]));
+            }
     }
 
     // ---- The end of it ----

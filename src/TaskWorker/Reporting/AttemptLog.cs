@@ -25,7 +25,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
     /// <summary>How long no record has been acknowledged.</summary>
     public TimeSpan Unheard => clock.GetElapsedTime(Volatile.Read(ref _lastAck));
 
-    public async Task<AttemptStarting> StartingAsync(string configHash)
+    public async Task<AttemptStarting> StartingAsync(string configHash, string typeHash)
     {
         var starting = new AttemptStarting
         {
@@ -36,6 +36,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
             At = clock.GetUtcNow(),
             Worker = worker,
             ConfigHash = configHash,
+            TypeHash = typeHash,
             Update = "Starting...",
         };
         await AppendAsync(starting);
@@ -161,6 +162,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         Worker = worker,
         StartedAt = starting.At,
         ConfigHash = starting.ConfigHash,
+        TypeHash = starting.TypeHash,
     });
 
     public Task HandedAsync() => AppendAsync(new AttemptHanded

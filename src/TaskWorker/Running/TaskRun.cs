@@ -204,7 +204,7 @@ internal sealed partial class TaskRun : IDisposable
     private async Task BeginAsync(string configHash)
     {
         CrashPoint.Reach(CrashPoint.BeforeStarting);
-        _started.SetResult(await _log.StartingAsync(configHash));
+        _started.SetResult(await _log.StartingAsync(configHash, Queued.Type!.Hash));
         CrashPoint.Reach(CrashPoint.Starting);
     }
 

@@ -39,13 +39,18 @@ internal sealed partial class StopSignals
     /// <summary>Called with each STOP, PAUSE and RESUME, on the tail's thread. Those that were there before are found by <see cref="Find"/> and <see cref="IsPaused"/>.</summary>
     public Action<ControlRecord>? Heard { get; set; }
 
-    /// <summary>The task has ended: what was asked of it, if there was anything, is taken out of the topic.</summary>
-    public void Forget(string taskId)
+    /// <summary>The task has ended: its STOP, if there was one, is taken out of the topic.</summary>
+    public void ForgetStop(string taskId)
+    {
+        if (_stops.TryRemove(taskId, out _))
+            _producer.Produce(_topic, 0, ControlRecord.StopKey(taskId), null, null);
+    }
+
+    /// <summary>The task has ended: the latest PAUSE or RESUME is taken out of the topic.</summary>
+    public void ForgetPause(string taskId)
     {
         if (_pauses.TryRemove(taskId, out _))
             _producer.Produce(_topic, 0, ControlRecord.PauseKey(taskId), null, null);
-        if (_stops.TryRemove(taskId, out _))
-            _producer.Produce(_topic, 0, ControlRecord.StopKey(taskId), null, null);
     }
 
     private void Take(ConsumeResult<byte[]?, byte[]?> result)
