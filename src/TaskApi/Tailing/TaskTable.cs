@@ -292,9 +292,9 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             var lane = _lanes[tracked.Lane];
             if (lane.Unfinished.Values.Concat(lane.Closing).FirstOrDefault(other => IsAtWork(other) && IsSameSlot(other.Submission, tracked.Submission)) is { } holder)
                 return new KeyHolder(key, holder.TaskId);
-            var (lost, lostAt) = lane.Log.Stories.Select(story => (story.Key, At: story.Value.Attempts is [.., { Reason: EndReason.WorkerLost, EndedAt: { } at }] ? at : default)).MaxBy(story => story.At);
-            if (lost is not null && lostAt + session > now)
-                return new KeyHolder(key, lost, lostAt + session);
+            foreach (var (lost, story) in lane.Log.Stories)
+                if (story.Attempts is [.., { Reason: EndReason.WorkerLost, EndedAt: { } lostAt }] && lostAt + session > now)
+                    return new KeyHolder(key, lost, lostAt + session);
             var before = lane.Unfinished.Values.Where(other => IsBefore(other, tracked) && IsSameSlot(other.Submission, tracked.Submission) && other is { Status: Status.Queued, Pause: not { Signal: ControlRecord.Pause } });
             return before.MinBy(Turn) is { } next ? new KeyHolder(key, next.TaskId) : null;
         }

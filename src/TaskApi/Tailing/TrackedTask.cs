@@ -197,8 +197,11 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
                     return null;
                 Progress = noted.Data;
                 return told;
-            case AttemptInput or AttemptExited:   // what an attempt's outcome means for the task is for the committed state to say
-                Log.Add(record, lane, offset);
+            case AttemptInput input:
+                Log.Add(input, lane, offset);
+                return null;
+            case AttemptExited exited:
+                Log.Add(exited, lane, offset);   // what it means for the task is for the committed state to say
                 return null;
             case OutputGap gap:
                 Log.LeftOut(gap);

@@ -113,8 +113,14 @@ internal sealed class TaskLog
 
     public WatchEvent Add(AttemptNoted record, int lane, long offset) => Add(record, record.Attempt, lane, offset)!;
 
-    /// <summary>Another that is told in its place: an input, or an outcome.</summary>
-    public void Add(AttemptRecord record, int lane, long offset) => Add(record, record.Attempt, lane, offset);
+    public void Add(AttemptInput record, int lane, long offset) => Add(record, record.Attempt, lane, offset);
+
+    /// <summary>No line of the attempt comes behind it.</summary>
+    public void Add(AttemptExited record, int lane, long offset)
+    {
+        AccountFor(record.Attempt, record.Lines);
+        Add(record, record.Attempt, lane, offset);
+    }
 
     /// <summary>An attempt stands still, or goes on.</summary>
     public StateEvent PauseChanged(StateChange change, long offset) =>

@@ -159,6 +159,7 @@ public sealed class ScheduleTests(TestBroker broker) : ApiTest(broker)
             tasks.Add(await Api.SubmitAsync(new { type = "echo", concurrency = new { key = "db" }, @params = new { text = "x" } }));
         var claim = await Worker.ClaimAsync(tasks[0].Lane);
         using var passed = new CancellationTokenSource();
+        var looks = 0;
         var looking = LookAsync();
         foreach (var task in tasks.SkipLast(2))
         {
@@ -190,17 +191,16 @@ public sealed class ScheduleTests(TestBroker broker) : ApiTest(broker)
         }
     }
 
-    private int looks;
-
     [Fact(Timeout = 60_000)]
     public async Task While_a_lost_attempt_may_still_have_the_key_who_waits_is_told_until_when()
     {
         var first = await Api.SubmitAsync(new { type = "echo", concurrency = new { key = "db" }, @params = new { text = "x" } });
         var second = await Api.SubmitAsync(new { type = "echo", concurrency = new { key = "db" }, @params = new { text = "x" } });
-        using var attempt = await (await Worker.ClaimAsync(first.Lane)).StartAsync(first);
+        var claim = await Worker.ClaimAsync(first.Lane);
+        using var attempt = await claim.StartAsync(first);
         await Api.UntilAsync(second.TaskId, "the one at work is named", detail => detail.TryGetProperty("waits_for", out _));
-        var lostAt = DateTimeOffset.UtcNow;
-        await (await Worker.ClaimAsync(first.Lane, epoch: 2)).WriteAsync(new LaneBarrier { Epoch = 3, Owner = "other", Lane = first.Lane, Worker = "w-2", At = lostAt });
+        var lostAt = DateTimeOffset.UtcNow.AddMinutes(1);   // so that there is time to look
+        await claim.WriteAsync(new LaneBarrier { Epoch = 2, Owner = "other", Lane = first.Lane, Worker = "w-2", At = lostAt });
 
         foreach (var task in new[] { first, second })
             await Api.UntilAsync(task.TaskId, "the lost one is named", detail => detail.TryGetProperty("waits_for", out var holder) && holder.TryGetProperty("until", out var until)

@@ -212,7 +212,7 @@ public sealed class StopTests(TestBroker broker) : ApiTest(broker)
         // A cursor of somebody who had more lines but not the stop gets it first.
         await using var unseen = await WatchClient.WatchAsync(replica, task, "from=1.1.2");
         await unseen.ToTheEndAsync();
-        Assert.Equal(["hello", "state", "end"], unseen.Events.Select(WatchClient.TypeOf).Where(type => type != "caught_up"));
+        Assert.Equal(["hello", "state", "exited", "end"], unseen.Events.Select(WatchClient.TypeOf).Where(type => type != "caught_up"));
     }
 
     private ControlRecord ReadControl()

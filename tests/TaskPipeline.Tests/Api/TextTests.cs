@@ -19,7 +19,7 @@ public sealed class TextTests(TestBroker broker) : ApiTest(broker)
     [InlineData("tasks", """{"type":"echo","params":{"text":"\ud800"}}""", "params.text", "surrogate", 34)]
     [InlineData("tasks", """{"type":"echo","params":{"text":"ÿ"}}""", "params.text", "UTF-8", 34)]
     [InlineData("tasks", """{"type":"echo","params":{"\udc00":"x"}}""", @"params.\udc00", "name", 27)]
-    [InlineData("tasks", """{"type":"echo","params":{"text":"x"},"labels":{"a":"\ud800"}}""", "labels.a", "surrogate", 52)]
+    [InlineData("tasks", """{"type":"echo","params":{"text":"x"},"labels":{"a":"\ud800"}}""", "labels.a", "surrogate", 53)]
     [InlineData("tasks", """{"type":"\ud800"}""", "type", "surrogate", 10)]
     [InlineData("tasks", """{"type":"echo","task_id":"\ud800"}""", "task_id", "surrogate", 27)]
     [InlineData("tasks", """{"type":"echo","concurrency":{"key":"\ud800"}}""", "concurrency.key", "surrogate", 38)]
