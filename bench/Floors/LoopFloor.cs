@@ -90,7 +90,7 @@ internal sealed class LoopFloor : IDisposable
         var now = DateTimeOffset.UtcNow;
         var story = lane.Log.Stories[task.TaskId];
         var end = (Verdict.End)Verdict.Of(task, story, null, now, 0);
-        Task.WhenAll(_writes.End(task, story, end, now).Select(WriteAsync)).GetAwaiter().GetResult();
+        Task.WhenAll(_writes.End(task, story, end, stop: null, now).Select(WriteAsync)).GetAwaiter().GetResult();
         lane.Log.Forget(task.TaskId);
     }
 

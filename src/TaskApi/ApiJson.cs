@@ -45,6 +45,7 @@ internal sealed partial class ApiJson : JsonSerializerContext
         options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         options.NumberHandling = JsonNumberHandling.Strict;
+        options.MaxDepth = 256;   // what tasks and agents say may be 64 deep in its record, and one that is deep must not spoil the list it stands in
         options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;   // answers are JSON and say so; no browser takes them for HTML
         options.TypeInfoResolverChain.Insert(0, Default);
     }

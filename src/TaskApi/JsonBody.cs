@@ -1,11 +1,16 @@
+using System.Text;
 using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi;
 
 /// <summary>The JSON object in a request's body, or why there is none.</summary>
 internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
 {
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 32 };
+    /// <summary>Of what callers send. What it is put into, in Kafka and in answers, adds some, and readers take 64 in all.</summary>
+    public const int MostLevels = 32;
+
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
 
     private static readonly string[] NotKnown = ["is not known"];
 
@@ -19,7 +24,26 @@ internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
             return Refuse(StatusCodes.Status415UnsupportedMediaType, $"Send JSON, with Content-Type: application/json instead of '{request.ContentType}'");
         try
         {
-            using var document = await JsonDocument.ParseAsync(request.Body, Strict, request.HttpContext.RequestAborted);
+            using var body = new MemoryStream();
+            await request.Body.CopyToAsync(body, request.HttpContext.RequestAborted);
+            return Read(body.GetBuffer().AsMemory(0, (int)body.Length), fields);
+        }
+        catch (BadHttpRequestException refused)
+        {
+            var tooLarge = refused.StatusCode == StatusCodes.Status413PayloadTooLarge;
+            return Refuse(refused.StatusCode, tooLarge ? $"A body may have at most {Protection.ProtectionServices.MostBodyBytes} bytes" : refused.Message);
+        }
+    }
+
+    private static JsonBody Read(ReadOnlyMemory<byte> bytes, IReadOnlyList<string> fields)
+    {
+        if (bytes.Span.StartsWith(Encoding.UTF8.Preamble))
+            bytes = bytes[Encoding.UTF8.Preamble.Length..];
+        if (JsonText.Check(bytes.Span, MostLevels) is { } error)
+            return new JsonBody(default, ProblemOf(error, bytes.Span));
+        try
+        {
+            using var document = JsonDocument.Parse(bytes, Strict);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 return Refuse(StatusCodes.Status400BadRequest, "The body must be a JSON object");
             var unknown = document.RootElement.EnumerateObject().Select(property => property.Name).Where(name => !fields.Contains(name)).ToArray();
@@ -30,19 +54,19 @@ internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
                     Errors = unknown.ToDictionary(name => name, _ => NotKnown),
                 });
         }
-        catch (JsonException malformed)
+        catch (JsonException twice)   // all else was checked
         {
-            return Refuse(StatusCodes.Status400BadRequest, $"The body is not valid JSON at line {malformed.LineNumber + 1}, byte {malformed.BytePositionInLine + 1}: {Reason(malformed)}");
-        }
-        catch (BadHttpRequestException refused)
-        {
-            var tooLarge = refused.StatusCode == StatusCodes.Status413PayloadTooLarge;
-            return Refuse(refused.StatusCode, tooLarge ? $"A body may have at most {Protection.ProtectionServices.MostBodyBytes} bytes" : refused.Message);
+            return Refuse(StatusCodes.Status400BadRequest, $"The body is not valid JSON: {twice.Message}");
         }
     }
 
-    private static JsonBody Refuse(int status, string detail) => new(default, new Problem(status, detail));
+    private static Problem ProblemOf(JsonTextError error, ReadOnlySpan<byte> bytes)
+    {
+        var (line, at) = error.PlaceIn(bytes);
+        return error.Path.Length == 0
+            ? new Problem(StatusCodes.Status400BadRequest, $"The body at line {line}, byte {at} {error.Reason}")
+            : Problem.Invalid(new Dictionary<string, string[]> { [error.Path] = [$"{error.Reason} (line {line}, byte {at} of the body)"] });
+    }
 
-    // The library's message ends with the position, counted from 0.
-    private static string Reason(JsonException malformed) => malformed.Message.Split(" LineNumber:")[0];
+    private static JsonBody Refuse(int status, string detail) => new(default, new Problem(status, detail));
 }

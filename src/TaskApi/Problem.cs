@@ -29,8 +29,9 @@ internal sealed class Problem(int status, string detail) : IResult, IStatusCodeH
     public static Problem NotReady(string reason) => new(StatusCodes.Status503ServiceUnavailable, $"Not ready: {reason}") { RetryAfter = TimeSpan.FromSeconds(2) };
 
     /// <summary>Everything that is wrong with a request, by field.</summary>
-    public static Problem Invalid(IReadOnlyDictionary<string, string[]> errors) =>
-        new(StatusCodes.Status400BadRequest, string.Join("; ", errors.SelectMany(error => error.Value.Select(text => $"{error.Key} {text}")))) { Errors = errors };
+    /// <param name="wayOut">Where the fields alone do not show it.</param>
+    public static Problem Invalid(IReadOnlyDictionary<string, string[]> errors, string? wayOut = null) =>
+        new(StatusCodes.Status400BadRequest, string.Join("; ", [.. errors.SelectMany(error => error.Value.Select(text => $"{error.Key} {text}")), .. wayOut is null ? [] : new[] { wayOut }])) { Errors = errors };
 
     public async Task ExecuteAsync(HttpContext httpContext)
     {

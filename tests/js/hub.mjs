@@ -1,5 +1,5 @@
 // A SignalR client as web pages have it. Prints what it is told, one JSON object per line; commands come on standard input.
-//   watch ID · watch-from ID OPTIONS · stop ID · subscribe GROUP · quit
+//   watch ID · watch-from ID OPTIONS · stop ID · subscribe GROUP · call METHOD ARGUMENTS · quit
 import { createInterface } from 'node:readline';
 import { HttpTransportType, HubConnectionBuilder, LogLevel } from '@microsoft/signalr';
 
@@ -31,6 +31,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     case 'watch': watch(hub.stream('Watch', target)); break;
     case 'watch-from': watch(hub.stream('WatchFrom', target, JSON.parse(rest.join(' ')))); break;
     case 'stop': answer(hub.invoke('Stop', target)); break;
+    case 'call': answer(hub.invoke(target, ...JSON.parse(rest.join(' ')))); break;
     case 'subscribe': answer(hub.invoke('Subscribe', target)); break;
     default: await hub.stop(); process.exit(0);
   }

@@ -40,12 +40,14 @@ internal static class ShowCommand
         Field("params", task.Params.Count > 0 ? task.Params.ToJsonString(TaskpipeJson.Readable.Options) : null);
         Field("labels", task.Labels is null ? null : string.Join(", ", task.Labels.Select(label => $"{label.Key}={label.Value}")));
         Field("queue", task.QueuePosition is { } position ? position == 0 ? "next" : $"{position} before it" : null);
-        Field("waits for", task.WaitsFor is { } holder ? $"{holder.TaskId}, which has the key {holder.Key}" : null);
+        Field("waits for", task.WaitsFor is { } holder ? holder.Until is { } until ? $"the key {holder.Key}, until {At(until)}: an attempt of {holder.TaskId} was lost" : $"{holder.TaskId}, which has the key {holder.Key}" : null);
         Field("submitted", At(task.SubmittedAt));
         Field("due", At(task.DueAt));
         Field("start by", At(task.StartBy));
         Field("deadline", At(task.Deadline));
         Field("ended", At(task.EndedAt));
+        Field("exited", At(task.ExitedAt) is { } exited ? $"{exited}; what follows is for the next worker to say" : null);
+        Field("stop", task.Stop is { } stop ? $"requested {At(stop.At)}{(stop.TooLate ? ", too late" : "")}{(stop.Reason is null ? "" : $": {Paint.Plain(stop.Reason)}")}" : null);
         Field("replay of", task.ReplayOf);
         Field("redrive of", task.RedriveOf);
         Field("replays", task.Replays is null ? null : string.Join(", ", task.Replays));

@@ -11,7 +11,7 @@ export type TaskStatus =
 /** Why an attempt or a task ended. A later API may know more. */
 export type EndReason =
   | "exit_code" | "user_request" | "time_limit" | "output_limit" | "worker_shutdown" | "worker_lost" | "spawn_failed" | "start_by" | "deadline"
-  | "memory_limit" | "silence_limit" | "process_limit" | "disk_limit" | "result" | "result_error"
+  | "memory_limit" | "silence_limit" | "process_limit" | "disk_limit" | "result" | "result_error" | "type_changed"
   | (string & {});
 
 /** What every event has. */
@@ -137,6 +137,16 @@ export interface EmittedEvent extends EventBase {
   readonly at: string;
 }
 
+/** How an attempt ended; what follows from that, an end or another attempt, is told when it is decided. */
+export interface ExitedEvent extends EventBase {
+  readonly type: "exited";
+  readonly attempt: number;
+  readonly reason: EndReason;
+  readonly exit_code?: number;
+  readonly signal?: string;
+  readonly at: string;
+}
+
 /** The history was told; what follows happens now. */
 export interface CaughtUpEvent extends EventBase {
   readonly type: "caught_up";
@@ -160,6 +170,12 @@ export interface EndEvent extends EventBase {
   /** SHA-256 over those that were published. */
   readonly hash?: string;
   readonly result?: unknown;
+
+  /** When somebody asked for its stop, where somebody did. */
+  readonly stop_requested_at?: string;
+
+  /** It had ended by itself before that stop came. */
+  readonly stop_too_late?: true;
   readonly project?: string;
   readonly at: string;
 }
@@ -174,13 +190,13 @@ export interface VerifiedEndEvent extends EndEvent {
 export type WireEvent =
   | HelloEvent | StateEvent | LinesEvent | GapEvent
   | ProgressEvent | GroupEvent | WarningEvent | ArtifactEvent | MessageEvent | ToolEvent | ResultEvent
-  | InputEvent | EmittedEvent | CaughtUpEvent | EndEvent;
+  | InputEvent | EmittedEvent | ExitedEvent | CaughtUpEvent | EndEvent;
 
 /** What a watcher is given, told apart by `type`. */
 export type WatchEvent = Exclude<WireEvent, EndEvent> | VerifiedEndEvent;
 
 const Types: ReadonlySet<string> = new Set<WireEvent["type"]>([
-  "hello", "state", "lines", "gap", "progress", "group", "warning", "artifact", "message", "tool", "result", "input", "event", "caught_up", "end",
+  "hello", "state", "lines", "gap", "progress", "group", "warning", "artifact", "message", "tool", "result", "input", "event", "exited", "caught_up", "end",
 ]);
 
 /** Whether this client knows such events; those of a later API are passed over, as the protocol asks. */

@@ -55,6 +55,11 @@ export interface SubmittedTask {
   readonly status: TaskStatus;
   readonly links: TaskLinks;
   readonly due_at?: string;
+
+  /** Of a replay and a redrive: the type is not what it was for the task that is repeated. The hashes are there then. */
+  readonly type_changed?: true;
+  readonly type_hash?: string;
+  readonly previous_type_hash?: string;
 }
 
 /** A task: its id, or what an answer said of it, whose links let every replica know it at once. */
@@ -81,6 +86,9 @@ export interface TaskSummary {
   readonly submitted_at: string;
   readonly started_at?: string;
   readonly ended_at?: string;
+
+  /** When the agent of its latest attempt ended, while it is not decided yet what follows from that. */
+  readonly exited_at?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly priority: Priority;
   readonly concurrency?: Concurrency;
@@ -110,6 +118,9 @@ export interface Attempt {
 
   /** SHA-256 of its lines, as `end` has it. */
   readonly hash?: string;
+
+  /** Of the catalogue entry that it ran by; not the task's where the type had changed by then. */
+  readonly type_hash?: string;
 
   /** The signal that it took to end all of the agent; missing where it ended by itself. */
   readonly ended_by?: "TERM" | "KILL";
@@ -141,11 +152,17 @@ export interface TaskDetail extends TaskSummary {
   /** How many tasks of its lane come before it, where it is queued. */
   readonly queue_position?: number;
 
-  /** The task that has the concurrency key that this one waits for. */
-  readonly waits_for?: { readonly key: string; readonly task_id: string };
+  /** The task that has the concurrency key that this one waits for, or is next; with `until`, one whose attempt was lost and may live until then. */
+  readonly waits_for?: { readonly key: string; readonly task_id: string; readonly until?: string };
   readonly attempts: readonly Attempt[];
   readonly replays?: readonly string[];
-  readonly stop?: { readonly force: boolean; readonly requested_by?: string; readonly reason?: string; readonly at?: string };
+  readonly stop?: { readonly force: boolean; readonly requested_by?: string; readonly reason?: string; readonly at?: string; readonly too_late?: true };
+
+  /** Of its type in the catalogue, as that was when it was submitted. */
+  readonly type_hash?: string;
+
+  /** That of the task which it repeats, where the type had changed between the two. */
+  readonly previous_type_hash?: string;
 
   /** The place behind all that is known now: give it as `after` with `wait` to hear of what is new, or as `from` to watch. */
   readonly cursor: string;

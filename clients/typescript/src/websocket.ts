@@ -79,7 +79,7 @@ function judge(code: number | undefined, reason: string): void {
     case 1000: return;
     case 4504: throw new NotFoundError(404, reason);
     case 4505: throw new InvalidRequestError(400, reason);
-    case 1003: case 1009: throw new ConnectionError(`the API refused what it was sent (${code}): ${reason}`);
+    case 1003: case 1007: case 1009: throw new ConnectionError(`the API refused what it was sent (${code}): ${reason}`);
   }
   if (code !== undefined && code >= 4500 && code <= 4999)
     throw new TaskPipelineError(`the API closed the watch for good (${code}): ${reason}`);

@@ -182,6 +182,7 @@ public sealed class TaskStory
             From = offset,
             StartedAt = starting.At,
             ConfigHash = starting.ConfigHash,
+            TypeHash = starting.TypeHash,
         });
         (_lastSeq, Outcome, IsHanded) = (0, null, false);
         return true;
@@ -211,5 +212,6 @@ public sealed class TaskStory
         Worker = (record as AttemptAlive)?.Worker ?? "",
         At = (record as AttemptAlive)?.StartedAt ?? record.At,
         ConfigHash = (record as AttemptAlive)?.ConfigHash,
+        TypeHash = (record as AttemptAlive)?.TypeHash,
     };
 }

@@ -82,6 +82,9 @@ public sealed record AttemptStarting : AttemptRecord
 
     /// <summary>Hash of the project config that the attempt runs with.</summary>
     public string? ConfigHash { get; init; }
+
+    /// <summary>Hash of the catalogue entry that the attempt runs by. It is not that of the task where its type has changed since.</summary>
+    public string? TypeHash { get; init; }
 }
 
 public sealed record AttemptRunning : AttemptRecord
@@ -261,6 +264,9 @@ public sealed record AttemptAlive : AttemptRecord
     public required string Worker { get; init; }
     public required DateTimeOffset StartedAt { get; init; }
     public string? ConfigHash { get; init; }
+
+    /// <summary>As in <see cref="AttemptStarting"/>.</summary>
+    public string? TypeHash { get; init; }
 }
 
 /// <summary>The attempt was given back by a worker that shut down, or was lost though its worker lives; it is not charged.</summary>

@@ -82,6 +82,9 @@ public enum EndReason
 
     /// <summary>The same with a result that says it is an error.</summary>
     ResultError,
+
+    /// <summary>The task's type has changed since it was submitted, or is gone, and the task does not fit any more.</summary>
+    TypeChanged,
 }
 
 /// <summary>Whose failure it was, as far as the rules of the task's type can tell.</summary>

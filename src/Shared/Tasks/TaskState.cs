@@ -28,6 +28,9 @@ public sealed record TaskState
     /// <summary>When the next attempt is due, where it waits for one.</summary>
     public DateTimeOffset? DueAt { get; init; }
 
+    /// <summary>Of an end: the STOP that was known when it was decided, as in <c>task-control</c>. With another end than <see cref="Status.Stopped"/> it came too late.</summary>
+    public ControlRecord? Stop { get; init; }
+
     /// <summary>The attempt that decided; 0 where none was started.</summary>
     public int Attempt { get; init; }
 
@@ -90,6 +93,9 @@ public sealed record AttemptSummary
     public long Lines { get; init; }
     public string? Hash { get; init; }
     public string? ConfigHash { get; init; }
+
+    /// <summary>As in <see cref="AttemptStarting"/>.</summary>
+    public string? TypeHash { get; init; }
 
     /// <summary>As in <see cref="AttemptExited"/>.</summary>
     public string? EndedBy { get; init; }

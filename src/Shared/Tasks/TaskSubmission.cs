@@ -50,6 +50,9 @@ public sealed record TaskSubmission
     /// <summary>Hash of the catalogue entry that the task was accepted with.</summary>
     public string? TypeHash { get; init; }
 
+    /// <summary>That of the task which this one repeats, where the type has changed since.</summary>
+    public string? PreviousTypeHash { get; init; }
+
     /// <summary>Hash of what the caller sent: who sends it again is told apart from who sends something else, also where times in it were relative.</summary>
     public string? BodyHash { get; init; }
 }

@@ -40,11 +40,15 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
     private async ValueTask RunAsync(RedriveRun run, CancellationToken cancellationToken)
     {
         using var pace = new PeriodicTimer(TimeSpan.FromSeconds(1 / run.Rate), clock);
+        var hasWritten = false;   // what is refused costs nothing, and need not be waited for
         foreach (var id in run.Taken)
         {
-            if (run.Done > 0)
+            cancellationToken.ThrowIfCancellationRequested();
+            if (hasWritten)
                 await pace.WaitForNextTickAsync(cancellationToken);
-            run.Count(id, await RedriveAsync(id, cancellationToken));
+            var answer = await RedriveAsync(id, cancellationToken);
+            hasWritten = answer is not (null or Problem);
+            run.Count(id, answer);
         }
         run.Finish(clock.GetUtcNow());
         LogFinished(logger, run.Id, run.Taken.Count);
@@ -71,9 +75,10 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
 internal sealed class RedriveRun(string id, IReadOnlyList<string> taken, double rate, string bodyHash, DateTimeOffset startedAt)
 {
     private const int MostErrors = 100;
+    private const int MostIds = 10;
 
     private readonly Lock _gate = new();
-    private readonly List<RedriveError> _errors = [];
+    private readonly List<(string Detail, int Count, List<string> Ids)> _errors = [];
     private int _redriven;
     private int _skipped;
     private int _failed;
@@ -83,14 +88,14 @@ internal sealed class RedriveRun(string id, IReadOnlyList<string> taken, double 
     public IReadOnlyList<string> Taken => taken;
     public double Rate => rate;
     public string BodyHash => bodyHash;
-    public int Done => _redriven + _skipped + _failed;   // for the one that runs it
 
     public RedriveProgress Progress
     {
         get
         {
             lock (_gate)
-                return new RedriveProgress(id, _finishedAt is null ? RedriveStatus.Running : RedriveStatus.Finished, rate, taken.Count, _redriven, _skipped, _failed, [.. _errors], startedAt, _finishedAt);
+                return new RedriveProgress(id, _finishedAt is null ? RedriveStatus.Running : RedriveStatus.Finished, rate, taken.Count, _redriven, _skipped, _failed,
+                    [.. _errors.Select(error => new RedriveError(error.Ids[0], error.Detail, error.Count, [.. error.Ids]))], startedAt, _finishedAt);
         }
     }
 
@@ -101,14 +106,27 @@ internal sealed class RedriveRun(string id, IReadOnlyList<string> taken, double 
             if (answer is Problem problem)
             {
                 _failed++;
-                if (_errors.Count < MostErrors)
-                    _errors.Add(new RedriveError(letterId, problem.Detail));
+                Add(letterId, problem.Detail);
             }
             else if (answer is null)
                 _skipped++;
             else
                 _redriven++;
         }
+    }
+
+    private void Add(string letterId, string detail)
+    {
+        var known = _errors.FindIndex(error => error.Detail == detail);
+        if (known >= 0)
+        {
+            var (_, count, ids) = _errors[known];
+            if (ids.Count < MostIds)
+                ids.Add(letterId);
+            _errors[known] = (detail, count + 1, ids);
+        }
+        else if (_errors.Count < MostErrors)
+            _errors.Add((detail, 1, [letterId]));
     }
 
     public void Finish(DateTimeOffset at)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Repeating;
 using TaskPipeline.TaskApi.Submitting;
@@ -16,8 +17,8 @@ internal sealed class DeadLetterEndpoints(DeadLetterTable letters, Redriver redr
     public static IResult List(DeadLetterEndpoints endpoints, string? project, string? type, string? @class, string? reason, string? dealt, string? limit, string? after) =>
         endpoints.List(field => field switch { "project" => project, "type" => type, "class" => @class, _ => reason }, dealt, limit, after);
 
-    public static IResult Get(string id, DeadLetterTable letters) =>
-        letters.Find(id) is { } entry ? TypedResults.Ok(new DeadLetterDetail(entry)) : Unknown(id);
+    public static IResult Get(string id, DeadLetterTable letters, CatalogueFile catalogue) =>
+        letters.Find(id) is { } entry ? TypedResults.Ok(new DeadLetterDetail(entry, catalogue.Current)) : Unknown(id);
 
     public static async Task<IResult> RedriveAsync(string id, HttpRequest request, DeadLetterEndpoints endpoints) => await endpoints.RedriveOneAsync(id, request);
 

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Listing;
 
@@ -62,6 +63,15 @@ public sealed record DeadLetterDetail : DeadLetterSummary
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
     public required IReadOnlyList<AttemptView> Attempts { get; init; }
 
+    /// <summary>Hash of its type in this API's catalogue, by which a redrive runs; as <c>hash</c> in <c>GET /task-types</c>. Missing: there is no such type any more.</summary>
+    public string? TypeHash { get; init; }
+
+    /// <summary>What it was when the task was submitted; only where it has changed.</summary>
+    public string? PreviousTypeHash { get; init; }
+
+    /// <summary>The type is not what it was when the task was submitted.</summary>
+    public bool? TypeChanged { get; init; }
+
     /// <summary>The last lines of the last attempt's stderr.</summary>
     public string? OutputTail { get; init; }
 
@@ -69,12 +79,15 @@ public sealed record DeadLetterDetail : DeadLetterSummary
     public string? Raw { get; init; }
 
     [SetsRequiredMembers]
-    internal DeadLetterDetail(DeadLetterEntry entry) : base(entry)
+    internal DeadLetterDetail(DeadLetterEntry entry, TaskCatalogue catalogue) : base(entry)
     {
         var letter = entry.Letter;
         Params = letter.Task?.Params;
         Labels = letter.Task?.Labels;
         Attempts = [.. letter.Attempts.Select(AttemptView.Of)];
+        TypeHash = letter.Task is { } task ? catalogue.Find(task.Type, task.Command)?.Hash : null;
+        if (letter.Task?.TypeHash is { } accepted && accepted != TypeHash)
+            (PreviousTypeHash, TypeChanged) = (accepted, true);
         OutputTail = letter.OutputTail;
         Raw = letter.Raw;
     }

@@ -26,26 +26,13 @@ public sealed record SendInput
         Dictionary<string, string[]> errors = [];
         var hasText = content.TryGetProperty("text", out var text) && text.ValueKind != JsonValueKind.Null;
         var hasClose = content.TryGetProperty("close", out var close) && close.ValueKind != JsonValueKind.Null;
-        if (hasText && (TextOf(text) is not { } line || Encoding.UTF8.GetByteCount(line) > MostTextBytes || line.Contains('\0', StringComparison.Ordinal)))
+        if (hasText && (text.ValueKind != JsonValueKind.String || Encoding.UTF8.GetByteCount(text.GetString()!) > MostTextBytes || text.GetString()!.Contains('\0', StringComparison.Ordinal)))
             errors["text"] = [$"must be a string of at most {MostTextBytes} bytes without NUL"];
         if (hasClose && close.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
             errors["close"] = ["must be true or false"];
         if (errors.Count == 0 && !hasText && !(hasClose && close.GetBoolean()))
             errors["text"] = ["is required, unless close is true"];
-        return errors.Count > 0 ? (null, Problem.Invalid(errors)) : (new SendInput { Text = hasText ? TextOf(text) : null, Close = hasClose && close.GetBoolean() }, null);
-    }
-
-    /// <summary>Null: it is no string, or none that could be written.</summary>
-    private static string? TextOf(JsonElement text)
-    {
-        try
-        {
-            return text.ValueKind == JsonValueKind.String ? text.GetString() : null;
-        }
-        catch (InvalidOperationException)
-        {
-            return null;   // half of a surrogate pair
-        }
+        return errors.Count > 0 ? (null, Problem.Invalid(errors)) : (new SendInput { Text = hasText ? text.GetString() : null, Close = hasClose && close.GetBoolean() }, null);
     }
 }
 

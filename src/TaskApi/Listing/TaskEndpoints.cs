@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Tailing;
 using TaskPipeline.TaskApi.Watching;
@@ -37,7 +39,7 @@ internal static class TaskEndpoints
         return TypedResults.Ok(found.Count > most ? new TaskPage([.. found.Take(most)], found[most - 1].TaskId) : new TaskPage(found));
     }
 
-    public static async Task<IResult> GetAsync(string id, HttpContext context, TaskFinder finder, TaskTable table, string? wait, string? after)
+    public static async Task<IResult> GetAsync(string id, HttpContext context, TaskFinder finder, TaskTable table, TimeProvider clock, IOptions<KafkaOptions> kafka, string? wait, string? after)
     {
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
         if (problem is not null)
@@ -53,7 +55,11 @@ internal static class TaskEndpoints
         using var waiting = new Patience(patience, context.RequestAborted);
         for (var version = found.Log.Version; patience > TimeSpan.Zero && !found.Log.HasNewsFor(seen) && !found.Log.HasEnded && await waiting.ForMoreAsync(found.Log, version);)
             version = found.Log.Version;
-        return TypedResults.Ok(table.Read(found!, TaskDetail.Of) with { QueuePosition = table.QueuePosition(found!), WaitsFor = table.HolderOfKey(found!) });
+        return TypedResults.Ok(table.Read(found!, tracked => TaskDetail.Of(tracked) with   // at one moment
+        {
+            QueuePosition = table.QueuePosition(tracked),
+            WaitsFor = table.HolderOfKey(tracked, clock.GetUtcNow(), kafka.Value.SessionTimeout),
+        }));
     }
 
     public static TaskTypeList Types(CatalogueFile catalogue) =>

@@ -37,6 +37,10 @@ public sealed record TaskSummary
     public required DateTimeOffset SubmittedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? EndedAt { get; init; }
+
+    /// <summary>When the agent of its latest attempt ended, while it is not decided yet what follows from that: no worker owns its lane, or one is about to.</summary>
+    public DateTimeOffset? ExitedAt { get; init; }
+
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
     public required Priority Priority { get; init; }
 
@@ -80,6 +84,7 @@ public sealed record TaskSummary
             SubmittedAt = tracked.SubmittedAt,
             StartedAt = attempts is [var first, ..] ? first.StartedAt : null,
             EndedAt = end?.At,
+            ExitedAt = tracked.ExitedAt,
             Labels = tracked.Submission.Labels,
             Priority = tracked.Submission.Priority,
             Concurrency = tracked.Submission.Concurrency,
@@ -153,6 +158,10 @@ public sealed record TaskDetail
     public required DateTimeOffset SubmittedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? EndedAt { get; init; }
+
+    /// <summary>When the agent of its latest attempt ended, while it is not decided yet what follows from that; the last of the attempts says how.</summary>
+    public DateTimeOffset? ExitedAt { get; init; }
+
     public required Priority Priority { get; init; }
 
     /// <summary>Of the tasks with this key only so many run at a time.</summary>
@@ -177,6 +186,12 @@ public sealed record TaskDetail
 
     /// <summary>The tasks that repeat this one.</summary>
     public IReadOnlyList<string>? Replays { get; init; }
+
+    /// <summary>Hash of its type in the catalogue, as that was when it was submitted; as <c>hash</c> in <c>GET /task-types</c>.</summary>
+    public string? TypeHash { get; init; }
+
+    /// <summary>That of the task which it repeats, where the type had changed between the two.</summary>
+    public string? PreviousTypeHash { get; init; }
 
     /// <summary>The request to stop, where there was one.</summary>
     public StopView? Stop { get; init; }
@@ -221,6 +236,7 @@ public sealed record TaskDetail
             SubmittedAt = summary.SubmittedAt,
             StartedAt = summary.StartedAt,
             EndedAt = summary.EndedAt,
+            ExitedAt = summary.ExitedAt,
             Priority = summary.Priority,
             Concurrency = summary.Concurrency,
             DueAt = summary.DueAt,
@@ -229,7 +245,9 @@ public sealed record TaskDetail
             ReplayOf = summary.ReplayOf,
             RedriveOf = summary.RedriveOf,
             Attempts = [.. tracked.Attempts.Select(AttemptView.Of)],
-            Stop = tracked.Stop is { } stop ? new StopView(stop.Force, stop.RequestedBy, stop.Reason, stop.At) : null,
+            TypeHash = tracked.Submission.TypeHash,
+            PreviousTypeHash = tracked.Submission.PreviousTypeHash,
+            Stop = tracked.Stop is { } stop ? new StopView(stop.Force, stop.RequestedBy, stop.Reason, stop.At, end is not null && end.Status != Status.Stopped ? true : null) : null,
             Cursor = tracked.Log.Latest.ToString(),
             Lane = tracked.Lane,
             Offset = tracked.Place.IsScheduled ? null : tracked.Place.Offset,
@@ -251,6 +269,9 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
 
     /// <summary>SHA-256 of the lines, as the end event has it.</summary>
     public string? Hash { get; init; }
+
+    /// <summary>Hash of the catalogue entry that it ran by; not the task's where the type had changed by then.</summary>
+    public string? TypeHash { get; init; }
 
     /// <summary>The signal that it took to end all of the agent, <c>TERM</c> or <c>KILL</c>; missing where it ended by itself.</summary>
     public string? EndedBy { get; init; }
@@ -274,6 +295,7 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
         Class = attempt.Class,
         Lines = attempt.Reason is null ? null : attempt.Lines,
         Hash = attempt.Hash,
+        TypeHash = attempt.TypeHash,
         EndedBy = attempt.EndedBy,
         StopMs = attempt.StopMs,
         ProcessesEnded = attempt.ProcessesEnded,
@@ -282,8 +304,11 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
 }
 
 /// <summary>The task that has what another one waits for.</summary>
-/// <param name="Key">The concurrency key of both.</param>
-public sealed record KeyHolder(string Key, string TaskId);
+/// <param name="Key">The concurrency key that is waited for.</param>
+/// <param name="TaskId">Who has it; while it changes hands, who is next. Of a task whose attempt was lost, that one, also where it is the one that waits.</param>
+/// <param name="Until">An attempt was lost with its worker, and until then it may still live where nobody hears it.</param>
+public sealed record KeyHolder(string Key, string TaskId, DateTimeOffset? Until = null);
 
 /// <summary>Who asked for the stop, and why.</summary>
-public sealed record StopView(bool Force, string? RequestedBy = null, string? Reason = null, DateTimeOffset? At = null);
+/// <param name="TooLate">It had ended by itself.</param>
+public sealed record StopView(bool Force, string? RequestedBy = null, string? Reason = null, DateTimeOffset? At = null, bool? TooLate = null);

@@ -35,7 +35,9 @@ internal sealed partial class StopRequests(TaskTable table, TaskWriter writer, T
         table.StopRequested(stop);   // this replica need not read it back to know it
         table.WakeWatchers();
         LogRequested(logger, tracked.TaskId, requestedBy);
-        return null;
+        return table.Read(tracked, task => task.Committed) is { Status: not Status.Stopped and var status }
+            ? new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' has ended meanwhile: {status.Word()}")
+            : null;
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Stop of task {TaskId} requested by {RequestedBy}")]

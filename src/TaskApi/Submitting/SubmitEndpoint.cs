@@ -10,7 +10,23 @@ namespace TaskPipeline.TaskApi.Submitting;
 
 /// <summary>The answer to a submission.</summary>
 /// <param name="DueAt">When a task that was submitted for later comes into its queue.</param>
-public sealed record SubmitAnswer(string TaskId, Status Status, TaskLinks Links, DateTimeOffset? DueAt = null);
+public sealed record SubmitAnswer(string TaskId, Status Status, TaskLinks Links, DateTimeOffset? DueAt = null)
+{
+    /// <summary>Of a replay and a redrive: the type is not what it was for the task that is repeated, so this one may do something else.</summary>
+    public bool? TypeChanged { get; init; }
+
+    /// <summary>Hash of the type, as <c>hash</c> in <c>GET /task-types</c>; only where it has changed.</summary>
+    public string? TypeHash { get; init; }
+
+    /// <summary>What it was for the task that is repeated; only where it has changed.</summary>
+    public string? PreviousTypeHash { get; init; }
+
+    internal static SubmitAnswer Of(TaskSubmission task, Status status, TaskPlace place, DateTimeOffset? dueAt)
+    {
+        var answer = new SubmitAnswer(task.TaskId, status, TaskLinks.Of(task.TaskId, place), dueAt);
+        return task.PreviousTypeHash is null ? answer : answer with { TypeChanged = true, TypeHash = task.TypeHash, PreviousTypeHash = task.PreviousTypeHash };
+    }
+}
 
 internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaCluster cluster, TaskTable table, TaskFinder finder, TaskWriter writer, IOptions<KafkaOptions> kafka, TimeProvider clock, ILogger<SubmitEndpoint> logger)
 {
@@ -74,7 +90,7 @@ internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaClust
 
     /// <summary>The answer to who asks for a task that is there already.</summary>
     public IResult Existing(TrackedTask known) =>
-        TypedResults.Ok(table.Read(known, task => new SubmitAnswer(task.TaskId, task.Status, TaskLinks.Of(task.TaskId, task.Place), task.DueAt)));
+        TypedResults.Ok(table.Read(known, task => SubmitAnswer.Of(task.Submission!, task.Status, task.Place, task.DueAt)));
 
     private (TaskSubmission, int Lane) PlaceById(TaskSubmission submission)
     {
@@ -98,8 +114,8 @@ internal sealed partial class SubmitEndpoint(CatalogueFile catalogue, KafkaClust
     {
         var status = place.IsScheduled ? Status.Scheduled : Status.Queued;
         LogAccepted(logger, task.TaskId, status, place.Lane, place.Offset);
-        var links = TaskLinks.Of(task.TaskId, place);
-        return TypedResults.Accepted(links.Self, new SubmitAnswer(task.TaskId, status, links, task.RunAt));
+        var answer = SubmitAnswer.Of(task, status, place, task.RunAt);
+        return TypedResults.Accepted(answer.Links.Self, answer);
     }
 
     private static Problem NotTaken() =>

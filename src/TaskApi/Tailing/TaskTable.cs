@@ -279,16 +279,24 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
             return tracked is { Status: Status.Queued, IsInQueue: true } ? _lanes[tracked.Lane].Unfinished.Values.Count(other => IsBefore(other, tracked)) : null;
     }
 
-    /// <summary>The task that holds the concurrency key which a queued task waits for; null where it waits for none.</summary>
-    public KeyHolder? HolderOfKey(TrackedTask tracked)
+    /// <summary>
+    /// Why the concurrency key of a queued task is not free for it: another one is at work with it, or comes before it, or an attempt was lost in its lane, which
+    /// may live on unheard for a session. Null where it waits for no key.
+    /// </summary>
+    public KeyHolder? HolderOfKey(TrackedTask tracked, DateTimeOffset now, TimeSpan session)
     {
         lock (_gate)
         {
-            if (tracked is not { Status: Status.Queued, IsInQueue: true, Submission: { Concurrency: { } wanted } task })
+            if (tracked is not { Status: Status.Queued, IsInQueue: true, Submission: { Concurrency: { Key: var key } } })
                 return null;
-            var holder = _lanes[tracked.Lane].Unfinished.Values.FirstOrDefault(other => other != tracked && IsAtWork(other)
-                && other.Submission is { Concurrency: { } held } && (other.Submission.Project, held.Key, held.Slot) == (task.Project, wanted.Key, wanted.Slot));
-            return holder is null ? null : new KeyHolder(wanted.Key, holder.TaskId);
+            var lane = _lanes[tracked.Lane];
+            if (lane.Unfinished.Values.Concat(lane.Closing).FirstOrDefault(other => IsAtWork(other) && IsSameSlot(other.Submission, tracked.Submission)) is { } holder)
+                return new KeyHolder(key, holder.TaskId);
+            foreach (var (lost, story) in lane.Log.Stories)
+                if (story.Attempts is [.., { Reason: EndReason.WorkerLost, EndedAt: { } lostAt }] && lostAt + session > now)
+                    return new KeyHolder(key, lost, lostAt + session);
+            var before = lane.Unfinished.Values.Where(other => IsBefore(other, tracked) && IsSameSlot(other.Submission, tracked.Submission) && other is { Status: Status.Queued, Pause: not { Signal: ControlRecord.Pause } });
+            return before.MinBy(Turn) is { } next ? new KeyHolder(key, next.TaskId) : null;
         }
     }
 
@@ -454,9 +462,12 @@ internal sealed class TaskTable(KafkaCluster cluster, Schedule schedule, StateFe
     private static bool IsWanted(TrackedTask tracked, ScheduleEntry entry) =>
         tracked.Committed is null && tracked.Attempt < entry.Task.Attempt && (tracked.Record?.Attempt ?? 0) < entry.Task.Attempt;
 
-    private static bool IsBefore(TrackedTask other, TrackedTask tracked) =>
-        other != tracked
-        && (IsAtWork(other) || (other.Submission!.Priority, other.Record!.Offset).CompareTo((tracked.Submission!.Priority, tracked.Record!.Offset)) < 0);
+    private static bool IsBefore(TrackedTask other, TrackedTask tracked) => other != tracked && (IsAtWork(other) || Turn(other).CompareTo(Turn(tracked)) < 0);
+
+    private static (Priority, long) Turn(TrackedTask tracked) => (tracked.Submission!.Priority, tracked.Record!.Offset);
+
+    private static bool IsSameSlot(TaskSubmission? other, TaskSubmission task) =>
+        other is { Concurrency: { } held } && task is { Concurrency: { } wanted } && (other.Project, held.Key, held.Slot) == (task.Project, wanted.Key, wanted.Slot);
 
     private static bool IsAtWork(TrackedTask tracked) => tracked is { Attempt: > 0, Status: Status.Starting or Status.Running or Status.Paused or Status.Stopping };
 

@@ -95,6 +95,9 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         }
     }
 
+    /// <summary>When the agent of its latest attempt ended, as long as what follows from that is not committed.</summary>
+    public DateTimeOffset? ExitedAt => !HasEnded && _story is { Outcome: { } outcome } && outcome.Attempt > (Waiting?.Attempt ?? 0) ? outcome.At : null;
+
     public void Submit(TaskSubmission submission, TaskPlace place, DateTimeOffset at)
     {
         (Submission, Place, SubmittedAt) = (submission, place, at);
@@ -147,9 +150,14 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
     public StateEvent? RequestStop(ControlRecord stop)
     {
         Remember(stop);
-        if (HasEnded || Stop is not null)
+        if (Stop is not null)
             return null;
         Stop = stop;
+        if (HasEnded)
+        {
+            Log.EndAgain(Committed!, stop);   // it came too late; who watches from now on is told
+            return null;
+        }
         Status = Status.Stopping;
         return Log.StopRequested(Change(stop.At) with { RequestedBy = stop.RequestedBy, Reason = stop.Reason });
     }
@@ -205,11 +213,14 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
             case AttemptInput input:
                 Log.Add(input, lane, offset);
                 return null;
+            case AttemptExited exited:
+                Log.Add(exited, lane, offset);   // what it means for the task is for the committed state to say
+                return null;
             case OutputGap gap:
                 Log.LeftOut(gap);
                 return null;
             default:
-                return null;   // how the attempt ended is in its story; what that means for the task is for the committed state to say
+                return null;
         }
     }
 
@@ -254,8 +265,9 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         Status = Committed!.Status;
         Attempt = Committed.Attempt;
         Worker = Committed.Attempts is [.., var last] ? last.Worker : null;
+        Stop ??= Committed.Stop;
         (_story, Result) = (null, null);
-        return Log.End(Committed);
+        return Log.End(Committed, Stop);
     }
 
     private void Begin(int attempt, string? worker)

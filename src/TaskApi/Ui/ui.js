@@ -101,6 +101,7 @@ function connect(path) {
         status(event.status);
         return show([element('div', `${event.status}${event.worker ? ` on ${event.worker}, attempt ${event.attempt}` : ''}${event.reason ? ` (${event.reason})` : ''}`, 'event')]);
       case 'event': return show([element('div', event.data === undefined ? event.name : `${event.name} ${JSON.stringify(event.data)}`, 'event')]);
+      case 'exited': return show([element('div', `attempt ${event.attempt} has exited${event.exit_code == null ? '' : `, exit code ${event.exit_code}`}`, 'event')]);
       case 'gap': return show([element('div', `lines ${event.from} to ${event.to} of attempt ${event.attempt} are no longer kept`, 'event')]);
       case 'end':
         ended = true;

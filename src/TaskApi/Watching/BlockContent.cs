@@ -42,6 +42,7 @@ internal sealed class BlockContent(string taskId, Cursor front)
         {
             AttemptNoted noted => new NotedEvent(taskId, place, noted),
             AttemptInput input => new InputEvent(taskId, place, input),
+            AttemptExited exited => new ExitedEvent(taskId, place, exited),
             TaskEmitted emitted => new EmittedEvent(taskId, place, emitted),
             _ => throw new ArgumentException($"{record.GetType().Name} is not told in its place", nameof(record)),
         };

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.AspNetCore.SignalR;
 using TaskPipeline.Shared.Tasks;
@@ -40,6 +41,8 @@ internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader read
     /// <summary>Writes to the stdin of an agent that runs.</summary>
     public async Task<InputAnswer> Input(string taskId, JsonElement input)
     {
+        if (JsonText.Check(JsonMarshal.GetRawUtf8Value(input), JsonBody.MostLevels) is { } error)
+            throw Refused(400, $"{error.Path} {error.Reason}".TrimStart());
         var (body, wrong) = input.ValueKind == JsonValueKind.Object ? SendInput.Read(input) : (null, new Problem(400, "the input must be an object with text, close or both"));
         var (answer, problem) = wrong is null ? await inputs.SendAsync(await FindAsync(taskId, Context.ConnectionAborted), body!, "signalr") : (null, wrong);
         return answer ?? throw Refused(problem!.StatusCode!.Value, problem.Detail);

@@ -35,7 +35,7 @@ internal sealed class TaskLog
     /// <summary>Those who have read it to its end, and wait for more.</summary>
     public Audience Audience => LazyInitializer.EnsureInitialized(ref _audience, () => new Audience(this));
 
-    /// <summary>How many entries there are. All but the last never change.</summary>
+    /// <summary>How many entries there are. All but the last never change; that may grow or, where it is the end, be replaced.</summary>
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>Rises with everything that is added.</summary>
@@ -115,15 +115,26 @@ internal sealed class TaskLog
 
     public void Add(AttemptInput record, int lane, long offset) => Add(record, record.Attempt, lane, offset);
 
+    /// <summary>No line of the attempt comes behind it.</summary>
+    public void Add(AttemptExited record, int lane, long offset)
+    {
+        AccountFor(record.Attempt, record.Lines);
+        Add(record, record.Attempt, lane, offset);
+    }
+
     /// <summary>An attempt stands still, or goes on.</summary>
     public StateEvent PauseChanged(StateChange change, long offset) =>
         Append(new StateEvent(_taskId, Latest with { Events = offset + 1 }, change, _projectOf) { IsPlacedByOffset = true });
 
-    public EndEvent End(TaskState state)
+    /// <param name="stop">The request to stop it, where there was one.</param>
+    public EndEvent End(TaskState state, ControlRecord? stop)
     {
         AccountFor(state);
-        return Append(new EndEvent(_taskId, Latest with { EndSeen = true }, state));
+        return Append(new EndEvent(_taskId, Latest with { EndSeen = true }, state, stop));
     }
+
+    /// <summary>A request to stop it was read after the end.</summary>
+    public void EndAgain(TaskState state, ControlRecord stop) => _entries[_count - 1] = new EndEvent(_taskId, Latest, state, stop);
 
     /// <summary>These attempts are over: lines of theirs that did not come so far never will.</summary>
     public void AccountFor(TaskState state)

@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Text;
 using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Tailing;
@@ -10,9 +12,11 @@ namespace TaskPipeline.TaskApi.Watching;
 internal sealed class WatchCommands(TrackedTask? tracked, StopRequests stops, InputRequests inputs)
 {
     /// <summary>The answer, <c>ack</c> or <c>error</c> with the caller's own id. It has no place in the log.</summary>
-    public async ValueTask<ReadOnlyMemory<byte>> ObeyAsync(string text)
+    public async ValueTask<ReadOnlyMemory<byte>> ObeyAsync(ReadOnlyMemory<byte> message)
     {
-        var (command, requestId, content) = Parse(text);
+        if (WrongWith(message.Span) is { } wrong)
+            return Reply(RequestIdOf(message), wrong);
+        var (command, requestId, content) = Parse(message);
         var problem = (tracked, command) switch
         {
             (null, _) => new Problem(StatusCodes.Status400BadRequest, "This socket takes no commands: /tasks/{id}/watch does"),
@@ -29,13 +33,33 @@ internal sealed class WatchCommands(TrackedTask? tracked, StopRequests stops, In
         return wrong ?? (await inputs.SendAsync(task, input!, "websocket")).Problem;
     }
 
-    private static (string? Command, string? RequestId, JsonElement Content) Parse(string text)
+    /// <summary>A command that is JSON but has what is no text. What is no JSON at all is no command.</summary>
+    private static Problem? WrongWith(ReadOnlySpan<byte> message) =>
+        JsonText.Check(message, JsonBody.MostLevels) is { Path.Length: > 0 } error
+            ? new Problem(StatusCodes.Status400BadRequest, $"{error.Path} {error.Reason} (byte {error.Byte + 1} of the message)")
+            : null;
+
+    /// <summary>Of a command in which something else is wrong: its sender waits for an answer.</summary>
+    private static string? RequestIdOf(ReadOnlyMemory<byte> message)
     {
-        if (text.Trim() is "STOP")
+        try
+        {
+            using var document = JsonDocument.Parse(message, new JsonDocumentOptions { MaxDepth = message.Length });
+            return Field(document.RootElement, "request_id");
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)   // the latter where this is what is wrong
+        {
+            return null;
+        }
+    }
+
+    private static (string? Command, string? RequestId, JsonElement Content) Parse(ReadOnlyMemory<byte> message)
+    {
+        if (Encoding.UTF8.GetString(message.Span).Trim() is "STOP")
             return ("stop", null, default);
         try
         {
-            using var document = JsonDocument.Parse(text);
+            using var document = JsonDocument.Parse(message);
             return document.RootElement is { ValueKind: JsonValueKind.Object } command ? (Field(command, "type"), Field(command, "request_id"), command.Clone()) : default;
         }
         catch (JsonException)

@@ -200,8 +200,22 @@ internal sealed class InputEvent(string taskId, Cursor cursor, AttemptInput inpu
     }
 }
 
+/// <summary>How an attempt ended. What follows from it, the owner of the task's lane decides and commits, at once or once there is one.</summary>
+internal sealed class ExitedEvent(string taskId, Cursor cursor, AttemptExited exited) : TypedEvent(taskId, "exited", cursor)
+{
+    protected override void WriteFields(Utf8JsonWriter writer)
+    {
+        writer.WriteNumber("attempt"u8, exited.Attempt);
+        writer.WriteString("reason"u8, exited.Reason.Word());
+        if (exited.ExitCode is { } exitCode)
+            writer.WriteNumber("exit_code"u8, exitCode);
+        writer.WriteOptional("signal"u8, exited.Signal);
+        writer.WriteString("at"u8, exited.At.UtcDateTime);
+    }
+}
+
 /// <summary>The last event of every stream. It counts the lines of the attempt that decided, so that a watcher can prove that it has them all.</summary>
-internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : TypedEvent(taskId, "end", cursor)
+internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end, ControlRecord? stop) : TypedEvent(taskId, "end", cursor)
 {
     public override IEnumerable<(Cursor, string)> PlainText => [(Cursor, end.Status.EndText())];
 
@@ -223,6 +237,10 @@ internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end) : Ty
             writer.WritePropertyName("result"u8);
             result.WriteTo(writer);
         }
+        if (stop?.At is { } stopRequestedAt)
+            writer.WriteString("stop_requested_at"u8, stopRequestedAt.UtcDateTime);
+        if (stop is not null && end.Status != Status.Stopped)
+            writer.WriteBoolean("stop_too_late"u8, true);
         writer.WriteString("project"u8, end.Task.Project);
         writer.WriteString("at"u8, end.At.UtcDateTime);
     }

@@ -151,7 +151,7 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
                             return (CloseCodes.TooBig, $"a command may have {MostCommandBytes} bytes");
                     }
                     while (!received.EndOfMessage);
-                    var reply = await commands.ObeyAsync(Encoding.UTF8.GetString(buffer, 0, length));
+                    var reply = await commands.ObeyAsync(buffer.AsMemory(0, length));
                     if (!asText)
                         await SendAsync(reply, isLast: false);
                 }

@@ -199,7 +199,7 @@ internal sealed partial class LaneClaims(
     private sealed class LaneTable
     {
         public LaneState? State { get; private set; }
-        public Dictionary<string, DateTimeOffset> Ended { get; } = [];
+        public Dictionary<string, EndedTask> Ended { get; } = [];
         public Dictionary<string, TaskState> Waiting { get; } = [];
 
         public void Take(Message<byte[]?, byte[]?> message)
@@ -216,7 +216,7 @@ internal sealed partial class LaneClaims(
             if (message.Value is null || !TaskJson.TryDecodeState(message.Value, out var task, out _))
                 return;
             if (task!.Status.IsEnd())
-                Ended[key] = task.At;
+                Ended[key] = new EndedTask(task.At, task.Stop is not null);
             else
                 Waiting[key] = task;
         }

@@ -11,8 +11,10 @@ internal sealed class LaneWrites(Topics topics)
 {
     private const int MostRawBytes = 1024 * 1024;   // in base64 it is a third more
     private const int ShortRawBytes = 256;
+    private const int LongestText = 1000;   // of a STOP, as callers of the API may give it
 
-    public IReadOnlyList<CommitRecord> End(QueuedTask task, TaskStory? story, Verdict.End end, DateTimeOffset now)
+    /// <param name="stop">The STOP in force for the task.</param>
+    public IReadOnlyList<CommitRecord> End(QueuedTask task, TaskStory? story, Verdict.End end, ControlRecord? stop, DateTimeOffset now)
     {
         var attempts = Attempts(story, end.Class);
         var state = new TaskState
@@ -28,6 +30,7 @@ internal sealed class LaneWrites(Topics topics)
             ResultLeftOut = story?.Outcome?.ResultLeftOut,
             Class = end.Class,
             DeadLettered = end.IsDeadLettered,
+            Stop = stop is null ? null : stop with { RequestedBy = Head(stop.RequestedBy), Reason = Head(stop.Reason), IdempotencyKey = Head(stop.IdempotencyKey) },
             Attempt = attempts is [.., var last] ? last.Attempt : 0,
             Attempts = attempts,
             Task = task.Submission,
@@ -119,6 +122,9 @@ internal sealed class LaneWrites(Topics topics)
             At = now,
         }));
     }
+
+    /// <summary>Other producers may give more, and a task's end must find room in its record.</summary>
+    private static string? Head(string? text) => text?.Length > LongestText ? text[..(char.IsHighSurrogate(text[LongestText - 1]) ? LongestText - 1 : LongestText)] : text;
 
     private static IReadOnlyList<AttemptSummary> Attempts(TaskStory? story, FailureClass? failureClass) =>
         story is not { Attempts: [.., var last] } ? [] : failureClass is null ? [.. story.Attempts] : [.. story.Attempts.SkipLast(1), last with { Class = failureClass }];

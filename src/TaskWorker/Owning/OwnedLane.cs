@@ -9,12 +9,12 @@ namespace TaskPipeline.TaskWorker.Owning;
 /// </summary>
 internal sealed class OwnedLane
 {
-    private readonly Dictionary<string, DateTimeOffset> _ended;   // tasks whose end is written, or about to be → when they ended
+    private readonly Dictionary<string, EndedTask> _ended;         // tasks whose end is written, or about to be
     private readonly Dictionary<string, QueuedTask> _tasks = [];
     private readonly SortedSet<long> _open = [];                   // offsets of records in `tasks` that are not done with
     private long _readUpTo;
 
-    public OwnedLane(int partition, Claim claim, LaneLog log, Dictionary<string, DateTimeOffset> ended, long next, DateTimeOffset claimedAt)
+    public OwnedLane(int partition, Claim claim, LaneLog log, Dictionary<string, EndedTask> ended, long next, DateTimeOffset claimedAt)
     {
         (Partition, Claim, Log, _ended, _readUpTo, Committed, ClaimedAt, BarrierAt) = (partition, claim, log, ended, next, next, claimedAt, claimedAt);
     }
@@ -51,6 +51,9 @@ internal sealed class OwnedLane
 
     public bool HasEnded(string taskId) => _ended.ContainsKey(taskId);
 
+    /// <summary>Whether the end of a task names its STOP: then that is not needed any more.</summary>
+    public bool NamesStop(string taskId) => _ended.TryGetValue(taskId, out var ended) && ended.NamesStop;
+
     /// <summary>False: the record was here before.</summary>
     public bool TryRead(long offset)
     {
@@ -79,9 +82,9 @@ internal sealed class OwnedLane
     /// <summary>The record asks for nothing more.</summary>
     public void Done(long offset) => _open.Remove(offset);
 
-    public void End(QueuedTask task, DateTimeOffset at)
+    public void End(QueuedTask task, EndedTask ended)
     {
-        _ended[task.TaskId] = at;
+        _ended[task.TaskId] = ended;
         Log.Forget(task.TaskId);
         Leave(task);
     }
@@ -107,7 +110,7 @@ internal sealed class OwnedLane
     /// <summary>Tasks that have ended before a time, and forgets them.</summary>
     public IReadOnlyList<string> TakeEndedBefore(DateTimeOffset time)
     {
-        List<string> old = [.. _ended.Where(ended => ended.Value < time).Select(ended => ended.Key)];
+        List<string> old = [.. _ended.Where(ended => ended.Value.At < time).Select(ended => ended.Key)];
         foreach (var taskId in old)
             _ended.Remove(taskId);
         return old;
@@ -136,3 +139,6 @@ internal sealed class OwnedLane
         Done(task.Offset);
     }
 }
+
+/// <param name="NamesStop">Whether its state names the STOP that was asked for.</param>
+internal readonly record struct EndedTask(DateTimeOffset At, bool NamesStop);

@@ -52,11 +52,9 @@ internal abstract record Verdict
             return follows;
         if (story is not { Attempts.Count: > 0 } && task.Submission.StartBy <= now)
             return new End(Status.Expired, EndReason.StartBy) { Error = $"it had not started by {task.Submission.StartBy:O}" };
-        if (task.Type is null)
-            return Refused($"there is no task type '{task.Submission.Type}'{(task.Submission.Command is null ? "" : $" with command '{task.Submission.Command}'")}");
-        if (task.Type.Validate(task.Submission.Params) is [_, ..] errors)
-            return Refused(string.Join("; ", errors.Select(error => $"{error.Field} {error.Message}")));
-        return new Run(story?.NextAttempt ?? 1);
+        if (WhyUnfit(task) is not { } unfit)
+            return new Run(story?.NextAttempt ?? 1);
+        return HasFitted(task, story) ? Outgrown(unfit) : Refused(unfit);
     }
 
     /// <summary>It cannot be run, and would not be able to later.</summary>
@@ -67,6 +65,26 @@ internal abstract record Verdict
         story is { IsOpen: true } ? new GoesOn()
         : story?.Outcome is not { } outcome ? Refused($"it cannot be judged by the rules of its type: {error}")
         : new End(StatusRules.EndOf(outcome.Reason, outcome.ExitCode), outcome.Reason) { ExitCode = outcome.ExitCode, Signal = outcome.Signal, Error = outcome.Error };
+
+    /// <summary>Null: it fits its type, as that is now.</summary>
+    private static string? WhyUnfit(QueuedTask task)
+    {
+        if (task.Type is null)
+            return $"there is no task type '{task.Submission.Type}'{(task.Submission.Command is null ? "" : $" with command '{task.Submission.Command}'")}";
+        return task.Type.Validate(task.Submission.Params) is [_, ..] errors ? string.Join("; ", errors.Select(error => $"{error.Field} {error.Message}")) : null;
+    }
+
+    /// <summary>Whether it was fit when it was accepted, or ran: then its type is another one now.</summary>
+    private static bool HasFitted(QueuedTask task, TaskStory? story) =>
+        story is { Attempts.Count: > 0 } || (task.Submission.TypeHash is { } accepted && accepted != task.Type?.Hash);
+
+    /// <summary>The task is not to blame, so that it is kept for a person, who can put it back with other params.</summary>
+    private static End Outgrown(string unfit) => new(Status.Failed, EndReason.TypeChanged)
+    {
+        Error = $"its type is not what it was when the task was submitted: {unfit}; redrive it with params that fit, or once the type is as it was",
+        Class = FailureClass.World,
+        IsDeadLettered = true,
+    };
 
     private static Verdict After(AttemptExited outcome, TaskStory story, RetryPolicy retry, ControlRecord? stop, DateTimeOffset? deadline, DateTimeOffset now, double chance)
     {

@@ -233,8 +233,9 @@ internal sealed partial class WorkerLoop : IDisposable
             LogNotKept(_logger, run.Queued.TaskId, back.Log.Owner ?? "");
             run.Leave(EndReason.WorkerLost);
         }
-        foreach (var stop in _stops.InForce.Where(stop => owned.Exists(lane => lane.HasEnded(stop))))
-            _stops.Forget(stop);
+        foreach (var taskId in _stops.InForce)
+            if (owned.Find(lane => lane.HasEnded(taskId)) is { } lane)
+                ForgetSignals(lane, taskId);
         LogClaimed(_logger, owned.Count, _lanes.Count);
     }
 
@@ -481,9 +482,9 @@ internal sealed partial class WorkerLoop : IDisposable
     private void End(QueuedTask task, Verdict.End end)
     {
         var now = _clock.GetUtcNow();
-        var story = task.Lane.Log.Stories.GetValueOrDefault(task.TaskId);
-        var decided = Decided.Of(task.Lane, () => _writes.End(task, story, end, now));
-        task.Lane.End(task, now);
+        var (story, stop) = (task.Lane.Log.Stories.GetValueOrDefault(task.TaskId), _stops.Find(task.TaskId));
+        var decided = Decided.Of(task.Lane, () => _writes.End(task, story, end, stop, now));
+        task.Lane.End(task, new EndedTask(now, NamesStop: stop is not null));
         _decided.Add(decided with { Ended = task.TaskId, Reduce = () => TryReduce(task), GiveUp = () => Reopen(task, story) });
         LogEnded(_logger, task.TaskId, end.Status, end.Reason, end.ExitCode, end.Error ?? "");
     }
@@ -537,10 +538,26 @@ internal sealed partial class WorkerLoop : IDisposable
     private void HearOfWaiting(ControlRecord control)
     {
         foreach (var lane in _lanes.Values)
-            if (lane.HasEnded(control.TaskId))
-                _stops.Forget(control.TaskId);   // it came too late
-            else if (control.Signal == ControlRecord.Stop)
-                Reconsider(lane, control.TaskId);
+            if (!lane.HasEnded(control.TaskId))
+            {
+                if (control.Signal == ControlRecord.Stop)
+                    Reconsider(lane, control.TaskId);
+            }
+            else if (!IsUncommitted(control.TaskId))
+                ForgetSignals(lane, control.TaskId);
+    }
+
+    private bool IsUncommitted(string taskId) => _decided.Concat(_committing?.What ?? []).Any(decided => decided.Ended == taskId);
+
+    /// <summary>
+    /// What was asked of a task whose end is committed is taken out of <c>task-control</c>, but for a STOP that came too late to be named by that end: it
+    /// stays there as long as the end is kept, so that whoever reads both can say so.
+    /// </summary>
+    private void ForgetSignals(OwnedLane lane, string taskId)
+    {
+        _stops.ForgetPause(taskId);
+        if (lane.NamesStop(taskId))
+            _stops.ForgetStop(taskId);
     }
 
     private void DecideOverdue()
@@ -696,7 +713,7 @@ internal sealed partial class WorkerLoop : IDisposable
             lane.Committed = next;
         foreach (var decided in included)
             if (decided.Ended is { } taskId)
-                _stops.Forget(taskId);
+                ForgetSignals(decided.Lane, taskId);
     }
 
     /// <summary>
@@ -752,8 +769,12 @@ internal sealed partial class WorkerLoop : IDisposable
             if (lane.TakeEndedBefore(now - _options.Keep) is { Count: > 0 } old)
             {
                 _decided.Add(Decided.Of(lane, () => [.. old.Select(taskId => new CommitRecord(_topics.State, lane.Partition, taskId, null))]));
-                foreach (var taskId in old.Where(taskId => _stops.LaneOf(taskId) == lane.Partition))
-                    _stops.ForgetLane(taskId, lane.Partition);
+                foreach (var taskId in old)
+                {
+                    _stops.ForgetStop(taskId);
+                    if (_stops.LaneOf(taskId) == lane.Partition)
+                        _stops.ForgetLane(taskId, lane.Partition);
+                }
             }
     }
 

@@ -28,7 +28,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
     /// <summary>How long no record has been acknowledged.</summary>
     public TimeSpan Unheard => clock.GetElapsedTime(Volatile.Read(ref _lastAck));
 
-    public async Task<AttemptStarting> StartingAsync(string configHash)
+    public async Task<AttemptStarting> StartingAsync(string configHash, string typeHash)
     {
         var starting = new AttemptStarting
         {
@@ -39,6 +39,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
             At = clock.GetUtcNow(),
             Worker = worker,
             ConfigHash = configHash,
+            TypeHash = typeHash,
             Update = "Starting...",
         };
         await AppendAsync(starting);
@@ -164,6 +165,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         Worker = worker,
         StartedAt = starting.At,
         ConfigHash = starting.ConfigHash,
+        TypeHash = starting.TypeHash,
     });
 
     public Task HandedAsync() => AppendAsync(new AttemptHanded
@@ -197,8 +199,8 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         Attempt = attempt,
         At = clock.GetUtcNow(),
         Reason = reason,
-        ExitCode = exit?.ExitCode,
-        Signal = exit?.Signal,
+        ExitCode = exit is { HasBegun: true } ? exit.ExitCode : null,
+        Signal = exit is { HasBegun: true } ? exit.Signal : null,
         Error = error,
         Event = output.Said.Event,
         Result = output.Said.Result,

@@ -97,7 +97,8 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             begun.SetResult(!isCalledOff);
         }
         using var watch = hearing = new LimitWatch(limits, _tree, command.Directory, reason => End(reason, force: false), clock);
-        spawned(process.Pid);
+        if (!isCalledOff)
+            spawned(process.Pid);
         Watch(watch);
 
         await Task.WhenAny(process.Exited, _ordered.Task);
@@ -120,6 +121,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             reason = EndReason.MemoryLimit;
         return new AgentExit(reason, exitCode, Posix.SignalOf(exitCode), ended)
         {
+            HasBegun = !isCalledOff,
             EndAt = endAt,
             EndedBy = endedBy,
             ProcessesKilled = killed,
@@ -231,6 +233,9 @@ internal sealed record AgentExit(EndReason Reason, int ExitCode, string? Signal,
 {
     public const string Term = "TERM";
     public const string Kill = "KILL";
+
+    /// <summary>False: its end was asked for before its program began, and so it never did.</summary>
+    public bool HasBegun { get; init; } = true;
 
     /// <summary>When its end began: by itself, or by an order.</summary>
     public DateTimeOffset EndAt { get; init; }

@@ -241,7 +241,7 @@ internal sealed partial class TaskRun : IDisposable
     private async Task BeginAsync(string configHash)
     {
         CrashPoint.Reach(CrashPoint.BeforeStarting);
-        _started.SetResult(await _log.StartingAsync(configHash));
+        _started.SetResult(await _log.StartingAsync(configHash, Queued.Type!.Hash));
         CrashPoint.Reach(CrashPoint.Starting);
         // A STOP that Kafka had before that `starting` keeps the agent from beginning, also if it is read late.
         await _tools.Stops.HaveReadAllAsync(_called.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

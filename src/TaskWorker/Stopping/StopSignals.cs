@@ -87,13 +87,18 @@ internal sealed partial class StopSignals : IDisposable
 
     public void Dispose() => _asking?.Dispose();
 
-    /// <summary>The task has ended: what was asked of it, if there was anything, is taken out of the topic.</summary>
-    public void Forget(string taskId)
+    /// <summary>The task has ended: its STOP, if there was one, is taken out of the topic.</summary>
+    public void ForgetStop(string taskId)
+    {
+        if (_stops.TryRemove(taskId, out _))
+            _producer.Produce(_topic, 0, ControlRecord.StopKey(taskId), null, null);
+    }
+
+    /// <summary>The task has ended: the latest PAUSE or RESUME is taken out of the topic.</summary>
+    public void ForgetPause(string taskId)
     {
         if (_pauses.TryRemove(taskId, out _))
             _producer.Produce(_topic, 0, ControlRecord.PauseKey(taskId), null, null);
-        if (_stops.TryRemove(taskId, out _))
-            _producer.Produce(_topic, 0, ControlRecord.StopKey(taskId), null, null);
     }
 
     private IConsumer<byte[]?, byte[]?> Asking()

@@ -209,6 +209,53 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task Many_that_fail_for_one_reason_are_one_error_with_a_count_and_the_way_out()
+    {
+        List<string> ids = [];
+        for (var number = 0; number < 12; number++)
+            ids.Add(await DieAsync("shop", Submission("shop") with { Params = [], TypeHash = "as-it-was" }));
+
+        var progress = await UntilFinishedAsync(Api, (await Api.PostAsync("dead-letters/redrive", new { rate = 0.01 })).Body);
+
+        Assert.Equal(12, progress.GetProperty("failed").GetInt32());
+        var error = Assert.Single(progress.GetProperty("errors").EnumerateArray());
+        Assert.Equal((ids[0], 12), (error.GetProperty("id").GetString(), error.GetProperty("count").GetInt32()));
+        Assert.Equal(ids.Take(10), error.GetProperty("ids").EnumerateArray().Select(id => id.GetString()!));
+        Assert.Contains("type has changed", error.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains("""{"params":{""", error.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Accepted, (await Api.PostAsync($"dead-letters/{ids[0]}/redrive", new { @params = new { text = "mended" } })).Status);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_redrive_and_a_replay_after_the_type_has_changed_say_so()
+    {
+        var types = (await Api.GetAsync("task-types")).Body.GetProperty("types").EnumerateArray();
+        var now = types.First(type => type.GetProperty("type").GetString() == "echo").GetProperty("hash").GetString();
+        var changed = await DieAsync("shop", Submission("shop") with { TypeHash = "as-it-was" });
+        var same = await DieAsync("shop", Submission("shop") with { TypeHash = now });
+
+        Assert.Equal((true, now, "as-it-was"), Hashes((await Api.GetAsync($"dead-letters/{changed}")).Body));
+        Assert.Equal((false, now, null), Hashes((await Api.GetAsync($"dead-letters/{same}")).Body));
+        var answer = (await Api.PostAsync($"dead-letters/{changed}/redrive")).Body;
+        Assert.Equal((true, now, "as-it-was"), Hashes(answer));
+        Assert.Equal((true, now, "as-it-was"), Hashes((await Api.PostAsync($"dead-letters/{changed}/redrive")).Body));
+        Assert.Equal((false, now, "as-it-was"), Hashes((await Api.GetAsync($"tasks/{answer.GetProperty("task_id").GetString()}")).Body));
+        Assert.Equal((false, null, null), Hashes((await Api.PostAsync($"dead-letters/{same}/redrive")).Body));
+
+        var old = new TaskSubmission { TaskId = TaskIds.New(), Type = "echo", Params = Submission("shop").Params, TypeHash = "as-it-was", SubmittedAt = DateTimeOffset.UtcNow };
+        var offset = await Worker.WriteAsync(Cluster.Topics.Tasks, 3, old.TaskId, TaskJson.Encode(old));
+        var claim = await Worker.ClaimAsync(3, epoch: 50);
+        await claim.EndAsync(new TaskState { TaskId = old.TaskId, Status = Status.Stopped, Reason = EndReason.UserRequest, Task = old, Lane = 3, Offset = offset, At = DateTimeOffset.UtcNow });
+        await Eventually.TrueAsync("it has ended", async () => (await Api.GetAsync($"tasks/{old.TaskId}")).Body.TryGetProperty("ended_at", out _), Patience);
+        Assert.Equal((true, now, "as-it-was"), Hashes((await Api.PostAsync($"tasks/{old.TaskId}/replay")).Body));
+
+        static (bool, string?, string?) Hashes(JsonElement answer) => (
+            answer.TryGetProperty("type_changed", out var isChanged) && isChanged.GetBoolean(),
+            answer.TryGetProperty("type_hash", out var hash) ? hash.GetString() : null,
+            answer.TryGetProperty("previous_type_hash", out var previous) ? previous.GetString() : null);
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_discarded_letter_is_put_aside_for_all_replicas_and_twice_is_harmless()
     {
         var replica = await ReplicaAsync();

@@ -29,7 +29,7 @@ public sealed class EmitTests(TestBroker broker) : ApiTest(broker)
         await early.ToTheEndAsync();
 
         Assert.Equal(["queued", "between", "later", "latest"], Named(early));
-        Assert.Equal(["hello", "state", "event", "state", "state", "lines", "event", "lines", "event", "event", "end"], early.Events.Select(WatchClient.TypeOf).Where(type => type != "caught_up"));
+        Assert.Equal(["hello", "state", "event", "state", "state", "lines", "event", "lines", "event", "event", "exited", "end"], early.Events.Select(WatchClient.TypeOf).Where(type => type != "caught_up"));
         var between = early.Events.First(told => WatchClient.TypeOf(told) == "event" && NameOf(told) == "between");
         Assert.Equal((1, "Ünïcode"), (between.GetProperty("data").GetProperty("row").GetInt32(), between.GetProperty("data").GetProperty("of").GetString()));
         foreach (var api in new[] { Api, replica, await ReplicaAsync() })
@@ -124,7 +124,7 @@ public sealed class EmitTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal(HttpStatusCode.Conflict, status);
         Assert.Contains("has ended", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
         await early.ToTheEndAsync();
-        Assert.Equal(["lines", "event", "end"], early.Events.Select(WatchClient.TypeOf).TakeLast(3));
+        Assert.Equal(["lines", "exited", "event", "end"], early.Events.Select(WatchClient.TypeOf).TakeLast(4));
         await using var restarted = await WatchClient.WatchAsync(await ReplicaAsync(), task);
         await restarted.ToTheEndAsync();
         Assert.Equal(Told(early), Told(restarted));

@@ -77,7 +77,7 @@ public sealed class ReplicaTests(TestBroker broker) : ApiTest(broker)
         await using var there = await WatchClient.WatchAsync(replica, task, $"from={here.Cursor}");
         await there.ToTheEndAsync();
         Assert.Equal(["three", "four"], there.Texts);
-        Assert.Equal(["hello", "lines", "state", "lines", "end"], there.Events.Select(WatchClient.TypeOf).Where(type => type != "caught_up"));
+        Assert.Equal(["hello", "lines", "state", "lines", "exited", "end"], there.Events.Select(WatchClient.TypeOf).Where(type => type != "caught_up"));
 
         await using var stream = await EventStreamClient.OpenAsync(replica, task.Link("events"), lastEventId: here.Cursor);
         await stream.ToTheEndAsync();

@@ -151,6 +151,62 @@ public sealed class ScheduleTests(TestBroker broker) : ApiTest(broker)
         Assert.False((await Api.GetAsync($"tasks/{slots[1][1].TaskId}")).Body.TryGetProperty("waits_for", out _));
     }
 
+    [Fact(Timeout = 120_000)]
+    public async Task Who_waits_for_a_key_sees_who_has_it_or_is_next_at_every_look()
+    {
+        var tasks = new List<Submitted>();
+        for (var number = 0; number < 8; number++)
+            tasks.Add(await Api.SubmitAsync(new { type = "echo", concurrency = new { key = "db" }, @params = new { text = "x" } }));
+        var claim = await Worker.ClaimAsync(tasks[0].Lane);
+        using var passed = new CancellationTokenSource();
+        var looks = 0;
+        var looking = LookAsync();
+        foreach (var task in tasks.SkipLast(2))
+        {
+            using var attempt = await claim.StartAsync(task);
+            await Api.UntilAsync(tasks[^1].TaskId, "the one at work is named", detail => detail.GetProperty("waits_for").GetProperty("task_id").GetString() == task.TaskId);
+            await attempt.ExitAsync();
+            await Api.UntilAsync(task.TaskId, "it has exited", detail => detail.TryGetProperty("exited_at", out _));
+            await attempt.EndAsync();
+            await Api.UntilAsync(task.TaskId, "it has ended", detail => detail.TryGetProperty("ended_at", out _));
+        }
+        await Eventually.TrueAsync("there were hundreds of looks", () => Task.FromResult(Volatile.Read(ref looks) >= 300), TimeSpan.FromSeconds(60));
+        await passed.CancelAsync();
+        await looking;
+
+        // The last but one is next, and holds nothing yet; the last one waits for it.
+        Assert.False((await Api.GetAsync($"tasks/{tasks[^2].TaskId}")).Body.TryGetProperty("waits_for", out _));
+        Assert.Equal(tasks[^2].TaskId, (await Api.GetAsync($"tasks/{tasks[^1].TaskId}")).Body.GetProperty("waits_for").GetProperty("task_id").GetString());
+
+        async Task LookAsync()
+        {
+            while (!passed.IsCancellationRequested)
+            {
+                var detail = (await Api.GetAsync($"tasks/{tasks[^1].TaskId}")).Body;
+                Assert.Equal("queued", detail.GetProperty("status").GetString());
+                Assert.True(detail.TryGetProperty("waits_for", out var holder), $"look {looks} names nobody");
+                Assert.Contains(tasks, task => task.TaskId == holder.GetProperty("task_id").GetString() && task != tasks[^1]);
+                Interlocked.Increment(ref looks);
+            }
+        }
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task While_a_lost_attempt_may_still_have_the_key_who_waits_is_told_until_when()
+    {
+        var first = await Api.SubmitAsync(new { type = "echo", concurrency = new { key = "db" }, @params = new { text = "x" } });
+        var second = await Api.SubmitAsync(new { type = "echo", concurrency = new { key = "db" }, @params = new { text = "x" } });
+        var claim = await Worker.ClaimAsync(first.Lane);
+        using var attempt = await claim.StartAsync(first);
+        await Api.UntilAsync(second.TaskId, "the one at work is named", detail => detail.TryGetProperty("waits_for", out _));
+        var lostAt = DateTimeOffset.UtcNow.AddMinutes(1);   // so that there is time to look
+        await claim.WriteAsync(new LaneBarrier { Epoch = 2, Owner = "other", Lane = first.Lane, Worker = "w-2", At = lostAt });
+
+        foreach (var task in new[] { first, second })
+            await Api.UntilAsync(task.TaskId, "the lost one is named", detail => detail.TryGetProperty("waits_for", out var holder) && holder.TryGetProperty("until", out var until)
+                && holder.GetProperty("task_id").GetString() == first.TaskId && until.GetDateTimeOffset() > lostAt);
+    }
+
     private static (string? Key, int Limit, int Slot) KeyOf(JsonElement detail) => detail.GetProperty("concurrency") is var held
         ? (held.GetProperty("key").GetString(), held.GetProperty("limit").GetInt32(), held.GetProperty("slot").GetInt32())
         : default;

@@ -183,12 +183,16 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
     }
 
     /// <summary>The terminal record, and the state that makes it true.</summary>
-    public Task EndAsync(params IReadOnlyList<AttemptSummary> earlier) => claim.EndAsync(new TaskState
+    public Task EndAsync(params IReadOnlyList<AttemptSummary> earlier) => EndAsync(null, earlier);
+
+    /// <param name="stop">The STOP that was known then.</param>
+    public Task EndAsync(ControlRecord? stop, params IReadOnlyList<AttemptSummary> earlier) => claim.EndAsync(new TaskState
     {
         TaskId = task.TaskId,
         Status = StatusRules.EndOf(_exited!.Reason, _exited.ExitCode),
         Reason = _exited.Reason,
         ExitCode = _exited.ExitCode,
+        Stop = stop,
         Attempt = attempt,
         Attempts = [.. earlier, Summary()],
         Result = Result is null ? null : System.Text.Json.JsonSerializer.SerializeToElement(Result),

@@ -110,6 +110,76 @@ public sealed class StopTests(TestBroker broker) : ApiTest(broker)
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task A_stop_that_the_agents_own_end_overtakes_leaves_a_word()
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await using var watcher = await WatchClient.WatchAsync(Api, task);
+        await attempt.ExitAsync();
+        Assert.Equal(HttpStatusCode.Accepted, (await Api.PostAsync($"tasks/{task.TaskId}/stop", new { reason = "wrong file" })).Status);
+        await attempt.EndAsync();
+
+        await watcher.ToTheEndAsync();
+        AssertTooLate(watcher.Events[^1]);
+        foreach (var api in new[] { Api, await ReplicaAsync() })
+        {
+            var detail = (await api.GetAsync($"tasks/{task.TaskId}")).Body;
+            Assert.Equal("succeeded", detail.GetProperty("status").GetString());
+            Assert.Equal(("wrong file", "http", true), detail.GetProperty("stop") is var stop ? (stop.GetProperty("reason").GetString(), stop.GetProperty("requested_by").GetString(), stop.GetProperty("too_late").GetBoolean()) : default);
+            await using var late = await WatchClient.WatchAsync(api, task);
+            await late.ToTheEndAsync();
+            AssertTooLate(late.Events[^1]);
+        }
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(0)]
+    [InlineData(null)]
+    public async Task What_the_end_says_of_its_stop_is_kept_when_the_stop_itself_is_not(int? exitCode)
+    {
+        var task = await Api.SubmitAsync();
+        var claim = await Worker.ClaimAsync(task.Lane);
+        using var attempt = await claim.StartAsync(task);
+        await attempt.ExitAsync(exitCode, exitCode is null ? EndReason.UserRequest : EndReason.ExitCode);
+        var at = DateTimeOffset.UtcNow;
+        await attempt.EndAsync(new ControlRecord { TaskId = task.TaskId, Signal = ControlRecord.Stop, RequestedBy = "signalr", Reason = "enough", At = at });
+
+        await Api.UntilAsync(task.TaskId, "it has ended", state => state.TryGetProperty("ended_at", out _));
+        foreach (var api in new[] { Api, await ReplicaAsync() })
+        {
+            var stop = (await api.GetAsync($"tasks/{task.TaskId}")).Body.GetProperty("stop");
+            Assert.Equal(("signalr", "enough", at), (stop.GetProperty("requested_by").GetString(), stop.GetProperty("reason").GetString(), stop.GetProperty("at").GetDateTimeOffset()));
+            Assert.Equal(exitCode is not null, stop.TryGetProperty("too_late", out _));
+            await using var late = await WatchClient.WatchAsync(api, task);
+            await late.ToTheEndAsync();
+            Assert.Equal(at, late.Events[^1].GetProperty("stop_requested_at").GetDateTimeOffset());
+            Assert.Equal(exitCode is not null, late.Events[^1].TryGetProperty("stop_too_late", out _));
+        }
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task A_stop_that_is_read_behind_the_end_is_told_to_who_comes_then()
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await attempt.FinishAsync();
+        await Api.UntilAsync(task.TaskId, "it has ended", state => state.TryGetProperty("ended_at", out _));
+        await Worker.WriteAsync(Cluster.Topics.Control, 0, ControlRecord.StopKey(task.TaskId), TaskJson.Encode(new ControlRecord { TaskId = task.TaskId, Signal = ControlRecord.Stop, At = DateTimeOffset.UtcNow }));
+
+        await Api.UntilAsync(task.TaskId, "it says that the stop came too late", state => state.TryGetProperty("stop", out var stop) && stop.GetProperty("too_late").GetBoolean());
+        await using var late = await WatchClient.WatchAsync(Api, task);
+        await late.ToTheEndAsync();
+        AssertTooLate(late.Events[^1]);
+        Assert.Single(late.Events, told => WatchClient.TypeOf(told) == "end");
+    }
+
+    private static void AssertTooLate(System.Text.Json.JsonElement end)
+    {
+        Assert.Equal(("succeeded", true), (end.GetProperty("status").GetString(), end.GetProperty("stop_too_late").GetBoolean()));
+        Assert.True(end.GetProperty("stop_requested_at").GetDateTimeOffset() > DateTimeOffset.UtcNow.AddMinutes(-5));
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task An_unknown_task_cannot_be_stopped_nor_one_by_a_body_that_is_not_understood()
     {
         Assert.Equal(HttpStatusCode.NotFound, (await Api.PostAsync("tasks/nobody/stop")).Status);
@@ -142,7 +212,7 @@ public sealed class StopTests(TestBroker broker) : ApiTest(broker)
         // A cursor of somebody who had more lines but not the stop gets it first.
         await using var unseen = await WatchClient.WatchAsync(replica, task, "from=1.1.2");
         await unseen.ToTheEndAsync();
-        Assert.Equal(["hello", "state", "end"], unseen.Events.Select(WatchClient.TypeOf).Where(type => type != "caught_up"));
+        Assert.Equal(["hello", "state", "exited", "end"], unseen.Events.Select(WatchClient.TypeOf).Where(type => type != "caught_up"));
     }
 
     private ControlRecord ReadControl()

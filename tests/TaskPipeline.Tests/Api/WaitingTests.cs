@@ -9,6 +9,39 @@ namespace TaskPipeline.Tests.Api;
 public sealed class WaitingTests(TestBroker broker) : ApiTest(broker)
 {
     [Fact(Timeout = 60_000)]
+    public async Task An_outcome_is_shown_although_no_worker_has_written_the_end_yet()
+    {
+        var task = await Api.SubmitAsync();
+        using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
+        await using var watcher = await WatchClient.WatchAsync(Api, task);
+        await attempt.PrintAsync("last words");
+        await attempt.ExitAsync(exitCode: 3);
+
+        var told = await watcher.UntilAsync("exited");
+        Assert.Equal((1, "exit_code", 3), (told.GetProperty("attempt").GetInt32(), told.GetProperty("reason").GetString(), told.GetProperty("exit_code").GetInt32()));
+        foreach (var api in new[] { Api, await ReplicaAsync() })
+        {
+            var detail = (await api.GetAsync($"tasks/{task.TaskId}")).Body;
+            Assert.Equal("running", detail.GetProperty("status").GetString());
+            var last = detail.GetProperty("attempts")[0];
+            Assert.Equal((3, "exit_code"), (last.GetProperty("exit_code").GetInt32(), last.GetProperty("reason").GetString()));
+            Assert.Equal(last.GetProperty("ended_at").GetDateTimeOffset(), detail.GetProperty("exited_at").GetDateTimeOffset());
+            Assert.Equal(detail.GetProperty("exited_at").GetDateTimeOffset(), (await api.GetAsync("tasks")).Body.GetProperty("tasks")[0].GetProperty("exited_at").GetDateTimeOffset());
+            await using var late = await WatchClient.WatchAsync(api, task);
+            await late.UntilAsync("caught_up");
+            Assert.Equal(told.ToString(), Assert.Single(late.Events, one => WatchClient.TypeOf(one) == "exited").ToString());
+        }
+
+        await attempt.EndAsync();
+        await watcher.ToTheEndAsync();
+        Assert.Single(watcher.Events, one => WatchClient.TypeOf(one) == "exited");
+        Assert.False((await Api.GetAsync($"tasks/{task.TaskId}")).Body.TryGetProperty("exited_at", out _));
+        await using var behind = await WatchClient.WatchAsync(Api, task, $"from={told.GetProperty("cursor").GetString()}");
+        await behind.ToTheEndAsync();
+        Assert.DoesNotContain(behind.Events, one => WatchClient.TypeOf(one) == "exited");
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task A_task_that_waits_for_its_next_attempt_says_until_when_and_goes_on()
     {
         var replica = await ReplicaAsync();

@@ -37,10 +37,12 @@ internal sealed class WatchClient : IAsyncDisposable
 
     public static string TypeOf(JsonElement told) => told.GetProperty("type").GetString()!;
 
-    public async Task SendAsync(string text)
+    public Task SendAsync(string text) => SendAsync(Encoding.UTF8.GetBytes(text));
+
+    public async Task SendAsync(byte[] message)
     {
         using var limit = new CancellationTokenSource(Patience);
-        await _socket.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Text, endOfMessage: true, limit.Token);
+        await _socket.SendAsync(message, WebSocketMessageType.Text, endOfMessage: true, limit.Token);
     }
 
     /// <summary>The next message as text; null: the socket was closed.</summary>

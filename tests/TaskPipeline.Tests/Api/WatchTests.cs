@@ -247,7 +247,7 @@ public sealed class WatchTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal([1, 6], watcher.Lines.Select(line => line.GetProperty("seq").GetInt32()));
         var gaps = watcher.Events.Where(told => WatchClient.TypeOf(told) == "gap").ToList();
         Assert.Equal([(2, 5, 4), (7, 8, 2)], gaps.Select(gap => (gap.GetProperty("from").GetInt32(), gap.GetProperty("to").GetInt32(), gap.GetProperty("count").GetInt32())));
-        Assert.Equal(["lines", "gap", "lines", "gap", "caught_up", "end"], watcher.Events.Select(WatchClient.TypeOf).Where(type => type is not ("hello" or "state")).ToList());
+        Assert.Equal(["lines", "gap", "lines", "gap", "exited", "caught_up", "end"], watcher.Events.Select(WatchClient.TypeOf).Where(type => type is not ("hello" or "state")).ToList());
     }
 
     [Fact(Timeout = 60_000)]
@@ -270,13 +270,13 @@ public sealed class WatchTests(TestBroker broker) : ApiTest(broker)
         await live.ToTheEndAsync();
 
         string[] Told(WatchClient watcher) => [.. watcher.Events.Select(WatchClient.TypeOf).Where(type => type is not ("hello" or "state" or "caught_up"))];
-        Assert.Equal(["lines", "progress", "warning", "lines", "result", "end"], Told(live));
+        Assert.Equal(["lines", "progress", "warning", "lines", "result", "exited", "end"], Told(live));
         await using var late = await WatchClient.WatchAsync(await ReplicaAsync(), task);
         await late.ToTheEndAsync();
         Assert.Equal(Told(live), Told(late));
         await using var returning = await WatchClient.ConnectAsync(Api, $"/tasks/{task.TaskId}/watch?from={place}");
         await returning.ToTheEndAsync();
-        Assert.Equal(["lines", "result", "end"], Told(returning));
+        Assert.Equal(["lines", "result", "exited", "end"], Told(returning));
         Assert.Equal(500, (await Api.GetAsync($"tasks/{task.TaskId}")).Body.GetProperty("result").GetProperty("rows").GetInt32());
     }
 

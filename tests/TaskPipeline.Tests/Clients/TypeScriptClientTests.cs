@@ -93,7 +93,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 
         var events = client.All("event").ToList();
         Assert.Equal(Enumerable.Range(1, Cuts * 200).Select(line => $"{line} {new string('x', 100)}"), LinesOf(events).Select(line => line.GetProperty("text").GetString()));
-        Assert.Equal(["hello", "caught_up", "end"], events.Select(WatchClient.TypeOf).Where(type => type is not ("lines" or "state")));
+        Assert.Equal(["hello", "caught_up", "exited", "end"], events.Select(WatchClient.TypeOf).Where(type => type is not ("lines" or "state")));
         Assert.Equal(["queued", "starting", "running"], events.Where(told => WatchClient.TypeOf(told) == "state").Select(state => state.GetProperty("status").GetString()));
         Assert.Equal("true", Verified(events));
 

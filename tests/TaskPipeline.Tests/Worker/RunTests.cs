@@ -112,6 +112,33 @@ public sealed class RunTests(SharedPipeline shared, TestBroker broker) : IClassF
     }
 
     [Fact(Timeout = Timeout)]
+    public async Task A_task_that_its_type_has_outgrown_is_kept_in_the_dead_letters()
+    {
+        const string Before = "types: { flaky: { executable: 'false', params: { text: {} }, retry: { attempts: 3, backoff: { first: 100ms } } } }";
+        const string After = "types: { flaky: { executable: 'false', params: { name: { required: true } }, retry: { attempts: 3, backoff: { first: 100ms } } } }";
+        await using var pipeline = await TestPipeline.StartAsync(broker, catalogue: Before);
+        var retried = await pipeline.SubmitAsync("flaky", new { text = "x" }, lane: 0);
+        var ranBy = (await pipeline.WaitingAsync(retried)).Attempts[0].TypeHash;
+        Assert.NotNull(ranBy);
+        await File.WriteAllTextAsync(pipeline.CatalogueFile, After, TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync("the new catalogue is read", () => Task.FromResult(pipeline.Workers[0].Lines.Count(line => line.Contains(" task types from ", StringComparison.Ordinal)) == 2), TestPipeline.Patience);
+        await pipeline.PutBackAsync(retried, 2);
+        var accepted = TaskIds.New();
+        await pipeline.SubmitRawAsync($$"""{"task_id":"{{accepted}}","type":"flaky","params":{"text":"x"},"type_hash":"{{ranBy}}"}""", accepted);
+        var gone = TaskIds.New();
+        await pipeline.SubmitRawAsync($$"""{"task_id":"{{gone}}","type":"flakier","type_hash":"{{ranBy}}"}""", gone);
+        var never = await pipeline.SubmitAsync("flaky", new { text = "x" });
+
+        foreach (var (id, attempts, why) in new[] { (retried, 1, "params.name is required"), (accepted, 0, "params.name is required"), (gone, 0, "flakier") })
+        {
+            var end = await pipeline.EndOfAsync(id);
+            Assert.Equal((Status.Failed, EndReason.TypeChanged, true, attempts), (end.Status, end.Reason, end.DeadLettered, end.Attempts.Count));
+            Assert.Contains(why, end.Error, StringComparison.Ordinal);
+        }
+        Assert.Equal((EndReason.SpawnFailed, false), await pipeline.EndOfAsync(never) is var unfit ? (unfit.Reason, unfit.DeadLettered) : default);
+    }
+
+    [Fact(Timeout = Timeout)]
     public async Task An_unknown_project_fails_the_task()
     {
         var end = await _pipeline.EndOfAsync(await _pipeline.SubmitAsync("say", new { text = "x" }, project: "elsewhere"));

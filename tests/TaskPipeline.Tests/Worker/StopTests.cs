@@ -119,6 +119,43 @@ public sealed class StopTests(SharedPipeline shared, TestBroker broker) : IClass
     }
 
     [Fact(Timeout = Timeout)]
+    public async Task A_stop_between_the_agents_own_end_and_that_of_its_task_is_named_there()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, settings: [new("Worker:CrashAt", "exited")]);
+        var id = await pipeline.SubmitAsync("say", new { text = "done" });
+        await pipeline.RecordAsync<AttemptExited>(id);
+        await pipeline.Workers[0].WaitForExitAsync();
+        await pipeline.StopAsync(id);
+        await pipeline.AddWorkerAsync();
+
+        var end = await pipeline.EndOfAsync(id);
+        Assert.Equal((Status.Succeeded, EndReason.ExitCode, ControlRecord.Stop), (end.Status, end.Reason, end.Stop?.Signal));
+        using var control = new Api.TopicReader(pipeline.Cluster, pipeline.Topics.Control);
+        control.ToTombstoneOf(ControlRecord.StopKey(id));
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_stop_that_its_task_does_not_name_is_kept_as_long_as_the_tasks_end()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, lanes: 1, settings: [new("Worker:Keep", "00:00:10"), new("Kafka:TaskRetention", "00:00:10")]);
+        var late = await pipeline.SubmitAsync("say", new { text = "done" });
+        Assert.Null((await pipeline.EndOfAsync(late)).Stop);
+        await pipeline.StopAsync(late);
+        var stopped = await pipeline.SubmitAsync("silent");
+        await pipeline.RecordAsync<AttemptRunning>(stopped);
+        await pipeline.StopAsync(stopped);
+        Assert.Equal(Status.Stopped, (await pipeline.EndOfAsync(stopped)).Status);
+        Assert.NotNull((await pipeline.EndOfAsync(stopped)).Stop);
+
+        await pipeline.UntilAsync("its state is forgotten", () => pipeline.IsForgotten(late));
+        using var control = new Api.TopicReader(pipeline.Cluster, pipeline.Topics.Control);
+        List<string> forgotten = [];
+        while (forgotten.Count < 2)
+            forgotten.Add(System.Text.Encoding.UTF8.GetString(control.Next(record => record.Message.Value is null).Message.Key!));
+        Assert.Equal([ControlRecord.StopKey(stopped), ControlRecord.StopKey(late)], forgotten);
+    }
+
+    [Fact(Timeout = Timeout)]
     public async Task A_worker_that_is_told_to_end_gives_its_task_back_and_another_runs_it_at_no_charge()
     {
         // With a session of minutes the task can only move in time because the group was left. (In the embedded broker rebalances last a session.)

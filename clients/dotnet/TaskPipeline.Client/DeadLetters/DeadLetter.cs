@@ -57,6 +57,15 @@ public sealed record DeadLetterDetail : DeadLetter
     /// <summary>Each run of its agent.</summary>
     public IReadOnlyList<TaskAttempt>? Attempts { get; init; }
 
+    /// <summary>Hash of its type, by which a redrive runs; missing where there is no such type any more.</summary>
+    public string? TypeHash { get; init; }
+
+    /// <summary>What it was when the task was submitted; only where it has changed.</summary>
+    public string? PreviousTypeHash { get; init; }
+
+    /// <summary>The type is not what it was when the task was submitted.</summary>
+    public bool TypeChanged { get; init; }
+
     /// <summary>The last lines of its last attempt's stderr.</summary>
     public string? OutputTail { get; init; }
 

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace TaskPipeline.Client;
 
 /// <summary>The wire: snake_case; what is not there is left out, and what is not known is passed over.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, MaxDepth = 256)]
 [JsonSerializable(typeof(ProblemDocument))]
 [JsonSerializable(typeof(NewTask))]
 [JsonSerializable(typeof(SubmittedTask))]
@@ -36,6 +36,7 @@ namespace TaskPipeline.Client;
 [JsonSerializable(typeof(ResultEvent))]
 [JsonSerializable(typeof(InputEvent))]
 [JsonSerializable(typeof(EmittedEvent))]
+[JsonSerializable(typeof(ExitedEvent))]
 [JsonSerializable(typeof(CaughtUpEvent))]
 [JsonSerializable(typeof(EndEvent))]
 [JsonSerializable(typeof(ViewHelloEvent))]

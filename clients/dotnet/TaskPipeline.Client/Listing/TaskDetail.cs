@@ -39,6 +39,12 @@ public sealed record TaskDetail : TaskSummary
     /// <summary>The tasks that repeat it.</summary>
     public IReadOnlyList<string>? Replays { get; init; }
 
+    /// <summary>Hash of its type in the catalogue, as that was when it was submitted.</summary>
+    public string? TypeHash { get; init; }
+
+    /// <summary>That of the task which it repeats, where the type had changed between the two.</summary>
+    public string? PreviousTypeHash { get; init; }
+
     /// <summary>The request to stop, where there was one.</summary>
     public TaskStop? Stop { get; init; }
 
@@ -82,6 +88,9 @@ public sealed record TaskAttempt
     /// <summary>Of those lines, as <see cref="OutputVerifier"/> computes it.</summary>
     public string? Hash { get; init; }
 
+    /// <summary>Hash of the catalogue entry that it ran by; not the task's where the type had changed by then.</summary>
+    public string? TypeHash { get; init; }
+
     /// <summary>The signal that ended all of it, <c>TERM</c> or <c>KILL</c>; missing where it ended by itself.</summary>
     public string? EndedBy { get; init; }
 
@@ -109,16 +118,22 @@ public sealed record TaskStop
 
     /// <summary>When.</summary>
     public DateTimeOffset? At { get; init; }
+
+    /// <summary>It had ended by itself.</summary>
+    public bool TooLate { get; init; }
 }
 
 /// <summary>The task that has what another one waits for.</summary>
 public sealed record KeyHolder
 {
-    /// <summary>The concurrency key of both.</summary>
+    /// <summary>The concurrency key that is waited for.</summary>
     public required string Key { get; init; }
 
-    /// <summary>Who has it.</summary>
+    /// <summary>Who has it; while it changes hands, who is next. Of a task whose attempt was lost, that one, also where it is the one that waits.</summary>
     public required string TaskId { get; init; }
+
+    /// <summary>An attempt was lost with its worker, and until then it may still live where nobody hears it.</summary>
+    public DateTimeOffset? Until { get; init; }
 }
 
 /// <summary>How a task is to be stopped.</summary>

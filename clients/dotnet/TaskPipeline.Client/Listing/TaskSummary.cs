@@ -51,6 +51,9 @@ public record TaskSummary
     /// <summary>When it ended.</summary>
     public DateTimeOffset? EndedAt { get; init; }
 
+    /// <summary>When the agent of its latest attempt ended, while it is not decided yet what follows from that.</summary>
+    public DateTimeOffset? ExitedAt { get; init; }
+
     /// <summary>Names and values of whoever submitted it.</summary>
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
 

@@ -14,6 +14,15 @@ public sealed record SubmittedTask
 
     /// <summary>When it comes into its queue, where that is later.</summary>
     public DateTimeOffset? DueAt { get; init; }
+
+    /// <summary>Of a replay and a redrive: the type is not what it was for the task that is repeated.</summary>
+    public bool TypeChanged { get; init; }
+
+    /// <summary>Hash of the type; only where it has changed.</summary>
+    public string? TypeHash { get; init; }
+
+    /// <summary>What it was for the task that is repeated; only where it has changed.</summary>
+    public string? PreviousTypeHash { get; init; }
 }
 
 /// <summary>Where a task can be followed. They name the place of its record, so that every replica can answer for it at once.</summary>

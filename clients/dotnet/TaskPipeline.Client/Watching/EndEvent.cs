@@ -33,6 +33,12 @@ public sealed record EndEvent : WatchEvent
     /// <summary>What its agent gave as the result.</summary>
     public JsonElement? Result { get; init; }
 
+    /// <summary>When somebody asked for its stop, where somebody did.</summary>
+    public DateTimeOffset? StopRequestedAt { get; init; }
+
+    /// <summary>Whether it had ended by itself before that stop came.</summary>
+    public bool StopTooLate { get; init; }
+
     /// <summary>The task's project.</summary>
     public string? Project { get; init; }
 

@@ -125,6 +125,22 @@ public sealed record InputEvent : WatchEvent
     public string? RequestedBy { get; init; }
 }
 
+/// <summary>How an attempt ended. What follows from that, an end or another attempt, is told when it is decided.</summary>
+public sealed record ExitedEvent : WatchEvent
+{
+    /// <summary>Which attempt.</summary>
+    public required int Attempt { get; init; }
+
+    /// <summary>Why, such as <c>exit_code</c> or <c>user_request</c>.</summary>
+    public required string Reason { get; init; }
+
+    /// <summary>Of its agent.</summary>
+    public int? ExitCode { get; init; }
+
+    /// <summary>Name of the signal that ended its agent.</summary>
+    public string? Signal { get; init; }
+}
+
 /// <summary>All that had happened before the watch was told; what follows is new.</summary>
 public sealed record CaughtUpEvent : WatchEvent;
 

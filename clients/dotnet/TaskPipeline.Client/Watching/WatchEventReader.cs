@@ -32,6 +32,7 @@ internal static class WatchEventReader
                 "result" => Read(json, ClientJson.Default.ResultEvent),
                 "input" => Read(json, ClientJson.Default.InputEvent),
                 "event" => Read(json, ClientJson.Default.EmittedEvent),
+                "exited" => Read(json, ClientJson.Default.ExitedEvent),
                 "caught_up" => Read(json, ClientJson.Default.CaughtUpEvent),
                 "end" => Read(json, ClientJson.Default.EndEvent),
                 "missed" => Read(json, ClientJson.Default.MissedEvent),
