@@ -23,6 +23,7 @@ internal sealed class ChaosBench : Benchmark
         new("--workers", "N", "4", "workers"),
         new("--brokers", "1|3", "1", "brokers of a Kafka that is started for the run"),
         new("--seconds", "S", "120", "for which load and enemy are at work; after that, tasks must go on ending until all have"),
+        new("--poison", "N", "0", "odd records per second, in every topic, among the load"),
         new("--seed", "X", "", "of load and enemy; default: drawn, and printed"),
         new("--bootstrap", "HOST:PORT", "", "another word for --kafka"),
     ];
@@ -34,6 +35,7 @@ internal sealed class ChaosBench : Benchmark
         var brokers = run.Arguments.Number("--brokers", 1, 3);
         var length = TimeSpan.FromSeconds(run.Arguments.Number("--seconds", 5, 86_400));
         var seed = run.Arguments.Text("--seed").Length > 0 ? run.Arguments.Number("--seed", 0, int.MaxValue - 1000) : Random.Shared.Next(1_000_000);
+        var poison = run.Arguments.Number("--poison", 0, 1000);
         if (brokers == 2)
             throw new BadUsageException("--brokers must be 1 or 3: of two, none can be spared");
         if (!OperatingSystem.IsLinux())
@@ -48,7 +50,7 @@ internal sealed class ChaosBench : Benchmark
         Evidence evidence;
         try
         {
-            evidence = await RunAsync(run, broker, plan, folder, workers, seed, length);
+            evidence = await RunAsync(run, broker, plan, folder, workers, poison, seed, length);
         }
         catch (BenchException)
         {
@@ -72,7 +74,7 @@ internal sealed class ChaosBench : Benchmark
         return Figures(plan, evidence, findings);
     }
 
-    private static async Task<Evidence> RunAsync(BenchRun run, BenchBroker broker, ChaosPlan plan, string folder, int workers, int seed, TimeSpan length)
+    private static async Task<Evidence> RunAsync(BenchRun run, BenchBroker broker, ChaosPlan plan, string folder, int workers, int poison, int seed, TimeSpan length)
     {
         var agents = new ChaosAgents(folder);
         var leftovers = new Leftovers(folder);
@@ -88,7 +90,11 @@ internal sealed class ChaosBench : Benchmark
             run.Say($"{plan.Tasks.Count} tasks, and {plan.Attacks.Count} attacks, in {length.TotalSeconds} s");
             using var enemy = new Enemy(pipeline, broker, run);
             var attacks = enemy.AttackAsync(plan.Attacks, run.Stop);
-            await Task.WhenAll(UntilSettledAsync(pipeline, load, log, plan.Tasks, length, limit), attacks);
+            using var poisoner = new Poisoner(broker.BootstrapServers, pipeline.Cluster.Topics, seed + 3);
+            var poisoning = poisoner.PoisonAsync(poison, length, run.Stop);
+            await Task.WhenAll(UntilSettledAsync(pipeline, load, log, plan.Tasks, length, limit), attacks, poisoning);
+            if (poison > 0)
+                run.Say($"{poisoner.Written} odd records were written");
             run.Stop.ThrowIfCancellationRequested();
             run.Say($"{load.Accepted.Count} tasks were accepted, {load.Accepted.Count(log.HasEnded)} of them have ended");
             await Task.WhenAny(load.WatchedAsync(), Task.Delay(LastEvents, run.Stop));

@@ -79,6 +79,13 @@ public sealed partial class FuzzedRecords(Random random, Topics topics)
     /// <summary>The next one, for whatever topic.</summary>
     public FuzzedRecord Next()
     {
+        while (true)
+            if (Any() is var record && (record.Topic != topics.Progress || !IsForged(record.Value)))
+                return record;
+    }
+
+    private FuzzedRecord Any()
+    {
         var id = $"{Prefix}{++_count}";
         var (topic, partitions, key, templates) = random.Next(9) switch
         {
@@ -93,6 +100,10 @@ public sealed partial class FuzzedRecords(Random random, Topics topics)
         var value = random.Next(50) == 0 ? null : Mutated(templates[random.Next(templates.Length)].Replace("ID", id, StringComparison.Ordinal));
         return new FuzzedRecord(topic, random.Next(partitions), random.Next(10) == 0 ? null : Encoding.UTF8.GetBytes(key), value);
     }
+
+    /// <summary>Whether it has come to look like a record of an owner: with an epoch that a claim might have.</summary>
+    private static bool IsForged(byte[]? value) =>
+        value is not null && Epoch().Matches(Encoding.UTF8.GetString(value)).Any(epoch => epoch.Groups[1].Value is not ("0" or "null") && epoch.Groups[1].Value.Length < 10);
 
     /// <summary>A line for an agent to print, without a line feed.</summary>
     public byte[] Line() => [.. Mutated(Notes[random.Next(Notes.Length)], most: 200_000).Where(value => value is not ((byte)'\n' or (byte)'\r'))];
@@ -155,6 +166,9 @@ public sealed partial class FuzzedRecords(Random random, Topics topics)
     private string Nested(int depth) => random.Next(2) == 0
         ? string.Concat(Enumerable.Repeat("[", depth)) + string.Concat(Enumerable.Repeat("]", depth))
         : string.Concat(Enumerable.Repeat("{\"a\":", depth)) + "1" + new string('}', depth);
+
+    [GeneratedRegex("\"epoch\"\\s*:\\s*([^,}]*)")]
+    private static partial Regex Epoch();
 
     [GeneratedRegex("""(?<=:)("(?:[^"\\]|\\.)*"|-?[0-9.]+|true|false|null)""")]
     private static partial Regex Value();

@@ -80,9 +80,21 @@ internal sealed record Finding(Violation Violation, string TaskId, string What);
 
 internal static class JsonFields
 {
-    public static string? Text(this JsonElement json, string field) => json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+    /// <summary>Null where it is missing, of another type, or no text.</summary>
+    public static string? Text(this JsonElement json, string field)
+    {
+        try
+        {
+            return json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null;   // half of a surrogate pair, for one
+        }
+    }
 
-    public static long? Number(this JsonElement json, string field) => json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.Number ? value.GetInt64() : null;
+    public static long? Number(this JsonElement json, string field) =>
+        json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) ? number : null;
 
     public static IEnumerable<JsonElement> Items(this JsonElement json, string field) =>
         json.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : [];

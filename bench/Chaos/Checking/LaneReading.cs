@@ -7,6 +7,8 @@ namespace TaskPipeline.Bench.Chaos.Checking;
 /// </summary>
 internal sealed class LaneReading(Dictionary<string, TaskReading> tasks, Action<Finding> report)
 {
+    private const long MostEpoch = 1L << 30;   // beyond that no owner has written it
+
     private (long Epoch, string? Owner)? _claim;
     private HashSet<(string?, long?)> _kept = [];
 
@@ -31,7 +33,7 @@ internal sealed class LaneReading(Dictionary<string, TaskReading> tasks, Action<
     private void Raise(JsonElement barrier)
     {
         var claim = (Epoch: barrier.Number("epoch") ?? 0, Owner: barrier.Text("owner"));
-        if (_claim is { } current && claim.Epoch < current.Epoch)
+        if (claim.Epoch > MostEpoch || (_claim is { } current && claim.Epoch < current.Epoch))
             return;
         _claim = claim;
         _kept = [.. barrier.Items("keeps").Select(kept => (kept.Text("task_id"), kept.Number("attempt")))];
@@ -42,7 +44,7 @@ internal sealed class LaneReading(Dictionary<string, TaskReading> tasks, Action<
 
     private bool Counts(JsonElement json, string taskId, long attempt) =>
         _claim is not { } claim
-        || json.Number("epoch") > claim.Epoch
+        || (json.Number("epoch") > claim.Epoch && json.Number("epoch") <= MostEpoch)
         || (json.Number("epoch") == claim.Epoch && json.Text("owner") == claim.Owner)
         || _kept.Contains((taskId, attempt));
 }

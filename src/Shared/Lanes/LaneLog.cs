@@ -8,6 +8,9 @@ namespace TaskPipeline.Shared.Lanes;
 /// </summary>
 public sealed class LaneLog
 {
+    /// <summary>Each claim is one more than the last, so none ever comes to this. What says so was not written by an owner, and is void: else one such barrier would close its lane for good.</summary>
+    public const long MostEpoch = 1L << 30;
+
     private readonly Dictionary<string, TaskStory> _stories = [];
     private HashSet<KeptAttempt> _kept = [];
 
@@ -84,7 +87,7 @@ public sealed class LaneLog
     private bool Raise(LaneBarrier barrier)
     {
         var claim = new Claim(barrier.Epoch, barrier.Owner);
-        if (InForce is { } current && claim.Epoch < current.Epoch)
+        if (claim.Epoch > MostEpoch || (InForce is { } current && claim.Epoch < current.Epoch))
             return false;
         InForce = claim;
         Owner = barrier.Worker;
@@ -99,7 +102,7 @@ public sealed class LaneLog
 
     private bool IsInForce(ClaimedRecord record) =>
         InForce is not { } claim
-        || record.Epoch > claim.Epoch   // its barrier has outlived its retention
+        || (record.Epoch > claim.Epoch && record.Epoch <= MostEpoch)   // its barrier has outlived its retention
         || (record.Epoch == claim.Epoch && record.Owner == claim.Owner);
 }
 
