@@ -9,7 +9,7 @@ public sealed record RetryPolicy
     /// <summary>How many attempts a task has; those lost with their worker are counted apart.</summary>
     public int Attempts { get; init; } = 1;
 
-    /// <summary>How many attempts may be lost with their workers before the task is dead-lettered.</summary>
+    /// <summary>How many attempts may be lost, with their workers or because somebody else killed their agents, before the task is dead-lettered.</summary>
     public int Lost { get; init; } = 3;
 
     public OnLost OnLost { get; init; }
@@ -21,6 +21,10 @@ public sealed record RetryPolicy
 
     /// <summary>The first that fits an outcome decides.</summary>
     public IReadOnlyList<RetryRule> Rules { get; init; } = [];
+
+    /// <summary>Whether it says itself what an agent means that ends so.</summary>
+    public bool Names(int exitCode, string? signal) =>
+        FinalExitCodes.Contains(exitCode) || Rules.Any(rule => rule.ExitCodes.Contains(exitCode) || (signal is not null && rule.Signals.Contains(signal)));
 
     /// <summary>What a failed outcome asks for, were there attempts enough, and whose failure it was.</summary>
     public (AfterFailure Then, FailureClass Class) Judge(AttemptExited outcome)

@@ -139,12 +139,13 @@ public sealed class TaskStory
                     EndedBy = exited.EndedBy,
                     StopMs = exited.StopMs,
                     ProcessesEnded = exited.ProcessesEnded > 0 ? exited.ProcessesEnded : null,
+                    ProcessesKilled = exited.ProcessesKilled,
                     Artifacts = exited.Artifacts,
                 });
                 Outcome = exited;
                 return exited;
             case AttemptAbandoned abandoned:
-                Close(_attempts[^1] with { EndedAt = abandoned.At, Reason = abandoned.Reason, Lines = _lastSeq });
+                Close(_attempts[^1] with { EndedAt = abandoned.At, Reason = abandoned.Reason, Error = abandoned.Error, Lines = _lastSeq });
                 return abandoned;
             default:
                 return record;

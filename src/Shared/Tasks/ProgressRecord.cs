@@ -212,7 +212,7 @@ public sealed record AttemptExited : AttemptRecord
     /// <summary>Of those that were published, as <see cref="OutputHash"/> has it.</summary>
     public required string Hash { get; init; }
 
-    /// <summary>Of an agent that was ended: the signal that did it, <c>TERM</c> or <c>KILL</c>. Null where it ended by itself.</summary>
+    /// <summary>Of an agent that was ended: the signal that it took for all of it, <c>TERM</c> or <c>KILL</c>. Null where it ended by itself.</summary>
     public string? EndedBy { get; init; }
 
     /// <summary>Of an agent that was ended: the milliseconds from the order until nothing of it was left.</summary>
@@ -220,6 +220,9 @@ public sealed record AttemptExited : AttemptRecord
 
     /// <summary>How many processes were ended by us.</summary>
     public int ProcessesEnded { get; init; }
+
+    /// <summary>Names of the programs, up to 20, that had not ended within their grace and needed SIGKILL.</summary>
+    public IReadOnlyList<string>? ProcessesKilled { get; init; }
 
     /// <summary>What the agent has left behind.</summary>
     public IReadOnlyList<Artifact>? Artifacts { get; init; }
@@ -247,10 +250,13 @@ public sealed record AttemptAlive : AttemptRecord
     public string? ConfigHash { get; init; }
 }
 
-/// <summary>The attempt was given back by a worker that shut down; it is not charged.</summary>
+/// <summary>The attempt was given back by a worker that shut down, or was lost though its worker lives; it is not charged.</summary>
 public sealed record AttemptAbandoned : AttemptRecord
 {
     public required EndReason Reason { get; init; }
+
+    /// <summary>How it was lost, where the worker knows it.</summary>
+    public string? Error { get; init; }
 }
 
 /// <summary>

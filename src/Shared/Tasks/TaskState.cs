@@ -71,6 +71,9 @@ public sealed record AttemptSummary
     public int? ProcessesEnded { get; init; }
 
     /// <summary>As in <see cref="AttemptExited"/>.</summary>
+    public IReadOnlyList<string>? ProcessesKilled { get; init; }
+
+    /// <summary>As in <see cref="AttemptExited"/>.</summary>
     public IReadOnlyList<Artifact>? Artifacts { get; init; }
 }
 

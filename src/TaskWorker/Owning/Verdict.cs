@@ -86,17 +86,18 @@ internal abstract record Verdict
     /// <summary>Null: it simply runs again.</summary>
     private static Verdict? AfterLoss(TaskStory story, RetryPolicy retry)
     {
+        var why = story.Attempts[^1].Error ?? "its worker was lost";
         Verdict lost = new End(Status.Failed, EndReason.WorkerLost)
         {
             Class = FailureClass.Killed,
             IsDeadLettered = retry.OnLost == OnLost.Retry,
             Error = retry.OnLost == OnLost.Retry
-                ? $"{story.Lost} attempts were lost with their workers, which is the limit"
-                : "its worker was lost, and its type does not run again what may have run",
+                ? $"{story.Lost} attempts were lost, which is the limit; of the last one, {why}"
+                : $"{why}, and its type does not run again what may have run",
         };
         return retry.OnLost switch
         {
-            OnLost.Hold => new Wait(null, EndReason.WorkerLost, "its worker was lost, and its type wants a person to decide: release it, or stop it") { Class = FailureClass.Killed },
+            OnLost.Hold => new Wait(null, EndReason.WorkerLost, $"{why}, and its type wants a person to decide: release it, or stop it") { Class = FailureClass.Killed },
             OnLost.Retry when story.Lost < retry.Lost => null,
             _ => lost,
         };

@@ -202,7 +202,8 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         Attempt = attempt,
         At = clock.GetUtcNow(),
         Reason = reason,
-        Update = "Given back",
+        Error = error,
+        Update = error is null ? "Given back" : $"Lost: {error}",
     });
 
     private async Task AppendAsync(AttemptRecord record)

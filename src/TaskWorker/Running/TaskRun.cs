@@ -220,6 +220,7 @@ internal sealed partial class TaskRun : IDisposable
         using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
         Supervise(agent, lease);
         AgentExit? exit = null;
+        string? lost = null;
         try
         {
             exit = error is not null ? null : await agent.RunAsync(
@@ -227,8 +228,8 @@ internal sealed partial class TaskRun : IDisposable
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stderr, stream, giveUp),
                 begun,
                 Spawned);
-            if (exit is { Reason: EndReason.ExitCode, Signal: "SIGKILL" } && lease is { HasLapsed: true })
-                exit = exit with { Reason = EndReason.WorkerLost };   // not its own end: this worker was too slow to renew
+            if (exit is { Reason: EndReason.ExitCode, Signal: "SIGKILL" })
+                (exit, lost) = Judge(exit, type.Retry, lease);
         }
         catch (Win32Exception exception)
         {
@@ -240,8 +241,11 @@ internal sealed partial class TaskRun : IDisposable
         CrashPoint.Reach(CrashPoint.BeforeExited);
         if (exit?.Reason is EndReason.WorkerShutdown or EndReason.WorkerLost)
         {
-            await _log.AbandonedAsync(exit.Reason);
-            LogGivenBack(_tools.Logger, Queued.TaskId);
+            await _log.AbandonedAsync(exit.Reason, lost);
+            if (lost is null)
+                LogGivenBack(_tools.Logger, Queued.TaskId);
+            else
+                LogLost(_tools.Logger, Queued.TaskId, Attempt, lost);
             return;
         }
         var reason = exit?.Reason ?? EndReason.SpawnFailed;
@@ -249,6 +253,12 @@ internal sealed partial class TaskRun : IDisposable
         _tools.Launchers.Prepare();
         CrashPoint.Reach(CrashPoint.Exited);
     }
+
+    /// <summary>Nobody here has killed it, so that is no end of its own, unless its type says what it means.</summary>
+    private static (AgentExit Exit, string? Lost) Judge(AgentExit killed, RetryPolicy retry, Lease? lease) =>
+        lease is { HasLapsed: true } ? (killed with { Reason = EndReason.WorkerLost }, "its worker was too slow to renew its lease")
+        : retry.Names(killed.ExitCode, killed.Signal) ? (killed, null)
+        : (killed with { Reason = EndReason.WorkerLost }, "somebody else has killed its agent (SIGKILL)");
 
     private async Task<(Launcher? Launcher, string? Error)> PrepareAsync(TaskType type, Workspace workspace)
     {
@@ -338,6 +348,9 @@ internal sealed partial class TaskRun : IDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "What the agent of task {TaskId} has left behind cannot be listed: {Reason}")]
     private static partial void LogArtifacts(ILogger logger, string taskId, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Attempt {Attempt} of task {TaskId} is lost: {Reason}")]
+    private static partial void LogLost(ILogger logger, string taskId, int attempt, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} is given back")]
     private static partial void LogGivenBack(ILogger logger, string taskId);

@@ -42,6 +42,14 @@ public sealed class RetryPolicyTests
         Assert.Equal((AfterFailure.Retry, FailureClass.Ours), Policy.Judge(Outcome(EndReason.ExitCode, 2, null, """{"class":"world"}""")));
 
     [Theory]
+    [InlineData(139, "SIGSEGV", true)]
+    [InlineData(137, "SIGKILL", false)]
+    [InlineData(75, null, true)]
+    [InlineData(2, null, true)]
+    public void What_rules_and_final_exit_codes_name_the_type_decides_itself(int exitCode, string? signal, bool names) =>
+        Assert.Equal(names, Policy.Names(exitCode, signal));
+
+    [Theory]
     [InlineData(1, 10)]
     [InlineData(2, 30)]
     [InlineData(3, 90)]
