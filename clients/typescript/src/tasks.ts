@@ -111,12 +111,15 @@ export interface Attempt {
   /** SHA-256 of its lines, as `end` has it. */
   readonly hash?: string;
 
-  /** The signal that ended the agent; missing where it ended by itself. */
+  /** The signal that it took to end all of the agent; missing where it ended by itself. */
   readonly ended_by?: "TERM" | "KILL";
 
   /** Milliseconds from the order to end it until nothing of it was left. */
   readonly stop_ms?: number;
   readonly processes_ended?: number;
+
+  /** Names of the programs that had not ended within their grace and needed SIGKILL. */
+  readonly processes_killed?: readonly string[];
 }
 
 /** Everything that is known of a task, but its output. */

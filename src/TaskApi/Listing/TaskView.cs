@@ -244,7 +244,7 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
     /// <summary>SHA-256 of the lines, as the end event has it.</summary>
     public string? Hash { get; init; }
 
-    /// <summary>The signal that ended the agent, <c>TERM</c> or <c>KILL</c>; missing where it ended by itself.</summary>
+    /// <summary>The signal that it took to end all of the agent, <c>TERM</c> or <c>KILL</c>; missing where it ended by itself.</summary>
     public string? EndedBy { get; init; }
 
     /// <summary>Milliseconds from the order to end it until nothing of it was left.</summary>
@@ -252,6 +252,9 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
 
     /// <summary>How many processes were ended; missing where none was.</summary>
     public int? ProcessesEnded { get; init; }
+
+    /// <summary>Names of the programs that had not ended within their grace and needed SIGKILL; missing where none did.</summary>
+    public IReadOnlyList<string>? ProcessesKilled { get; init; }
 
     internal static AttemptView Of(AttemptSummary attempt) => new(attempt.Attempt, attempt.Worker, attempt.StartedAt)
     {
@@ -266,6 +269,7 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
         EndedBy = attempt.EndedBy,
         StopMs = attempt.StopMs,
         ProcessesEnded = attempt.ProcessesEnded,
+        ProcessesKilled = attempt.ProcessesKilled,
     };
 }
 

@@ -190,11 +190,12 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         EndedBy = exit?.EndedBy,
         StopMs = exit?.StopTime is { } stopTime ? (long)stopTime.TotalMilliseconds : null,
         ProcessesEnded = exit?.ProcessesEnded ?? 0,
+        ProcessesKilled = exit?.ProcessesKilled,
         Artifacts = artifacts.Kept.Count > 0 ? artifacts.Kept : null,
         ArtifactsLeftOut = artifacts.LeftOut > 0 ? artifacts.LeftOut : null,
     });
 
-    public Task AbandonedAsync(EndReason reason) => AppendAsync(new AttemptAbandoned
+    public Task AbandonedAsync(EndReason reason, string? error) => AppendAsync(new AttemptAbandoned
     {
         Epoch = _claim.Epoch,
         Owner = _claim.Owner,

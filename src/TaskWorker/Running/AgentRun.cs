@@ -11,6 +11,7 @@ namespace TaskPipeline.TaskWorker.Running;
 /// </summary>
 internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits limits, Launcher? ready, TimeProvider clock)
 {
+    private const int MostNames = 20;   // in a receipt
     private const string EndOfTransmission = "\u0004";   // Ctrl-D, on a terminal
     private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(1);   // after the exit, for outputs that a grandchild still holds
 
@@ -94,12 +95,12 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         var began = clock.GetTimestamp();
         var seen = reason == EndReason.ExitCode ? [] : _tree.Processes;   // for the receipt: what lives when the end begins
         await EndPausesAsync();
-        var endedBy = process.Exited.IsCompleted ? null : await StopAsync(process);
+        var (endedBy, killed) = process.Exited.IsCompleted ? default : await StopAsync(process, seen);
 
         // Outputs first, so that lines of short-lived children are not cut; then whatever is left of the run.
         if (endedBy != AgentExit.Kill)
             await IsDoneIn(process.Completion, DrainLimit);
-        var ended = _tree.End().Union(seen).Count();
+        var ended = _tree.End(wasEmpty: endedBy == AgentExit.Term).Union(seen).Count();
         var stopTime = clock.GetElapsedTime(began);
         if (!await IsDoneIn(process.Completion, DrainLimit))
             await launcher.GiveUpOutputsAsync();
@@ -109,6 +110,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         return new AgentExit(reason, exitCode, Posix.SignalOf(exitCode), ended)
         {
             EndedBy = endedBy,
+            ProcessesKilled = killed,
             StopTime = endedBy is null ? null : stopTime,
         };
 
@@ -187,21 +189,24 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         Paused?.Invoke(shallPause);
     }
 
-    /// <summary>Answers the signal that it took.</summary>
-    private async Task<string> StopAsync(IAgentProcess process)
+    /// <summary>Answers the signal that it took, and the names of what needed SIGKILL.</summary>
+    private async Task<(string? EndedBy, IReadOnlyList<string>? Killed)> StopAsync(IAgentProcess process, IReadOnlyCollection<int> seen)
     {
-        if (limits.Grace > TimeSpan.Zero && !_forced.Task.IsCompleted)
-        {
-            _tree.Signal(Posix.Term);
-            if (_isPaused)
-                _tree.Thaw();   // the signal is the first that it sees
-            await Task.WhenAny(process.Exited, _forced.Task, Task.Delay(limits.Grace, clock));
-            if (process.Exited.IsCompleted)
-                return AgentExit.Term;
-        }
-        _tree.Signal(Posix.Kill);
+        if (limits.Grace > TimeSpan.Zero && !_forced.Task.IsCompleted
+            && await new Termination(_tree, seen, limits.Grace, clock).RunAsync(process.Exited, _forced.Task, ThawPaused))
+            return (AgentExit.Term, null);
+        IReadOnlyList<string> killed = [.. _tree.Left.Select(Proc.NameOf).OfType<string>().Take(MostNames)];
+        if (!process.Exited.IsCompleted)
+            _tree.Signal(Posix.Kill);   // all of it at once; what has left the group is ended in the sweep
         await process.Exited;
-        return AgentExit.Kill;
+        return (AgentExit.Kill, killed.Count > 0 ? killed : null);
+    }
+
+    /// <summary>SIGTERM is the first that it sees.</summary>
+    private void ThawPaused()
+    {
+        if (_isPaused)
+            _tree.Thaw();
     }
 
     private async Task<bool> IsDoneIn(Task task, TimeSpan wait) => await Task.WhenAny(task, Task.Delay(wait, clock)) == task;
@@ -213,8 +218,11 @@ internal sealed record AgentExit(EndReason Reason, int ExitCode, string? Signal,
     public const string Term = "TERM";
     public const string Kill = "KILL";
 
-    /// <summary>The signal it took to end the agent; null where it ended by itself.</summary>
+    /// <summary>The signal it took to end all of the agent; null where it ended by itself.</summary>
     public string? EndedBy { get; init; }
+
+    /// <summary>Names of the programs that needed SIGKILL.</summary>
+    public IReadOnlyList<string>? ProcessesKilled { get; init; }
 
     /// <summary>From the order until nothing was left.</summary>
     public TimeSpan? StopTime { get; init; }

@@ -12,6 +12,9 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
     /// <summary>The processes that live now. One that was just spawned may not have come into its control group yet, and is the agent's all the same.</summary>
     public IReadOnlyCollection<int> Processes => cgroup is null ? RunMarker.ProcessesOf(marker) : [.. cgroup.Processes.Append(Root).Distinct()];
 
+    /// <summary>The same once the agent is known to have come into its control group. What has moved out of that is found when nothing else is left.</summary>
+    public IReadOnlyCollection<int> Left => cgroup?.Processes is { Count: > 0 } inGroup ? inGroup : RunMarker.ProcessesOf(marker);
+
     public bool CountMoreThan(int? most) => most is not null && (cgroup?.IsAtProcessLimit == true || Processes.Count > most);
 
     /// <summary>To the agent and to whatever has stayed in its process group.</summary>
@@ -19,6 +22,15 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
     {
         if (Launcher.Setsid is null || !Posix.SignalGroup(Root, signal))
             Posix.SignalProcess(Root, signal);
+    }
+
+    /// <summary>To one process, if it is still the one that was seen. The root is a child of this worker, so its pid is nobody else's until that has seen it exit.</summary>
+    public void Signal(int pid, int signal)
+    {
+        if (pid == Root)
+            Posix.SignalProcess(pid, signal);
+        else
+            Posix.SignalProcess(pid, signal, () => RunMarker.IsOf(pid, marker) || cgroup?.Processes.Contains(pid) == true);
     }
 
     /// <summary>Comes back when all of it stands still.</summary>
@@ -39,11 +51,13 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
     }
 
     /// <summary>Ends all of it that is left, and answers which processes that were.</summary>
-    public IReadOnlySet<int> End()
+    /// <param name="wasEmpty">Whether the last look at <see cref="Left"/> found nothing.</param>
+    public IReadOnlySet<int> End(bool wasEmpty)
     {
+        var looks = wasEmpty ? 1 : 0;
         if (cgroup is null)
-            return RunMarker.Sweep(marker, cleanPasses: 2);
+            return RunMarker.Sweep(marker, cleanPasses: 2 - looks);
         var ended = cgroup.End();
-        return RunMarker.Sweep(marker, cleanPasses: 1).Union(ended).ToHashSet();   // those that had moved out of it
+        return RunMarker.Sweep(marker, cleanPasses: 1 - looks).Union(ended).ToHashSet();   // those that had moved out of it
     }
 }

@@ -19,10 +19,14 @@ public sealed class LimitOverSystemTests() : LimitTests(AgentProcess.System);
 
 public sealed class AwkwardAgentOverSystemTests() : AwkwardAgentTests(AgentProcess.System);
 
+public sealed class CleanUpOverSystemTests() : CleanUpTests(AgentProcess.System);
+
 #if CLIWRAP
 public sealed class ProcessTreeOverCliWrapTests() : ProcessTreeTests(AgentProcess.CliWrap);
 
 public sealed class LimitOverCliWrapTests() : LimitTests(AgentProcess.CliWrap);
 
 public sealed class AwkwardAgentOverCliWrapTests() : AwkwardAgentTests(AgentProcess.CliWrap);
+
+public sealed class CleanUpOverCliWrapTests() : CleanUpTests(AgentProcess.CliWrap);
 #endif

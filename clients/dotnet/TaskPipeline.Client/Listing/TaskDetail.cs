@@ -84,6 +84,9 @@ public sealed record TaskAttempt
 
     /// <summary>How many processes were ended.</summary>
     public int? ProcessesEnded { get; init; }
+
+    /// <summary>Names of the programs that had not ended within their grace and needed SIGKILL.</summary>
+    public IReadOnlyList<string>? ProcessesKilled { get; init; }
 }
 
 /// <summary>Who asked for a stop, and why.</summary>
