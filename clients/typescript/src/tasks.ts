@@ -119,12 +119,9 @@ export interface Attempt {
   /** SHA-256 of its lines, as `end` has it. */
   readonly hash?: string;
 
-<<<<<<< HEAD
   /** Of the catalogue entry that it ran by; not the task's where the type had changed by then. */
   readonly type_hash?: string;
 
-=======
->>>>>>> h-proc
   /** The signal that it took to end all of the agent; missing where it ended by itself. */
   readonly ended_by?: "TERM" | "KILL";
 

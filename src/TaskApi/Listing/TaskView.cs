@@ -270,12 +270,9 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
     /// <summary>SHA-256 of the lines, as the end event has it.</summary>
     public string? Hash { get; init; }
 
-<<<<<<< HEAD
     /// <summary>Hash of the catalogue entry that it ran by; not the task's where the type had changed by then.</summary>
     public string? TypeHash { get; init; }
 
-=======
->>>>>>> h-proc
     /// <summary>The signal that it took to end all of the agent, <c>TERM</c> or <c>KILL</c>; missing where it ended by itself.</summary>
     public string? EndedBy { get; init; }
 

@@ -234,15 +234,12 @@ internal sealed record AgentExit(EndReason Reason, int ExitCode, string? Signal,
     public const string Term = "TERM";
     public const string Kill = "KILL";
 
-<<<<<<< HEAD
     /// <summary>False: its end was asked for before its program began, and so it never did.</summary>
     public bool HasBegun { get; init; } = true;
 
     /// <summary>When its end began: by itself, or by an order.</summary>
     public DateTimeOffset EndAt { get; init; }
 
-=======
->>>>>>> h-proc
     /// <summary>The signal it took to end all of the agent; null where it ended by itself.</summary>
     public string? EndedBy { get; init; }
 

@@ -269,11 +269,7 @@ internal sealed partial class TaskRun : IDisposable
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stdout, stream, giveUp),
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stderr, stream, giveUp),
                 begun,
-<<<<<<< HEAD
                 pid => Spawned(pid, workspace.Folder));
-=======
-                Spawned);
->>>>>>> h-proc
             if (exit is { Reason: EndReason.ExitCode, Signal: "SIGKILL" })
                 (exit, lost) = Judge(exit, type.Retry, lease);
         }
@@ -428,12 +424,9 @@ internal sealed partial class TaskRun : IDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "What the agent of task {TaskId} has left behind cannot be listed: {Reason}")]
     private static partial void LogArtifacts(ILogger logger, string taskId, string reason);
 
-<<<<<<< HEAD
     [LoggerMessage(Level = LogLevel.Error, Message = "Task {TaskId} cannot be run to its end")]
     private static partial void LogFailed(ILogger logger, Exception exception, string taskId);
 
-=======
->>>>>>> h-proc
     [LoggerMessage(Level = LogLevel.Warning, Message = "Attempt {Attempt} of task {TaskId} is lost: {Reason}")]
     private static partial void LogLost(ILogger logger, string taskId, int attempt, string reason);
 
