@@ -17,6 +17,9 @@ internal static class CloseCodes
     /// <summary>Commands are text.</summary>
     public const WebSocketCloseStatus NotText = WebSocketCloseStatus.InvalidMessageType;
 
+    /// <summary>Commands are UTF-8. The framework says so by itself, as soon as it has read one that is not, or breaks the protocol in another way.</summary>
+    public const WebSocketCloseStatus NotUtf8 = WebSocketCloseStatus.InvalidPayloadData;
+
     /// <summary>A command may have 4 KiB.</summary>
     public const WebSocketCloseStatus TooBig = WebSocketCloseStatus.MessageTooBig;
 

@@ -161,9 +161,9 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
                 }
             }
         }
-        catch (WebSocketException)
+        catch (WebSocketException exception)
         {
-            return (WebSocketCloseStatus.Empty, "");   // the connection is gone
+            return (exception.WebSocketErrorCode == WebSocketError.Faulted ? CloseCodes.NotUtf8 : WebSocketCloseStatus.Empty, "");   // else the connection is gone
         }
         finally
         {
@@ -173,6 +173,12 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
 
     private async Task CloseAsync(WebSocketCloseStatus code, string reason, Task hearing)
     {
+        if (code == CloseCodes.NotUtf8)
+        {
+            // Its code is on the way, and nothing can be read any more. Cut at once, the connection would be reset by the client's own close, and what it has not read yet be lost.
+            await Task.Delay(CloseGrace, draining).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return;
+        }
         if (code == WebSocketCloseStatus.Empty || socket.State is not (WebSocketState.Open or WebSocketState.CloseReceived))
             return;
         try

@@ -45,7 +45,7 @@ public sealed class EmitTests(TestBroker broker) : ApiTest(broker)
 
             await using var stream = await EventStreamClient.OpenAsync(api, task.Link("events"), lastEventId: place);
             await stream.ToTheEndAsync();
-            Assert.Equal(["lines", "event", "event", "end"], stream.Types.Where(type => type is not ("hello" or "caught_up")));
+            Assert.Equal(["lines", "event", "event", "exited", "end"], stream.Types.Where(type => type is not ("hello" or "caught_up")));
 
             await using var tail = await WatchClient.WatchAsync(api, task, "tail=1");
             await tail.ToTheEndAsync();

@@ -148,7 +148,8 @@ public sealed class ScheduleTests(TestBroker broker) : ApiTest(broker)
         using var attempt = await (await Worker.ClaimAsync(slots[0][0].Lane)).StartAsync(slots[0][0]);
         await Api.UntilAsync(slots[0][1].TaskId, "it says what it waits for", detail => detail.TryGetProperty("waits_for", out var holder)
             && (holder.GetProperty("key").GetString(), holder.GetProperty("task_id").GetString()) == ("db", slots[0][0].TaskId));
-        Assert.False((await Api.GetAsync($"tasks/{slots[1][1].TaskId}")).Body.TryGetProperty("waits_for", out _));
+        Assert.False((await Api.GetAsync($"tasks/{slots[1][0].TaskId}")).Body.TryGetProperty("waits_for", out _));
+        Assert.Equal(slots[1][0].TaskId, (await Api.GetAsync($"tasks/{slots[1][1].TaskId}")).Body.GetProperty("waits_for").GetProperty("task_id").GetString());
     }
 
     [Fact(Timeout = 120_000)]

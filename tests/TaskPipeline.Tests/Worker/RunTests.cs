@@ -114,8 +114,8 @@ public sealed class RunTests(SharedPipeline shared, TestBroker broker) : IClassF
     [Fact(Timeout = Timeout)]
     public async Task A_task_that_its_type_has_outgrown_is_kept_in_the_dead_letters()
     {
-        const string Before = "types: { flaky: { executable: 'false', params: { text: {} }, retry: { attempts: 3, backoff: { first: 100ms } } } }";
-        const string After = "types: { flaky: { executable: 'false', params: { name: { required: true } }, retry: { attempts: 3, backoff: { first: 100ms } } } }";
+        const string Before = "types: { flaky: { executable: 'false', params: { text: { positional: true } }, retry: { attempts: 3, backoff: { first: 100ms } } } }";
+        const string After = "types: { flaky: { executable: 'false', params: { name: { positional: true, required: true } }, retry: { attempts: 3, backoff: { first: 100ms } } } }";
         await using var pipeline = await TestPipeline.StartAsync(broker, catalogue: Before);
         var retried = await pipeline.SubmitAsync("flaky", new { text = "x" }, lane: 0);
         var ranBy = (await pipeline.WaitingAsync(retried)).Attempts[0].TypeHash;
