@@ -42,6 +42,9 @@ public sealed class KafkaOptions
     [Range(typeof(TimeSpan), "00:00:01", "3650.00:00:00", ErrorMessage = "Kafka:DeadLetterRetention must be 1 s to 10 years")]
     public TimeSpan DeadLetterRetention { get; set; } = TimeSpan.FromDays(30);
 
+    /// <summary>The file of a librdkafka to take in place of those that come with the program.</summary>
+    public string? LibraryPath { get; set; }
+
     /// <summary>Further settings of librdkafka for every client, such as <c>security.protocol</c> and <c>sasl.*</c>.</summary>
     public Dictionary<string, string> Properties { get; } = [];
 }

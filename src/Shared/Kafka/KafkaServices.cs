@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Shared.Kafka;
@@ -8,6 +9,7 @@ public static class KafkaServices
     public static IServiceCollection AddKafkaCluster(this IServiceCollection services)
     {
         services.AddAnnotatedOptions<KafkaOptions>(KafkaOptions.Section);
+        services.AddSingleton<IValidateOptions<KafkaOptions>, KafkaLibraryCheck>();
         return services.AddSingleton<KafkaCluster>().AddSingleton<TopicWatch>();
     }
 }
