@@ -45,6 +45,9 @@ public sealed class KafkaOptions
     /// <summary>The file of a librdkafka to take in place of those that come with the program.</summary>
     public string? LibraryPath { get; set; }
 
+    /// <summary>For tests: how far the clock of this process is ahead of its machine's.</summary>
+    public TimeSpan ClockAhead { get; set; }
+
     /// <summary>Further settings of librdkafka for every client, such as <c>security.protocol</c> and <c>sasl.*</c>.</summary>
     public Dictionary<string, string> Properties { get; } = [];
 }

@@ -10,6 +10,7 @@ public static class KafkaServices
     {
         services.AddAnnotatedOptions<KafkaOptions>(KafkaOptions.Section);
         services.AddSingleton<IValidateOptions<KafkaOptions>, KafkaLibraryCheck>();
+        services.AddSingleton<BrokerClock>().AddSingleton<TimeProvider>(provider => provider.GetRequiredService<BrokerClock>());
         return services.AddSingleton<KafkaCluster>().AddSingleton<TopicWatch>();
     }
 }

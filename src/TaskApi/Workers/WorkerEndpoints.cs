@@ -12,7 +12,8 @@ public sealed record WorkerList(IReadOnlyList<WorkerView> Workers);
 /// <param name="Lanes">Those that it owns.</param>
 /// <param name="Waiting">How many tasks wait in its lanes, as far as it has read them.</param>
 /// <param name="Task">What it runs; missing while it runs nothing.</param>
-public sealed record WorkerView(string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes, int Waiting, WorkerTaskView? Task = null);
+/// <param name="ClockAhead">By how many seconds the clock of its machine is ahead of Kafka's, where that is 5 or more either way.</param>
+public sealed record WorkerView(string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes, int Waiting, WorkerTaskView? Task = null, double? ClockAhead = null);
 
 /// <param name="Elapsed">Seconds since the attempt began.</param>
 /// <param name="Pid">Of the agent; missing before it is spawned.</param>
@@ -29,7 +30,7 @@ public sealed record QueueLane(int Lane, int Unfinished, bool Paused, double? Ol
 
 internal static class WorkerEndpoints
 {
-    private static readonly TimeSpan LostAfter = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan LostAfter = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LeftOutAfter = TimeSpan.FromMinutes(10);
 
     public static WorkerList Workers(WorkerTable workers, TimeProvider clock)
@@ -46,7 +47,8 @@ internal static class WorkerEndpoints
             worker.Away,
             worker.Lanes,
             worker.Waiting,
-            worker.Task is { } task ? new WorkerTaskView(task.TaskId, task.Attempt, Seconds(now - task.StartedAt), task.Pid) : null))]);
+            worker.Task is { } task ? new WorkerTaskView(task.TaskId, task.Attempt, Seconds(now - task.StartedAt), task.Pid) : null,
+            worker.ClockAhead))]);
     }
 
     public static QueueView Queue(TaskTable table, WorkerTable workers, TimeProvider clock)
