@@ -3,6 +3,8 @@ using TaskPipeline.Bench.Benches;
 using TaskPipeline.Bench.Chaos;
 using TaskPipeline.Bench.Driving;
 using TaskPipeline.Bench.Floors;
+using TaskPipeline.Shared.Hosting;
+using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Bench;
 
@@ -50,12 +52,18 @@ internal static class BenchProgram
         }
         try
         {
+            KafkaLibrary.Load();
             return await RunAsync(bench, BenchArguments.Parse(bench, args[1..]));
         }
         catch (BadUsageException exception)
         {
             await Console.Error.WriteLineAsync($"Bench: {exception.Message}\n\n{bench.Help()}");
             return BadUsage;
+        }
+        catch (KafkaLibraryException exception)
+        {
+            await Console.Error.WriteLineAsync($"Bench: {exception.Message}");
+            return ExitCodes.BadConfiguration;
         }
     }
 

@@ -1,6 +1,6 @@
-using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using TaskPipeline.Shared.Kafka;
 
 [assembly: DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
 
@@ -9,12 +9,9 @@ namespace TaskPipeline.EmbeddedBroker;
 /// <summary>The part of librdkafka's C interface that Confluent.Kafka does not pass on: its mock cluster.</summary>
 internal static partial class Librdkafka
 {
-    private const string Library = "librdkafka";
+    private const string Library = KafkaLibrary.Name;
     private const int Producer = 0;
     private const int ErrorTextBytes = 512;
-
-    // The package carries further builds for systems whose C library or OpenSSL the first one does not find.
-    private static readonly string[] Builds = [Library, "centos8-librdkafka", "alpine-librdkafka"];
 
     /// <summary>A client handle; the mock cluster needs one to live in.</summary>
     public static nint NewClient()
@@ -71,13 +68,5 @@ internal static partial class Librdkafka
     private static string Text(ReadOnlySpan<byte> bytes) => System.Text.Encoding.UTF8.GetString(bytes[..bytes.IndexOf((byte)0)]);
 
     [ModuleInitializer]
-    internal static void Resolve() => NativeLibrary.SetDllImportResolver(typeof(Librdkafka).Assembly, Find);
-
-    private static nint Find(string name, Assembly assembly, DllImportSearchPath? paths)
-    {
-        foreach (var build in name == Library ? Builds : [name])
-            if (NativeLibrary.TryLoad(build, assembly, paths, out var handle))
-                return handle;
-        return 0;
-    }
+    internal static void Resolve() => KafkaLibrary.ResolveFor(typeof(Librdkafka).Assembly);
 }

@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
 using TaskPipeline.EmbeddedBroker;
+using TaskPipeline.Shared.Hosting;
+using TaskPipeline.Shared.Kafka;
 
 const string Usage = """
     EmbeddedBroker: a Kafka broker for a first run and for tests. It keeps everything in memory.
@@ -40,6 +42,15 @@ for (var arguments = new Queue<string>(args); arguments.TryDequeue(out var argum
 
 using var interrupt = ignoreInterrupt ? PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = true) : null;
 
+try
+{
+    KafkaLibrary.Load();
+}
+catch (KafkaLibraryException exception)
+{
+    await Console.Error.WriteLineAsync($"EmbeddedBroker does not start: {exception.Message}");
+    return ExitCodes.BadConfiguration;
+}
 var cluster = new MockCluster(brokers, groupDelay);
 if (prefix is not null)
     cluster.CreatePipeline(prefix, partitions);

@@ -26,6 +26,10 @@ try
     await app.RunAsync();
     return 0;
 }
+catch (OperationCanceledException)
+{
+    return 0;   // told to end before everything had started
+}
 catch (ProjectFileException exception)
 {
     await Console.Error.WriteLineAsync($"ProjectConfig cannot start: {exception.Message}");

@@ -54,7 +54,6 @@ internal static class WorkerHost
         builder.AddPipelineLogging();
         builder.AddParentWatch();
         var services = builder.Services;
-        services.AddSingleton(TimeProvider.System);
         services.AddAnnotatedOptions<WorkerOptions>(WorkerOptions.Section);
         services.AddKafkaCluster();
         services.AddOptions<WorkerOptions>().Validate<IOptions<KafkaOptions>>(

@@ -33,6 +33,7 @@ public sealed class TestBroker : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        KafkaLibrary.Load();   // some tests make clients of their own before anything of ours does
         if (Environment.GetEnvironmentVariable("KAFKA_BOOTSTRAP_SERVERS") is { Length: > 0 } given)
             BootstrapServers = given;
         else if (!await StartContainerAsync())

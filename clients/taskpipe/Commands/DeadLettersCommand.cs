@@ -21,7 +21,7 @@ internal static class DeadLettersCommand
             var screen = session.Screen;
             var heading = $"{"TASK",-IdWidth} {"TYPE",-TypeWidth} {"REASON",-ReasonWidth} {"AGE",4} ERROR";
             var letters = session.Client.DeadLettersAsync(new DeadLetterFilter { IncludeDealt = parsed.GetValue(all) }, cancellationToken).Take(parsed.GetValue(limit));
-            await Following.PrintTableAsync(screen, heading, letters, letter => Print(screen, letter));
+            await Following.PrintTableAsync(screen, heading, letters, letter => Print(screen, letter, session.Clock.Now));
             return ExitCodes.Succeeded;
         }));
         return list;
@@ -64,7 +64,7 @@ internal static class DeadLettersCommand
         return id;
     }
 
-    private static void Print(Screen screen, DeadLetter letter)
+    private static void Print(Screen screen, DeadLetter letter, DateTimeOffset now)
     {
         if (screen.AsJson)
         {
@@ -73,6 +73,6 @@ internal static class DeadLettersCommand
         }
         var type = letter.Command is null ? letter.Type : $"{letter.Type} {letter.Command}";
         var error = Paint.Plain(letter.Error).ReplaceLineEndings(" ");
-        screen.OutLine($"{letter.Id,-IdWidth} {type,-TypeWidth} {letter.Dealt ?? letter.Reason,-ReasonWidth} {Ages.Of(DateTimeOffset.UtcNow - letter.At),4} {Paint.Errors(error, screen.OutHasColour)}");
+        screen.OutLine($"{letter.Id,-IdWidth} {type,-TypeWidth} {letter.Dealt ?? letter.Reason,-ReasonWidth} {Ages.Of(now - letter.At),4} {Paint.Errors(error, screen.OutHasColour)}");
     }
 }

@@ -24,13 +24,13 @@ internal static class ListCommand
             var filter = new TaskFilter { Status = parsed.GetValue(status) is { } word ? new Status(word) : null, Project = parsed.GetValue(project), Type = parsed.GetValue(type) };
             var screen = session.Screen;
             var heading = $"{"TASK",-IdWidth} {"STATUS",-StatusWidth} {"TYPE",-TypeWidth} {"AGE",4} {"LINES",9}";
-            await Following.PrintTableAsync(screen, heading, session.Client.ListAsync(filter, cancellationToken).Take(parsed.GetValue(limit)), task => Print(screen, task));
+            await Following.PrintTableAsync(screen, heading, session.Client.ListAsync(filter, cancellationToken).Take(parsed.GetValue(limit)), task => Print(screen, task, session.Clock.Now));
             return ExitCodes.Succeeded;
         }));
         return list;
     }
 
-    private static void Print(Screen screen, TaskSummary task)
+    private static void Print(Screen screen, TaskSummary task, DateTimeOffset now)
     {
         if (screen.AsJson)
         {
@@ -38,7 +38,7 @@ internal static class ListCommand
             return;
         }
         var type = task.Command is null ? task.Type : $"{task.Type} {task.Command}";
-        var age = Ages.Of(DateTimeOffset.UtcNow - task.SubmittedAt);
+        var age = Ages.Of(now - task.SubmittedAt);
         screen.OutLine($"{task.TaskId,-IdWidth} {Paint.Of(task.Status, screen.OutHasColour, StatusWidth)} {type,-TypeWidth} {age,4} {task.Lines,9}");
     }
 }

@@ -39,10 +39,12 @@ internal static class OutputCommand
     }
 
     /// <summary>Searches here: the server would look through all that it has each time that something is new.</summary>
-    private static IAsyncEnumerable<OutputLine> FollowAsync(Session session, string taskId, OutputOptions options, CancellationToken cancellationToken) =>
-        session.Client.WatchAsync(taskId, Following.Options(session) with { Streams = options.Streams }, cancellationToken)
+    private static IAsyncEnumerable<OutputLine> FollowAsync(Session session, string taskId, OutputOptions options, CancellationToken cancellationToken)
+    {
+        var lines = session.Client.WatchAsync(taskId, Following.Options(session) with { Streams = options.Streams }, cancellationToken)
             .OfType<LinesEvent>()
             .Where(told => options.Attempt is null || told.Attempt == options.Attempt)
-            .SelectMany(told => told.Lines)
-            .Where(line => options.Search is null || line.Text.Contains(options.Search, StringComparison.OrdinalIgnoreCase));
+            .SelectMany(told => told.Lines);
+        return options.Search is { } search ? WholeLines.Of(lines).Where(line => line.Text.Contains(search, StringComparison.OrdinalIgnoreCase)) : lines;
+    }
 }

@@ -21,13 +21,15 @@ internal sealed class Session : IDisposable
 
     private Session(ParseResult parsed)
     {
-        Client = Connect(parsed);
+        Client = Connect(parsed, Clock);
         Screen = new Screen(parsed.GetValue(Json));
     }
 
     public TaskPipelineClient Client { get; }
 
     public Screen Screen { get; }
+
+    public ServerClock Clock { get; } = new();
 
     public static async Task<int> RunAsync(ParseResult parsed, Func<Session, Task<int>> work)
     {
@@ -37,18 +39,19 @@ internal sealed class Session : IDisposable
         return exitCode;
     }
 
-    public static TaskPipelineClient Connect(ParseResult parsed)
+    public static TaskPipelineClient Connect(ParseResult parsed, ServerClock? clock = null)
     {
         var given = parsed.GetValue(Url) ?? Environment.GetEnvironmentVariable(UrlVariable);
         var url = string.IsNullOrEmpty(given) ? UsualUrl : given;
         return Uri.TryCreate(url, UriKind.Absolute, out var address) && address.Scheme is ("http" or "https")
-            ? new TaskPipelineClient(address)
+            ? clock is null ? new TaskPipelineClient(address) : new TaskPipelineClient(address, clock.Http)
             : throw CommandException.Usage($"'{url}' is no address of a server: it begins with http:// or https://");
     }
 
     public void Dispose()
     {
         Client.Dispose();
+        Clock.Dispose();
         Screen.Dispose();
     }
 }

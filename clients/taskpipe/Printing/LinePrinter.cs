@@ -7,24 +7,34 @@ internal sealed class LinePrinter(Screen screen)
 {
     private const string ProgressWord = "::task:progress ";
 
+    private readonly HashSet<OutputStream> _open = [];   // those whose latest line is not over
+
     public void Print(OutputLine line)
     {
         if (screen is { HasFooter: true, OutIsTerminal: true } && line.Text.StartsWith(ProgressWord, StringComparison.Ordinal))
             return;   // a person sees it in the bar
-        // Parts of a long line belong together, unless one begins by going back to overwrite what was shown, as progress bars do.
-        var start = line is { Part: > 1, Text: ['\r', ..] } ? "\n" : "";
-        var end = line.Last == false ? "" : "\n";
-        switch (line.Stream)
+        var isOut = line.Stream == OutputStream.Stdout;
+        // An earlier attempt, or lines that are missing, may have left the row of this stream unfinished.
+        if (line.Part is null or 1 && _open.Remove(line.Stream))
+            Write("\n");
+        if (line.Last == false)
+            _open.Add(line.Stream);
+        else
+            _open.Remove(line.Stream);
+        var text = isOut ? Paint.OfAgent(Row(line.Text, screen.OutIsTerminal && screen.CanErase), screen.OutHasColour)
+            : line.Stream == OutputStream.Stderr ? Paint.Errors(Paint.OfAgent(Row(line.Text, screen.ErrorIsTerminal && screen.CanErase), screen.ErrorHasColour), screen.ErrorHasColour)
+            : Paint.Aside(line.Text, screen.ErrorHasColour);
+        Write(line.Last == false ? text : text + "\n");
+
+        void Write(string more)
         {
-            case OutputStream.Stdout:
-                screen.Out(start + Paint.OfAgent(line.Text, screen.OutHasColour) + end);
-                break;
-            case OutputStream.Stderr:
-                screen.Error(start + Paint.Errors(Paint.OfAgent(line.Text, screen.ErrorHasColour), screen.ErrorHasColour) + end);
-                break;
-            default:
-                screen.Error(start + Paint.Aside(line.Text, screen.ErrorHasColour) + end);
-                break;
+            if (isOut)
+                screen.Out(more);
+            else
+                screen.Error(more);
         }
     }
+
+    /// <summary>On a terminal, what is written after a carriage return takes the place of all that stood in the row.</summary>
+    private static string Row(string text, bool onTerminal) => onTerminal ? text.Replace("\r", "\r\e[K", StringComparison.Ordinal) : text;
 }

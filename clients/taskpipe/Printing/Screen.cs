@@ -17,6 +17,7 @@ internal sealed class Screen : IDisposable
     private readonly StreamWriter _errorText;
     private string _footer = "";
     private bool _hasFooter;   // it stands on the terminal
+    private bool? _isOutOpen;  // on the terminal a row is not over: one of stdout, or of stderr; null: none
 
     public Screen(bool asJson)
     {
@@ -28,12 +29,19 @@ internal sealed class Screen : IDisposable
         OutHasColour = isWanted && !Console.IsOutputRedirected;
         ErrorHasColour = isWanted && !Console.IsErrorRedirected;
         OutIsTerminal = !Console.IsOutputRedirected;
-        HasFooter = !asJson && !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb";
+        ErrorIsTerminal = !Console.IsErrorRedirected;
+        CanErase = Environment.GetEnvironmentVariable("TERM") != "dumb";
+        HasFooter = !asJson && ErrorIsTerminal && CanErase;
     }
 
     public bool AsJson { get; }
 
     public bool OutIsTerminal { get; }
+
+    public bool ErrorIsTerminal { get; }
+
+    /// <summary>Whether a terminal can take a row back.</summary>
+    public bool CanErase { get; }
 
     public bool OutHasColour { get; }
 
@@ -45,6 +53,8 @@ internal sealed class Screen : IDisposable
     public void Out(string text)
     {
         HideFooter();
+        if (OutIsTerminal)
+            BeginRow(ofOut: true, text);
         _outText.Write(text);
     }
 
@@ -65,6 +75,8 @@ internal sealed class Screen : IDisposable
 
     public void Error(string text)
     {
+        if (ErrorIsTerminal)
+            BeginRow(ofOut: false, text);
         FlushOut();
         HideFooter();
         _errorText.Write(text);
@@ -83,7 +95,7 @@ internal sealed class Screen : IDisposable
     public void Flush()
     {
         FlushOut();
-        if (_footer.Length > 0 || _hasFooter)
+        if ((_footer.Length > 0 || _hasFooter) && _isOutOpen is null)   // a row that is not over, such as a prompt, is what is looked at
         {
             HideFooter();
             _errorText.Write(_footer);
@@ -106,6 +118,18 @@ internal sealed class Screen : IDisposable
         {
             // Nobody reads any more.
         }
+    }
+
+    /// <summary>A row that the other stream has begun is left first.</summary>
+    private void BeginRow(bool ofOut, string text)
+    {
+        if (_isOutOpen is { } isOutOpen && isOutOpen != ofOut)
+        {
+            (isOutOpen ? _outText : _errorText).Write('\n');
+            _errorText.Flush();
+        }
+        if (text.Length > 0)
+            _isOutOpen = text[^1] == '\n' ? null : ofOut;
     }
 
     private void HideFooter()

@@ -1,6 +1,6 @@
 import type { Connect } from "./connection.js";
 import type { StreamName, TaskStatus, ViewEvent, WatchEvent } from "./events.js";
-import { eventStreamMessages } from "./eventstream.js";
+import { eventStreamMessages, hasManyStreams } from "./eventstream.js";
 import { Http } from "./http.js";
 import type {
   Artifact, DeadLetterPage, EmitAnswer, FailureClass, InputAnswer, OutputGap, OutputLine, StatusAnswer, StoredFile, SubmittedTask, TaskDetail, TaskPage, TaskRef, TaskSubmission,
@@ -248,17 +248,17 @@ export class TaskPipelineClient {
     if (!Transports.includes(transport))
       throw new TypeError(`transport must be ${Transports.join(", ")}, not '${transport}'`);
     const Socket = this.#WebSocket;
-    if (transport === "sse" || (transport === "auto" && !Socket)) {
-      const url = urlOf("events", from);
-      return (place, signal) => eventStreamMessages(this.#http, url, place, signal);
-    }
-    if (!Socket)
-      throw new TypeError("there is no WebSocket here: give the client one, such as that of the package ws, or take the transport sse or auto");
-    return (place, signal) => {
+    const overSocket: Connect | undefined = Socket && ((place, signal) => {
       const url = urlOf("watch", place ?? from);
       url.protocol = url.protocol.replace("http", "ws");
       return webSocketMessages(Socket, url, maxBuffered, signal);
-    };
+    });
+    if (overSocket && transport !== "sse")
+      return overSocket;
+    if (transport === "websocket")
+      throw new TypeError("there is no WebSocket here: give the client one, such as that of the package ws, or take the transport sse or auto");
+    const url = urlOf("events", from);
+    return (place, signal) => overSocket && hasManyStreams(url) ? overSocket(place, signal) : eventStreamMessages(this.#http, url, place, signal);
   }
 }
 

@@ -7,12 +7,22 @@ const NoContent = 204;
 const AnswerMs = 15_000;    // also for Node 20, whose fetch may wait for ever where a connection is closed as soon as it is open
 const SilenceMs = 45_000;   // three heartbeats
 
+// Browsers open six connections to an origin over HTTP/1.1, and then let every further call wait until one of them is free: a stop too.
+const MostStreams = 4;
+const streams = new Map<string, number>();   // by origin
+
+/** Whether so many streams are open that further ones could leave no connection for anything else. */
+export function hasManyStreams({ origin }: URL): boolean {
+  return (streams.get(origin) ?? 0) >= MostStreams;
+}
+
 /**
  * The messages of one stream of server-sent events, read with fetch. It reads on only when the next message is asked for: a consumer that takes its time holds the
  * API back, through the connection, and nothing is kept here but the chunk at hand.
  */
 export async function* eventStreamMessages(http: Http, url: URL, cursor: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<string, void> {
   const leaving = new Leaving(signal);
+  streams.set(url.origin, (streams.get(url.origin) ?? 0) + 1);
   try {
     const headers: Record<string, string> = { Accept: "text/event-stream" };
     if (cursor !== undefined)
@@ -35,6 +45,7 @@ export async function* eventStreamMessages(http: Http, url: URL, cursor: string 
     signal?.throwIfAborted();
     throw lossOf(leaving.signal.aborted ? leaving.signal.reason : error);
   } finally {
+    streams.set(url.origin, (streams.get(url.origin) ?? 1) - 1);
     leaving.release();   // closes the connection, where the consumer leaves in the middle
   }
   throw new ConnectionLost("the stream ended before the task");

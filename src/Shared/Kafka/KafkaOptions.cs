@@ -51,6 +51,12 @@ public sealed class KafkaOptions
     /// <summary>For tests: text in a record at which a process that reads it dies as by <c>kill -9</c>.</summary>
     public string CrashOn { get; set; } = "";
 
+    /// <summary>The file of a librdkafka to take in place of those that come with the program.</summary>
+    public string? LibraryPath { get; set; }
+
+    /// <summary>For tests: how far the clock of this process is ahead of its machine's.</summary>
+    public TimeSpan ClockAhead { get; set; }
+
     /// <summary>Further settings of librdkafka for every client, such as <c>security.protocol</c> and <c>sasl.*</c>.</summary>
     public Dictionary<string, string> Properties { get; } = [];
 }

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Shared.Kafka;
@@ -9,6 +10,8 @@ public static class KafkaServices
     {
         services.AddAnnotatedOptions<KafkaOptions>(KafkaOptions.Section);
         services.PostConfigure<KafkaOptions>(kafka => kafka.HandlingDirectory ??= Path.Combine(Path.GetTempPath(), "taskpipeline", "handling"));
+        services.AddSingleton<IValidateOptions<KafkaOptions>, KafkaLibraryCheck>();
+        services.AddSingleton<BrokerClock>().AddSingleton<TimeProvider>(provider => provider.GetRequiredService<BrokerClock>());
         return services.AddSingleton<KafkaCluster>().AddSingleton<TopicWatch>();
     }
 }

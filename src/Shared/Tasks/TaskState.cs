@@ -151,6 +151,9 @@ public sealed record WorkerHeartbeat
     public DateTimeOffset StartedAt { get; init; }
     public DateTimeOffset At { get; init; }
 
+    /// <summary>By how many seconds the clock of its machine is ahead of Kafka's, where that is 5 or more either way. Its times are Kafka's all the same.</summary>
+    public double? ClockAhead { get; init; }
+
     /// <summary>It has left the group for the length of its task, so that its lanes go to workers with time.</summary>
     public bool Away { get; init; }
 

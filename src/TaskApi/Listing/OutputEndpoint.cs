@@ -102,16 +102,15 @@ internal sealed class PlainOutput(string taskId, IAsyncEnumerable<NumberedLine> 
         response.ContentType = $"{MediaTypeNames.Text.Plain}; charset=utf-8";
         response.Headers.ContentSecurityPolicy = "sandbox";
         response.Headers.ContentDisposition = $"attachment; filename=\"{taskId}.txt\"";
-        await foreach (var line in lines)
+        var joiner = new LineJoiner();
+        await foreach (var part in lines)
         {
-            if (line.Part > 1 && line.Text is ['\r', ..])
-                Write(response, "\n");   // it overwrites what was shown before, such as a progress bar
-            Write(response, PlainText.Of(line.Text));
-            if (line.Last != false)   // a part of a long line is followed by the next one
-                Write(response, "\n");
+            foreach (var line in joiner.Take(part))
+                Write(response, PlainText.Of(line.Text) + "\n");
             if (response.BodyWriter.UnflushedBytes > FlushBytes)
                 await response.BodyWriter.FlushAsync(httpContext.RequestAborted);
         }
+        Write(response, string.Join('\n', joiner.Rest().Select(line => PlainText.Of(line.Text))));
         await response.BodyWriter.FlushAsync(httpContext.RequestAborted);
     }
 

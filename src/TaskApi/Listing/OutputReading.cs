@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Watching;
 
@@ -15,6 +16,7 @@ public sealed record OutputPage(
 
 /// <summary>One line of output; <paramref name="Seq"/> counts from 1 in each attempt.</summary>
 /// <param name="Cut">How many bytes of it are left out, because it is too long.</param>
+/// <param name="Part">The how-manieth part of a long line it is, from 1. What is searched for is found in whole lines.</param>
 public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null)
 {
     internal Cursor Place { get; init; }
@@ -25,12 +27,15 @@ public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, st
 /// <param name="Text">Those that have it, upper or lower case; null: all.</param>
 internal readonly record struct LineFilter(StreamFilter Streams, int Attempt, string? Text)
 {
-    public bool Passes(OutputLine line) => Streams.Passes(line.Stream) && (Text is null || line.Text.Contains(Text, StringComparison.OrdinalIgnoreCase));
+    /// <summary>Of a line, or a part of one; whether that has the text, its whole line shows.</summary>
+    public bool Passes(OutputLine line) => Streams.Passes(line.Stream);
 }
 
 /// <summary>Reads lines off a log as it stands at this moment.</summary>
 internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter filter)
 {
+    private const int LongestHit = 64 * 1024;   // characters; of a longer line it is what surrounds the text
+
     private readonly int _count = log.Count;
 
     /// <summary>Lines behind a place, as people read them: a line of the system's own tells of lines that are missing.</summary>
@@ -82,7 +87,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         lines.Reverse();
         holes.Reverse();
         if (lines.Count == limit)
-            holes.RemoveAll(hole => (hole.Attempt, hole.To).CompareTo((lines[0].Attempt, lines[0].Seq)) < 0);
+            holes.RemoveAll(hole => (hole.Attempt, hole.To).CompareTo((lines[0].Attempt, lines[0].Place.Seq)) < 0);
         var more = false;
         await foreach (var (line, _) in FromAsync(end, cancellationToken))
             if (more = line is not null)
@@ -93,7 +98,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
     private async Task<OutputPage> PageAsync(List<NumberedLine> lines, List<OutputHole> holes, Cursor fallback, bool more, CancellationToken cancellationToken)
     {
         var next = lines.Count > 0 ? lines[^1].Place : fallback;
-        var first = lines.Count > 0 ? lines[0].Place with { Seq = lines[0].Seq - 1 } : Cursor.Start;
+        var first = lines.Count > 0 ? lines[0].Place with { Seq = lines[0].Place.Seq - 1 } : Cursor.Start;
         var hasPrevious = false;
         if (lines.Count > 0)
             await foreach (var (line, _) in new OutputReading(log, reader, filter with { Streams = default, Text = null }).BackFromAsync(first, cancellationToken))
@@ -102,7 +107,100 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         return new OutputPage(log.TaskId, lines, next.ToString(), more, log[_count - 1] is EndEvent, hasPrevious ? first.ToString() : null, holes.Count > 0 ? holes : null);
     }
 
-    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> FromAsync(Cursor seen, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> FromAsync(Cursor seen, CancellationToken cancellationToken) =>
+        filter.Text is null ? PartsFromAsync(seen, cancellationToken) : HitsFromAsync(seen, cancellationToken);
+
+    private IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> BackFromAsync(Cursor end, CancellationToken cancellationToken) =>
+        filter.Text is null ? PartsBackFromAsync(end, cancellationToken) : HitsBackFromAsync(end, cancellationToken);
+
+    /// <summary>Lines that have the text, each once, as soon as it is over.</summary>
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> HitsFromAsync(Cursor seen, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var joiner = new LineJoiner();
+        var furthest = seen;
+        await foreach (var (part, hole) in PartsFromAsync(seen, cancellationToken))
+        {
+            if (part is null)
+            {
+                yield return (null, hole);
+                continue;
+            }
+            List<NumberedLine> parts = part.Part is not null && !joiner.HasBefore(part) ? [.. await BeforeAsync(part, cancellationToken), part] : [part];
+            foreach (var line in parts.SelectMany(joiner.Take))
+                if (Hit(line) is { } hit)
+                    yield return (line.Last == false ? hit with { Place = furthest } : hit, null);   // what is never finished is known late
+            furthest = part.Place;
+        }
+        if (log[_count - 1] is EndEvent)
+            foreach (var line in joiner.Rest())
+                if (Hit(line) is { } hit)
+                    yield return (hit with { Place = furthest }, null);
+    }
+
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> HitsBackFromAsync(Cursor end, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var behind = new Dictionary<OutputStream, NumberedLine>();   // what comes next in each stream
+        await foreach (var (part, hole) in PartsBackFromAsync(end, cancellationToken))
+        {
+            if (part is null)
+            {
+                yield return (null, hole);
+                continue;
+            }
+            var isEnd = part.Last != false || (behind.TryGetValue(part.Stream, out var next) ? IsLeft(part, next) : await IsLeftAsync(part, cancellationToken));
+            behind[part.Stream] = part;
+            if (isEnd && Hit(part.Part is null ? part : LineJoiner.Join([.. await BeforeAsync(part, cancellationToken), part])) is { } hit)
+                yield return (hit, null);
+        }
+    }
+
+    /// <summary>The parts in front of one, as far as they are kept: a page may begin within a line.</summary>
+    private async Task<List<NumberedLine>> BeforeAsync(NumberedLine part, CancellationToken cancellationToken)
+    {
+        List<NumberedLine> before = [];
+        var first = part;
+        if (part.Part == 1)
+            return before;
+        await foreach (var (earlier, _) in PartsBackFromAsync(part.Place with { Seq = part.Seq - 1 }, cancellationToken))
+        {
+            if (earlier is null || (earlier.Stream != part.Stream && earlier.Attempt == part.Attempt))
+                continue;
+            if (earlier.Attempt != part.Attempt || earlier.Part != first.Part - 1)
+                break;
+            before.Add(first = earlier);
+            if (first.Part == 1)
+                break;
+        }
+        before.Reverse();
+        return before;
+    }
+
+    /// <summary>Whether a line that is not over with this part never will be; else its hit belongs where it ends.</summary>
+    private async Task<bool> IsLeftAsync(NumberedLine part, CancellationToken cancellationToken)
+    {
+        await foreach (var (next, _) in PartsFromAsync(part.Place, cancellationToken))
+            if (next is not null && (next.Attempt != part.Attempt || next.Stream == part.Stream))
+                return IsLeft(part, next);
+        return log[_count - 1] is EndEvent;
+    }
+
+    private static bool IsLeft(NumberedLine part, NumberedLine next) => next.Attempt != part.Attempt || next.Part is null or 1;
+
+    private NumberedLine? Hit(NumberedLine line)
+    {
+        var place = line.Text.IndexOf(filter.Text!, StringComparison.OrdinalIgnoreCase);
+        if (place < 0 || line.Text.Length <= LongestHit)
+            return place < 0 ? null : line;
+        var (from, to) = (Math.Max(0, place - (LongestHit / 2)), Math.Min(line.Text.Length, place + (LongestHit / 2)));
+        if (from > 0 && char.IsLowSurrogate(line.Text[from]))
+            from++;
+        if (to < line.Text.Length && char.IsLowSurrogate(line.Text[to]))
+            to--;
+        var around = line.Text[from..to];
+        return line with { Text = around, Cut = (line.Cut ?? 0) + Encoding.UTF8.GetByteCount(line.Text) - Encoding.UTF8.GetByteCount(around) };
+    }
+
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> PartsFromAsync(Cursor seen, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (var index = FirstBeyond(seen); index < _count; index++)
         {
@@ -123,7 +221,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         }
     }
 
-    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> BackFromAsync(Cursor end, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> PartsBackFromAsync(Cursor end, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (var index = Math.Min(FirstBeyond(end), _count - 1); index >= 0; index--)
         {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Hosting;
+using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.Connections;
 
 namespace TaskPipeline.TaskApi.Protection;
@@ -26,8 +27,11 @@ internal static class ProtectionServices
 
     public static IApplicationBuilder UseProtection(this IApplicationBuilder app)
     {
+        var clock = app.ApplicationServices.GetRequiredService<BrokerClock>();
         app.Use((context, next) =>
         {
+            if (clock.IsCorrected)
+                context.Response.Headers.Date = clock.GetUtcNow().ToString("R");   // the times in the answer are of this clock
             context.Response.Headers.XContentTypeOptions = "nosniff";
             context.Response.Headers.CacheControl = "no-store";
             return next(context);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.Submitting;
 using TaskPipeline.TaskApi.Tailing;
 
@@ -8,7 +9,7 @@ namespace TaskPipeline.TaskApi.Scheduling;
 /// Puts into <c>tasks</c> what is due in <c>task-schedule</c>, then writes the entry's tombstone. It may happen twice, when this process dies between the
 /// two or replicas do it at the same moment: workers know a record whose attempt is not the task's next.
 /// </summary>
-internal sealed partial class Scheduler(Schedule schedule, TaskTable table, TaskWriter writer, KafkaTails tails, TimeProvider clock, ILogger<Scheduler> logger) : BackgroundService
+internal sealed partial class Scheduler(Schedule schedule, TaskTable table, TaskWriter writer, KafkaTails tails, BrokerClock clock, ILogger<Scheduler> logger) : BackgroundService
 {
     private const int MostAtOnce = 256;
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);   // the clock may be set meanwhile
@@ -19,6 +20,7 @@ internal sealed partial class Scheduler(Schedule schedule, TaskTable table, Task
         try
         {
             await tails.CaughtUp.WaitAsync(stoppingToken);   // before, stops and ends may still be unread
+            await clock.Measured.WaitAsync(stoppingToken);
             while (true)
                 await FireDueAsync(stoppingToken);
         }

@@ -8,11 +8,15 @@ using TaskPipeline.TaskApi.Protection;
 namespace TaskPipeline.TaskApi.Submitting;
 
 /// <summary>Writes what callers ask for. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.</summary>
-internal sealed class TaskWriter(KafkaCluster cluster, TopicWatch watch, TimeProvider clock, IOptions<ApiOptions> options) : BackgroundService
+internal sealed class TaskWriter(KafkaCluster cluster, TopicWatch watch, BrokerClock clock, IOptions<ApiOptions> options) : BackgroundService
 {
     private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(20);   // of failures alone, though Kafka has answered others for half of that
 
+    private static readonly TimeSpan ClockInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
+
     private readonly TimeSpan _timeout = options.Value.KafkaTimeout;
+    private readonly string _clockKey = $"clock/{Guid.NewGuid():N}";
     private readonly Lock _gate = new();
     private IProducer<byte[]?, byte[]?>? _producer;
     private long? _failingSince;   // under the gate
@@ -51,21 +55,29 @@ internal sealed class TaskWriter(KafkaCluster cluster, TopicWatch watch, TimePro
     public async Task<bool> DealWithAsync(DeadLetterDealtWith dealtWith) =>
         await WriteAsync(new TopicPartition(cluster.Topics.DeadLetters, 0), dealtWith.TaskId, TaskJson.Encode(dealtWith)) is not null;
 
-    /// <summary>A producer needs up to half a second for its first record; the first caller should not.</summary>
+    /// <summary>
+    /// Writes now and then what means nothing to anybody, the tombstone of a worker that there never was: its acknowledgement tells Kafka's time. The first one also has the
+    /// producer made, which takes up to half a second, before somebody waits for it.
+    /// </summary>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await cluster.Connected.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (cluster.Connected.IsCompletedSuccessfully)
-            Producer();
+        while (cluster.Connected.IsCompletedSuccessfully && !stoppingToken.IsCancellationRequested)
+        {
+            await WriteAsync(new TopicPartition(cluster.Topics.Workers, 0), _clockKey, null);
+            await Task.Delay(clock.Measured.IsCompleted ? ClockInterval : RetryPause, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     // No cancellation: a caller that leaves does not take back what it asked for.
     private async Task<long?> WriteAsync(TopicPartition where, string key, byte[]? value)
     {
         var producer = Producer();
+        var sent = clock.GetTimestamp();
         try
         {
             var written = await producer.ProduceAsync(where, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(key), Value = value });
+            clock.Heard(sent, written.Timestamp);
             lock (_gate)
                 _failingSince = null;
             return written.Offset.Value;

@@ -15,11 +15,12 @@ namespace TaskPipeline.TaskApi.Tailing;
 /// A tail that died or stands still would let this replica tell old news for ever, so it ends the process.
 /// </summary>
 internal sealed partial class KafkaTails(
-    KafkaCluster cluster, TaskTable table, WorkerTable workers, DeadLetterTable letters, TopicWatch topics, TailingMetrics metrics, IHostApplicationLifetime host, TimeProvider clock, ILogger<KafkaTails> logger)
+    KafkaCluster cluster, TaskTable table, WorkerTable workers, DeadLetterTable letters, TopicWatch topics, TailingMetrics metrics, IHostApplicationLifetime host, BrokerClock clock, ILogger<KafkaTails> logger)
     : BackgroundService
 {
     private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ClockPatience = TimeSpan.FromSeconds(10);   // a Kafka that takes nothing can still be read
     private static readonly TimeSpan EndedWithin = TimeSpan.FromSeconds(5);   // a task's `ended` lies in Kafka when its state is committed, and is read as fast as that
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -27,6 +28,7 @@ internal sealed partial class KafkaTails(
     private TopicTail? _tasks;
     private TopicTail? _progress;   // by itself: its records are those that must not wait, and every fetch names all the partitions of its consumer
     private TopicTail? _state;
+    private Task _clockIsKnown = Task.CompletedTask;
     private string? _failure;
     private volatile bool _isSettled;
 
@@ -37,6 +39,7 @@ internal sealed partial class KafkaTails(
     public string? NotReadyBecause =>
         _failure is not null ? _failure
         : _tails.Length == 0 ? "Kafka has not answered yet"
+        : !_clockIsKnown.IsCompleted ? "Kafka has not told its time yet"
         : !HaveCaughtUp ? $"still being read: {NamesOf(_tails.Where(tail => !tail.CaughtUp.IsCompletedSuccessfully))}"
         : !_isSettled ? "what was read is being put together"
         : null;
@@ -58,9 +61,10 @@ internal sealed partial class KafkaTails(
             _tasks = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Workers], TakeRequest) { News = table.WakeWatchers, Skipped = Skip };
             _progress = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Progress], TakeProgress) { Idle = Settle, News = table.WakeWatchers, Skipped = Skip };
             _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule, cluster.Topics.DeadLetters], TakeCommitted) { News = table.WakeWatchers, Skipped = Skip };
+            _clockIsKnown = Task.WhenAny(clock.Measured, Task.Delay(ClockPatience, stoppingToken));
             _tails = [_tasks, _progress, _state];
             var watching = WatchAsync([.. _tails.Select(tail => tail.RunAsync(stoppingToken)), topics.RunAsync(stoppingToken)], stoppingToken);
-            await Task.WhenAny(watching, Task.WhenAll(_tails.Select(tail => tail.CaughtUp)));
+            await Task.WhenAny(watching, Task.WhenAll([_clockIsKnown, .. _tails.Select(tail => tail.CaughtUp)]));
             if (HaveCaughtUp)
             {
                 Settle();
@@ -107,7 +111,7 @@ internal sealed partial class KafkaTails(
     }
 
     /// <summary>Everything that stood in the topics at the start was read.</summary>
-    private bool HaveCaughtUp => _tails.Length > 0 && _tails.All(tail => tail.CaughtUp.IsCompletedSuccessfully);
+    private bool HaveCaughtUp => _tails.Length > 0 && _clockIsKnown.IsCompleted && _tails.All(tail => tail.CaughtUp.IsCompletedSuccessfully);
 
     private void TakeRequest(ConsumeResult<byte[]?, byte[]?> result)
     {

@@ -7,7 +7,7 @@ const samples = [
 ];
 const mostLines = 5000;
 const $ = id => document.getElementById(id);
-let socket = null, watched = null, cursor = null, ended = false, listing = null;
+let socket = null, watched = null, cursor = null, ended = false, listing = null, open = {};
 
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -73,6 +73,18 @@ function show(nodes) {
   if (atEnd) output.scrollTop = output.scrollHeight;
 }
 
+// Long lines, and prompts, come in parts, each of which is shown at once. A carriage return goes back to the left: what follows takes the place of what is there.
+function line({ stream, text, part, last }) {
+  const row = part > 1 && open[stream] || { node: element('div', '', stream), isBack: false };
+  const shown = text.replace(/\r+$/, '');
+  const back = shown.lastIndexOf('\r');
+  if (shown && (row.isBack || back >= 0)) row.node.textContent = '';
+  row.node.append(shown.slice(back + 1));
+  row.isBack = shown !== text || (row.isBack && !shown);
+  open[stream] = last === false && row;
+  return row.node;
+}
+
 function status(word) {
   $('status').textContent = word;
   $('status').className = 'status ' + word;
@@ -81,7 +93,7 @@ function status(word) {
 
 function watch(taskId, path) {
   socket?.close();
-  watched = taskId; cursor = null; ended = false;
+  watched = taskId; cursor = null; ended = false; open = {};
   $('watched').textContent = taskId;
   $('output').replaceChildren();
   for (const row of $('tasks').children) row.classList.toggle('watched', row.dataset.task === taskId);
@@ -96,7 +108,7 @@ function connect(path) {
     cursor = event.cursor ?? cursor;
     switch (event.type) {
       case 'hello': return status(event.status);
-      case 'lines': return show(event.lines.map(line => element('div', line.text, line.stream)));
+      case 'lines': return show([...new Set(event.lines.map(line))].filter(node => !node.parentNode));
       case 'state':
         status(event.status);
         return show([element('div', `${event.status}${event.worker ? ` on ${event.worker}, attempt ${event.attempt}` : ''}${event.reason ? ` (${event.reason})` : ''}`, 'event')]);

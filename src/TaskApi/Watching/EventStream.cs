@@ -10,6 +10,8 @@ internal sealed class EventStream(HttpContext context, IWatch watch, bool asText
 {
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
+    private readonly TextRows _rows = new();
+
     public async Task SendAllAsync(CancellationToken leaving)
     {
         var response = context.Response;
@@ -30,6 +32,8 @@ internal sealed class EventStream(HttpContext context, IWatch watch, bool asText
                 }
                 if (!watch.HasEnded && !await watch.WaitAsync(HelloEvent.Heartbeat, leaving))
                 {
+                    if (_rows.Pause() is { } pause)
+                        Write(pause);
                     Write(": \n\n");
                     await FlushAsync(writing, leaving);
                 }
@@ -63,8 +67,8 @@ internal sealed class EventStream(HttpContext context, IWatch watch, bool asText
     {
         if (asText)
         {
-            foreach (var (cursor, text) in next.PlainText)
-                Write($"id: {cursor}\ndata: {text}\n\n");
+            foreach (var step in next.PlainText.SelectMany(_rows.Take))
+                Write(step);
             return;
         }
         Write($"id: {watch.Place}\ndata: ");
@@ -72,6 +76,21 @@ internal sealed class EventStream(HttpContext context, IWatch watch, bool asText
         json.CopyTo(context.Response.BodyWriter.GetSpan(json.Length));
         context.Response.BodyWriter.Advance(json.Length);
         Write("\n\n");
+    }
+
+    /// <summary>A row is one event, which a client has only when it is over: who is cut off within it comes back in front of it.</summary>
+    private void Write(TextStep step)
+    {
+        Write(step.Begins ? $"data: {step.Text}" : step.Text);
+        if (step.End == RowEnd.None)
+            return;
+        var kind = step.End switch
+        {
+            RowEnd.Part => "event: part\n",
+            RowEnd.Overwritten => "event: overwritten\n",
+            _ => "",
+        };
+        Write($"\n{kind}id: {step.Place}\n\n");
     }
 
     private void Write(string text)

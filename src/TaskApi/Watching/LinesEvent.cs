@@ -26,8 +26,8 @@ internal sealed class LinesEvent(string taskId, Cursor cursor, ReadOnlyMemory<by
         }
     }
 
-    public override IEnumerable<(Cursor, string)> PlainText =>
-        Lines.Select(line => (Cursor with { Seq = line.Seq }, Watching.PlainText.Of(line.Text)));
+    public override IEnumerable<TextPiece> PlainText =>
+        Lines.Select(line => new TextPiece(Cursor with { Seq = line.Seq }, line.Text, line.Stream, line.Part is null or 1, line.Last != false));
 
     /// <summary>The part behind a line; null: nothing is left.</summary>
     public LinesEvent? After(long seq) => Where(line => line.Seq > seq);

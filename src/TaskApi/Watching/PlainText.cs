@@ -5,11 +5,15 @@ namespace TaskPipeline.TaskApi.Watching;
 /// <summary>A line as it reads on paper: without colours and other escapes, and without what the agent itself overwrote after a carriage return.</summary>
 internal static partial class PlainText
 {
-    public static string Of(string line)
+    public static string Of(string line) => Visible(WithoutEscapes(line));
+
+    public static string WithoutEscapes(string text) => text.Contains('\x1b', StringComparison.Ordinal) ? Escapes().Replace(text, "") : text;
+
+    /// <summary>What is left of text without escapes.</summary>
+    public static string Visible(string text)
     {
-        if (line.AsSpan().IndexOfAnyInRange('\0', '\x1f') < 0)
-            return line;
-        var text = Escapes().Replace(line, "");
+        if (text.AsSpan().IndexOfAnyInRange('\0', '\x1f') < 0)
+            return text;
         var visible = text.Split('\r', StringSplitOptions.RemoveEmptyEntries);
         return visible.Length == 0 ? "" : Controls().Replace(visible[^1], "");
     }

@@ -13,14 +13,14 @@ namespace TaskPipeline.TaskApi.Watching;
 /// The SignalR hub. <c>Watch</c> is a stream of the events of one task, history first: a stream is sent at the speed of its own connection, which
 /// messages to a group are not. <c>Subscribe</c> is for state events of many tasks, sent to the client's <c>state</c> handler.
 /// </summary>
-internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, StateSubscriptions subscriptions, WatchGate gate) : Hub
+internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, StateSubscriptions subscriptions, WatchGate gate, TimeProvider clock) : Hub
 {
     public IAsyncEnumerable<WatchEvent> Watch(string taskId, CancellationToken cancellationToken) => WatchFrom(taskId, new WatchRequest(), cancellationToken);
 
     /// <summary><see cref="Watch"/> with a place to begin at; SignalR has no optional arguments.</summary>
     public async IAsyncEnumerable<WatchEvent> WatchFrom(string taskId, WatchRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var plan = WatchPlan.Of(request, lastEventId: null, out var error) ?? throw Refused(400, error!);
+        var plan = WatchPlan.Of(request, lastEventId: null, clock.GetUtcNow(), out var error) ?? throw Refused(400, error!);
         using var entry = gate.Enter(Context.GetHttpContext()?.Connection.RemoteIpAddress, out var refusal) ?? throw Refused(429, refusal!);
         var watcher = table.Watch(await FindAsync(taskId, cancellationToken), reader, plan);
         while (!watcher.HasEnded)

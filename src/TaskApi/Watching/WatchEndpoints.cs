@@ -11,7 +11,7 @@ using TaskPipeline.TaskApi.Tailing;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>Watch sockets and event streams: of one task, or of how all of them stand.</summary>
-internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFeed feed, KafkaTails tails, LogReader reader, StopRequests stops, InputRequests inputs, WatchGate gate, IHostApplicationLifetime host, IOptions<ApiOptions> options)
+internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFeed feed, KafkaTails tails, LogReader reader, StopRequests stops, InputRequests inputs, WatchGate gate, TimeProvider clock, IHostApplicationLifetime host, IOptions<ApiOptions> options)
 {
     private static readonly TimeSpan ComeBackAfter = TimeSpan.FromSeconds(5);
 
@@ -30,7 +30,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
     private async Task<(Opened?, Problem?)> TaskAsync(string id, HttpContext context, string? lastEventId)
     {
         var query = QueryOf(context);
-        if (WatchPlan.Of(WatchRequest.Of(query), lastEventId, out var error) is not { } plan)
+        if (WatchPlan.Of(WatchRequest.Of(query), lastEventId, clock.GetUtcNow(), out var error) is not { } plan)
             return (null, new Problem(StatusCodes.Status400BadRequest, error!));
         var (found, problem) = await finder.FindAsync(id, query, context.RequestAborted);
         return problem is null ? (new Opened(table.Watch(found!, reader, plan), found, plan.AsText, plan.From.EndSeen), null) : (null, problem);

@@ -20,8 +20,8 @@ internal abstract class WatchEvent(string taskId, Cursor cursor) : LogEntry
 
     public abstract ReadOnlyMemory<byte> Json { get; }
 
-    /// <summary>What it is in plain text, each with the place behind it; most events are nothing there.</summary>
-    public virtual IEnumerable<(Cursor Cursor, string Text)> PlainText => [];
+    /// <summary>What it is in plain text; most events are nothing there.</summary>
+    public virtual IEnumerable<TextPiece> PlainText => [];
 }
 
 /// <summary>One that was encoded before.</summary>
@@ -133,7 +133,7 @@ internal sealed class GapEvent(string taskId, Cursor cursor, OutputHole hole) : 
 
     public OutputHole Hole => hole;
 
-    public override IEnumerable<(Cursor, string)> PlainText => [(Cursor, hole.ToString())];
+    public override IEnumerable<TextPiece> PlainText => [new(Cursor, hole.ToString())];
 
     protected override void WriteFields(Utf8JsonWriter writer)
     {
@@ -217,7 +217,7 @@ internal sealed class ExitedEvent(string taskId, Cursor cursor, AttemptExited ex
 /// <summary>The last event of every stream. It counts the lines of the attempt that decided, so that a watcher can prove that it has them all.</summary>
 internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end, ControlRecord? stop) : TypedEvent(taskId, "end", cursor)
 {
-    public override IEnumerable<(Cursor, string)> PlainText => [(Cursor, end.Status.EndText())];
+    public override IEnumerable<TextPiece> PlainText => [new(Cursor, end.Status.EndText())];
 
     protected override void WriteFields(Utf8JsonWriter writer)
     {

@@ -35,7 +35,7 @@ public sealed record WatchRequest
 internal sealed record WatchPlan(Cursor From, bool FromNow, DateTimeOffset? Since, int? Tail, StreamFilter Filter, bool AsText)
 {
     /// <summary>Null with a sentence where the request can't be understood. A <c>Last-Event-ID</c> goes before <c>from</c>, that before <c>since</c>, that before <c>tail</c>.</summary>
-    public static WatchPlan? Of(WatchRequest request, string? lastEventId, out string? error)
+    public static WatchPlan? Of(WatchRequest request, string? lastEventId, DateTimeOffset now, out string? error)
     {
         error = null;
         var from = string.IsNullOrEmpty(lastEventId) ? request.From : lastEventId;
@@ -43,7 +43,7 @@ internal sealed record WatchPlan(Cursor From, bool FromNow, DateTimeOffset? Sinc
         if (from is not (null or "" or "start" or "now") && !Cursor.TryParse(from, out cursor))
             error = $"from must be a cursor, start or now, not '{from}'";
         DateTimeOffset? since = string.IsNullOrEmpty(request.Since) ? null
-            : Quantity.Duration(request.Since) is { } before ? DateTimeOffset.UtcNow - before
+            : Quantity.Duration(request.Since) is { } before ? now - before
             : DateTimeOffset.TryParse(request.Since, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : default(DateTimeOffset);
         if (since == default(DateTimeOffset))
             error = $"since must be a time as 2026-03-01T09:30:00Z, or a duration such as 10m, not '{request.Since}'";

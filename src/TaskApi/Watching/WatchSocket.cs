@@ -14,15 +14,17 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
 {
     private const int MostCommandBytes = 4 * 1024;
     private static readonly TimeSpan CloseGrace = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan RowPatience = TimeSpan.FromSeconds(1);   // then what there is of a line is shown, such as a prompt
 
     private readonly CancellationTokenSource _leaving = CancellationTokenSource.CreateLinkedTokenSource(draining);
     private readonly SemaphoreSlim _sending = new(1);
     private bool _hasEnded;                  // guarded by _sending: nothing follows the end
-    private Cursor? _line;                   // in plain text, where an event is several messages: behind the last of them
+    private readonly TextRows _rows = new();
+    private string? _row;                    // in plain text, while an event is being sent or a message is not over: behind the last one that is
     private Task _lastSend = Task.CompletedTask;
 
     /// <summary>Behind what was given to the connection, which delivers it before any close code.</summary>
-    private string Place => _line?.ToString() ?? watch.Place;
+    private string Place => _row ?? watch.Place;
 
     public void Dispose()
     {
@@ -53,11 +55,13 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
             while (!watch.HasEnded)
             {
                 _leaving.Token.ThrowIfCancellationRequested();
+                if (asText)
+                    _row = Place;
                 var (next, sending) = (await watch.NextAsync(_leaving.Token), Task.CompletedTask);
                 if (next is null && output is not null)
                     (next, sending) = await watch.AttendAsync(output, _leaving.Token);
-                else if (next is null)
-                    await watch.WaitAsync(Timeout.InfiniteTimeSpan, _leaving.Token);
+                else if (next is null && !await watch.WaitAsync(_rows.IsOpen ? RowPatience : Timeout.InfiniteTimeSpan, _leaving.Token) && !await SendAsync(_rows.Pause()!.Value, isLast: false))
+                    return (CloseCodes.TooSlow, Place);
                 if (!await IsSentAsync(sending) || (next is not null && !await SendAsync(next)))
                     return (CloseCodes.TooSlow, Place);
             }
@@ -78,17 +82,24 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
     {
         if (!asText)
             return await SendAsync(next.Json, isLast: watch.HasEnded);
-        foreach (var (cursor, text) in next.PlainText)
-        {
-            _line = cursor;
-            if (!await SendAsync(Encoding.UTF8.GetBytes(text), isLast: watch.HasEnded))
+        TextStep[] steps = [.. next.PlainText.SelectMany(_rows.Take)];
+        for (var index = 0; index < steps.Length; index++)
+            if (!await SendAsync(steps[index], isLast: watch.HasEnded && index == steps.Length - 1))
                 return false;
-        }
-        _line = null;
+        if (!_rows.IsOpen)
+            _row = null;
         return true;
     }
 
-    private async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> message, bool isLast)
+    /// <summary>A row is one message, sent in frames.</summary>
+    private async ValueTask<bool> SendAsync(TextStep step, bool isLast)
+    {
+        if (step.End != RowEnd.None)
+            _row = step.Place.ToString();
+        return await SendAsync(Encoding.UTF8.GetBytes(step.Text), isLast, isWhole: step.End != RowEnd.None);
+    }
+
+    private async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> message, bool isLast, bool isWhole = true)
     {
         await _sending.WaitAsync(CancellationToken.None);
         if (_hasEnded)
@@ -97,7 +108,7 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
             return true;
         }
         _hasEnded = isLast;
-        return await IsSentAsync(SendAndReleaseAsync(message));
+        return await IsSentAsync(SendAndReleaseAsync(message, isWhole));
     }
 
     /// <summary>False: the client takes no data.</summary>
@@ -113,11 +124,11 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
         return true;
     }
 
-    private async Task SendAndReleaseAsync(ReadOnlyMemory<byte> message)
+    private async Task SendAndReleaseAsync(ReadOnlyMemory<byte> message, bool isWhole)
     {
         try
         {
-            await socket.SendAsync(message, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+            await socket.SendAsync(message, WebSocketMessageType.Text, endOfMessage: isWhole, CancellationToken.None);
         }
         finally
         {

@@ -13,8 +13,10 @@ public sealed record WorkerList(IReadOnlyList<WorkerView> Workers);
 /// <param name="Waiting">How many tasks wait in its lanes, as far as it has read them.</param>
 /// <param name="Task">What it runs; missing while it runs nothing.</param>
 /// <param name="Warnings">What a person should know of it; missing where there is nothing.</param>
+/// <param name="ClockAhead">By how many seconds the clock of its machine is ahead of Kafka's, where that is 5 or more either way.</param>
 public sealed record WorkerView(
-    string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes, int Waiting, WorkerTaskView? Task = null, IReadOnlyList<string>? Warnings = null);
+    string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes, int Waiting, WorkerTaskView? Task = null, IReadOnlyList<string>? Warnings = null,
+    double? ClockAhead = null);
 
 /// <param name="Elapsed">Seconds since the attempt began.</param>
 /// <param name="Pid">Of the agent; missing before it is spawned.</param>
@@ -49,7 +51,8 @@ internal static class WorkerEndpoints
             worker.Lanes,
             worker.Waiting,
             worker.Task is { } task ? new WorkerTaskView(task.TaskId, task.Attempt, Seconds(now - task.StartedAt), task.Pid) : null,
-            worker.Warnings))]);
+            worker.Warnings,
+            worker.ClockAhead))]);
     }
 
     /// <summary>Of the workers that are there.</summary>

@@ -24,14 +24,14 @@ internal sealed class Fleet
     private readonly string _topic;
     private readonly string _id;
     private readonly WorkerWarnings _warnings;
-    private readonly TimeProvider _clock;
-    private readonly DateTimeOffset _startedAt;
+    private readonly BrokerClock _clock;
+    private DateTimeOffset? _startedAt;
     private WorkerHeartbeat? _last;       // of the worker's loop, as is the next
     private long _toldAt;
 
-    public Fleet(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings, IOptions<WorkerOptions> options, TimeProvider clock)
+    public Fleet(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings, IOptions<WorkerOptions> options, BrokerClock clock)
     {
-        (_producer, _topic, _id, _warnings, _clock, _startedAt) = (producer, cluster.Topics.Workers, options.Value.Id, warnings, clock, clock.GetUtcNow());
+        (_producer, _topic, _id, _warnings, _clock) = (producer, cluster.Topics.Workers, options.Value.Id, warnings, clock);
         Tail = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [_topic], Take);
     }
 
@@ -69,8 +69,9 @@ internal sealed class Fleet
             Host = Environment.MachineName,
             Pid = Environment.ProcessId,
             Version = Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "",
-            StartedAt = _startedAt,
+            StartedAt = _startedAt ??= _clock.GetUtcNow(),
             At = _clock.GetUtcNow(),
+            ClockAhead = _clock.Ahead is { } ahead ? Math.Round(ahead.TotalSeconds) : null,
             Away = isAway,
             Lanes = [.. lanes.Select(lane => lane.Partition).Order()],
             Paused = [.. lanes.Where(lane => lane.IsPaused).Select(lane => lane.Partition).Order()],
@@ -78,10 +79,31 @@ internal sealed class Fleet
             Task = run is null ? null : new WorkerTask(run.Queued.TaskId, run.Attempt, run.StartedAt, run.Pid),
             Warnings = _warnings.All is { Count: > 0 } warnings ? warnings : null,
         };
-        _producer.Produce(_topic, 0, _id, TaskJson.Encode(_last), null);
+        Write(TaskJson.Encode(_last));
     }
 
-    public void SayGoodbye() => _producer.Produce(_topic, 0, _id, null, null);
+    /// <summary>Says good-bye for whoever had this worker's name before, and so learns Kafka's time, without which no task must be judged.</summary>
+    public async Task ArriveAsync(CancellationToken cancellationToken)
+    {
+        Write(null);
+        while (await Task.WhenAny(_clock.Measured, Task.Delay(BusyInterval, cancellationToken)) != _clock.Measured)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            _producer.RenewIfStuck();
+        }
+    }
+
+    public void SayGoodbye() => Write(null);
+
+    private void Write(byte[]? heartbeat)
+    {
+        var sent = _clock.GetTimestamp();
+        _producer.Produce(_topic, 0, _id, heartbeat, report =>
+        {
+            if (!report.Error.IsError)
+                _clock.Heard(sent, report.Timestamp);
+        });
+    }
 
     private IEnumerable<WorkerHeartbeat> Present() =>
         _others.Values.Where(other => !other.Beat.Away && _clock.GetElapsedTime(other.HeardAt) < Silence).Select(other => other.Beat);

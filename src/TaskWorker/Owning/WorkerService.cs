@@ -20,7 +20,7 @@ internal sealed partial class WorkerService(
         {
             await cluster.ConnectAsync(stoppingToken);
             Task[] tails = [stops.Tail.RunAsync(over.Token), fleet.Tail.RunAsync(over.Token), topics.RunAsync(over.Token)];
-            await stops.Tail.CaughtUp.WaitAsync(stoppingToken);
+            await Task.WhenAll(fleet.ArriveAsync(stoppingToken), stops.Tail.CaughtUp.WaitAsync(stoppingToken));
             using var loop = ActivatorUtilities.CreateInstance<WorkerLoop>(services);
             await OwnThread.Run(() => loop.Run(tails, stoppingToken));
         }

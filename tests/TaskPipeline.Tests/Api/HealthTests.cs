@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Confluent.Kafka;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -27,8 +28,10 @@ public sealed class HealthTests(TestBroker broker)
         // A table with fewer lanes than the topics have: the first record beyond it is a bug, as far as the tail can tell.
         var narrow = new KafkaCluster(Options.Create(new KafkaOptions { BootstrapServers = broker.BootstrapServers, TopicPrefix = prefix, Partitions = 1 }), NullLogger<KafkaCluster>.Instance);
         var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
+        var clock = new BrokerClock(cluster, Options.Create(new KafkaOptions()), NullLogger<BrokerClock>.Instance);
+        clock.Heard(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
         using var tails = new KafkaTails(
-            cluster, new TaskTable(narrow, new Schedule(new ReplicaTurns(), TimeProvider.System), new StateFeed(), new LogMemory(Options.Create(new ApiOptions())), metrics), new WorkerTable(), new DeadLetterTable(), new TopicWatch(cluster, TimeProvider.System, NullLogger<TopicWatch>.Instance), metrics, lifetime, TimeProvider.System, NullLogger<KafkaTails>.Instance);
+            cluster, new TaskTable(narrow, new Schedule(new ReplicaTurns(), TimeProvider.System), new StateFeed(), new LogMemory(Options.Create(new ApiOptions())), metrics), new WorkerTable(), new DeadLetterTable(), new TopicWatch(cluster, TimeProvider.System, NullLogger<TopicWatch>.Instance), metrics, lifetime, clock, NullLogger<KafkaTails>.Instance);
         var exitCode = Environment.ExitCode;
         try
         {

@@ -106,10 +106,18 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
 
     public Task PrintAsync(params IReadOnlyList<string> texts) => PrintAsync(OutputStream.Stdout, texts);
 
-    public async Task PrintAsync(OutputStream stream, params IReadOnlyList<string> texts)
+    public Task PrintAsync(OutputStream stream, params IReadOnlyList<string> texts)
     {
         PrintedAt = DateTimeOffset.UtcNow;
-        OutputLine[] lines = [.. texts.Select(text => new OutputLine(++_seq, stream, text, PrintedAt))];
+        return PrintAsync([.. texts.Select(text => new OutputLine(++_seq, stream, text, PrintedAt))]);
+    }
+
+    /// <summary>A part of a line.</summary>
+    public Task PrintPartAsync(string text, int part, bool last = false, OutputStream stream = OutputStream.Stdout) =>
+        PrintAsync([new OutputLine(++_seq, stream, text, DateTimeOffset.UtcNow, part, last)]);
+
+    private async Task PrintAsync(OutputLine[] lines)
+    {
         foreach (var line in lines)
             _hash.Add(line);
         _last = await claim.WriteAsync(new OutputLines
@@ -120,7 +128,7 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
             Owner = claim.Owner,
             Lines = [.. lines],
             At = DateTimeOffset.UtcNow,
-            Update = string.Join('\n', texts),
+            Update = string.Join('\n', lines.Select(line => line.Text)),
         });
     }
 

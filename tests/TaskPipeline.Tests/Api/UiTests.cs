@@ -20,6 +20,11 @@ public sealed class UiTests(TestBroker broker) : ApiTest(broker)
             using var attempt = await StartAsync(detail);
             await attempt.PrintAsync("Processing row 1/2", "<img src=x onerror=alert(1)>");
             await attempt.PrintAsync(OutputStream.Stderr, "a warning");
+            await attempt.PrintPartAsync("10%", 1);
+            await attempt.PrintPartAsync("\r20%", 2);
+            await attempt.PrintAsync(OutputStream.Stderr, "between");
+            await attempt.PrintPartAsync("\r30%", 3);
+            await attempt.PrintPartAsync(" done", 4, last: true);
             await browser.TellAsync("status running");
             await browser.NextAsync("status");
             if (sample < 2)
@@ -37,6 +42,7 @@ public sealed class UiTests(TestBroker broker) : ApiTest(broker)
             var output = (await browser.NextAsync("output")).EnumerateArray().Select(line => line.GetString()!).ToList();
             Assert.Contains("<img src=x onerror=alert(1)>", output);
             Assert.Contains("a warning", output);
+            Assert.Equal(["30% done", "between"], output.SkipWhile(line => line != "a warning").Skip(1).Take(2));   // a progress bar is one row that moves
             Assert.Contains(output, line => line.StartsWith("running on w-1", StringComparison.Ordinal));
         }
 

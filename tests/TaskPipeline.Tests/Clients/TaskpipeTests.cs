@@ -1,5 +1,9 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
 using TaskPipeline.Tests.Worker;
@@ -186,8 +190,10 @@ public sealed class TaskpipeTests(TaskpipeScene scene) : IClassFixture<TaskpipeS
         var id = Assert.Single((await RunAsync("submit", "script", "-p", "script=i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo \"line $i of a long output, padded so that no pipe has room for it\"; done")).Lines);
         Assert.Equal(0, (await RunShellAsync($"\"$0\" watch {id} >/dev/null 2>&1")).ExitCode);
         Assert.Equal(["line 1 of a long output, padded so that no pipe has room for it", "141"], (await RunShellAsync($"\"$0\" output {id} | head -n 1; echo ${{PIPESTATUS[0]}}")).Lines);
-        Assert.Equal(11, (await RunAsync("output", id, "--search", "LINE 1999")).Lines.Count);
-        Assert.Equal(11, (await RunAsync("output", id, "--follow", "--search", "LINE 1999")).Lines.Count);
+        string[] found = [.. new[] { 1999 }.Concat(Enumerable.Range(19990, 10)).Select(number => $"line {number} of a long output, padded so that no pipe has room for it")];
+        // On stdout: where the machine has no time for so long that the connection is lost, taskpipe says so on stderr, and comes back.
+        Assert.Equal(found, (await RunShellAsync($"\"$0\" output {id} --search 'LINE 1999' 2>/dev/null")).Lines);
+        Assert.Equal(found, (await RunShellAsync($"\"$0\" output {id} --follow --search 'LINE 1999' 2>/dev/null")).Lines);
     }
 
     [Fact(Timeout = Timeout)]
@@ -205,6 +211,43 @@ public sealed class TaskpipeTests(TaskpipeScene scene) : IClassFixture<TaskpipeS
         var id = shown.Lines[0].Trim()["task ".Length..];
         var plain = await RunShellAsync($"script -qec \"$0 watch {id}\" /dev/null", ("TERM", "xterm"), ("NO_COLOR", "1"));
         Assert.DoesNotContain(plain.Lines, line => line.Contains("\e[3", StringComparison.Ordinal));
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task A_progress_bar_is_one_row_that_moves_and_a_search_finds_what_its_parts_have_between_them()
+    {
+        Assert.SkipUnless(File.Exists("/usr/bin/script"), "needs script(1) for a terminal");
+        // It stands still for so long that each state is published by itself.
+        var script = Path.Combine(scene.Pipeline.Folder, "bar.sh");
+        await File.WriteAllTextAsync(script, "printf '10%% nee'; sleep 0.7; printf 'dle\\r20%%'; sleep 0.7; printf '\\r30%%\\n'; echo after >&2", TestContext.Current.CancellationToken);
+        var id = Assert.Single((await RunAsync("submit", "script", "-p", $"script=. {script}")).Lines);
+        Assert.Equal(0, (await RunAsync("watch", id)).ExitCode);
+
+        Assert.Equal(["10% needle|20%|30%"], (await RunShellAsync($"\"$0\" watch {id} 2>/dev/null | tr '\\r' '|'")).Lines);
+        Assert.Equal(["10% needle|20%|30%"], (await RunShellAsync($"\"$0\" output {id} --search needle | tr '\\r' '|'")).Lines);
+        Assert.Equal(["10% needle|20%|30%"], (await RunShellAsync($"\"$0\" output {id} --search needle --follow | tr '\\r' '|'")).Lines);
+        var shown = (await RunShellAsync($"script -qec \"$0 watch {id}\" /dev/null | tr '\\r' '|'", ("TERM", "xterm"), ("NO_COLOR", "1"))).Output;
+        Assert.Contains("10% needle|\u001b[K20%|\u001b[K30%", shown, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = Timeout)]
+    public async Task Ages_are_by_the_servers_time()
+    {
+        var time = DateTimeOffset.UtcNow.AddHours(5);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        await using var server = builder.Build();
+        server.MapGet("/tasks", (HttpResponse answer) =>
+        {
+            answer.Headers.Date = time.ToString("R");
+            return Results.Text($$"""{"tasks":[{"task_id":"my-1","project":"default","type":"say","status":"queued","attempt":0,"lines":0,"submitted_at":"{{time.AddMinutes(-7.5):O}}"}]}""", "application/json");
+        });
+        await server.StartAsync(TestContext.Current.CancellationToken);
+
+        var listed = await RunAsync("ls", "--url", server.Urls.First());
+
+        Assert.Equal((0, "7m"), (listed.ExitCode, listed.Lines[1].Split(' ', StringSplitOptions.RemoveEmptyEntries)[3]));
     }
 
     [Fact(Timeout = Timeout)]
@@ -251,6 +294,8 @@ public sealed class TaskpipeTests(TaskpipeScene scene) : IClassFixture<TaskpipeS
 
     private sealed record Finished(int ExitCode, IReadOnlyList<string> Lines)
     {
+        public string Output => string.Join('\n', Lines);
+
         public List<JsonElement> Json => [.. Lines.Select(line => JsonElement.Parse(line))];
     }
 }

@@ -415,6 +415,25 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal("NotFoundError", (await RefusedAsync("redrive", "nobody")).Name);
     }
 
+    /// <summary>A browser has six connections to an origin, and event streams keep theirs.</summary>
+    [Theory(Timeout = Timeout)]
+    [InlineData(ClientRuntime.NodeWithSockets)]
+    [InlineData(ClientRuntime.Browser)]
+    public async Task Many_watches_over_event_streams_leave_room_for_calls(ClientRuntime runtime)
+    {
+        const int Watches = 8;
+        await using var client = Open(runtime);
+        var tasks = await Task.WhenAll(Enumerable.Range(0, Watches).Select(_ => Api.SubmitAsync()));
+        foreach (var task in tasks)
+            await WatchAsync(client, task, new { transport = "sse" });
+        foreach (var task in tasks)
+            await client.HasToldAsync("event", told => WatchClient.TypeOf(told) == "hello" && told.GetProperty("task_id").GetString() == task.TaskId);
+
+        await client.TellAsync(Call("stop", tasks[^1].TaskId));
+
+        Assert.Equal("stopping", (await client.NextAsync("answer")).GetProperty("status").GetString());
+    }
+
     private JavaScriptClient Open(ClientRuntime runtime, string? url = null)
     {
         Assert.SkipUnless(File.Exists(Path.Combine(BuildOutput.Repository, "clients", "typescript", "dist", "index.js")), "clients/typescript is not built: ./build setup builds it where Node.js is");
