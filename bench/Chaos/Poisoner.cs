@@ -29,11 +29,16 @@ internal sealed class Poisoner : IDisposable
             return;
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1.0 / perSecond));
         for (var until = DateTimeOffset.UtcNow + length; DateTimeOffset.UtcNow < until && await timer.WaitForNextTickAsync(stop);)
-            if (_records.Next() is var record && record.Value?.Length is not > MostBytes)
-                _producer.Produce(new TopicPartition(record.Topic, record.Partition), new Message<byte[]?, byte[]?> { Key = record.Key, Value = record.Value }, Count);
+            Write(_records.Next());
     }
 
     public void Dispose() => _producer.Dispose();
+
+    private void Write(FuzzedRecord record)
+    {
+        if (record.Value?.Length is not > MostBytes)
+            _producer.Produce(new TopicPartition(record.Topic, record.Partition), new Message<byte[]?, byte[]?> { Key = record.Key, Value = record.Value }, Count);
+    }
 
     private void Count(DeliveryReport<byte[]?, byte[]?> report)
     {

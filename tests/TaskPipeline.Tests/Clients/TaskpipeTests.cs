@@ -190,7 +190,7 @@ public sealed class TaskpipeTests(TaskpipeScene scene) : IClassFixture<TaskpipeS
         var id = Assert.Single((await RunAsync("submit", "script", "-p", "script=i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo \"line $i of a long output, padded so that no pipe has room for it\"; done")).Lines);
         Assert.Equal(0, (await RunShellAsync($"\"$0\" watch {id} >/dev/null 2>&1")).ExitCode);
         Assert.Equal(["line 1 of a long output, padded so that no pipe has room for it", "141"], (await RunShellAsync($"\"$0\" output {id} | head -n 1; echo ${{PIPESTATUS[0]}}")).Lines);
-        string[] found = [.. new[] { 1999 }.Concat(Enumerable.Range(19990, 10)).Select(number => $"line {number} of a long output, padded so that no pipe has room for it")];
+        string[] found = [.. Enumerable.Range(19990, 10).Prepend(1999).Select(number => $"line {number} of a long output, padded so that no pipe has room for it")];
         // On stdout: where the machine has no time for so long that the connection is lost, taskpipe says so on stderr, and comes back.
         Assert.Equal(found, (await RunShellAsync($"\"$0\" output {id} --search 'LINE 1999' 2>/dev/null")).Lines);
         Assert.Equal(found, (await RunShellAsync($"\"$0\" output {id} --follow --search 'LINE 1999' 2>/dev/null")).Lines);
