@@ -1,4 +1,7 @@
+using System.Net;
 using System.Security.Cryptography;
+using System.Text;
+using System.Text.Unicode;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Kafka;
@@ -31,6 +34,8 @@ internal sealed class FileEndpoint(KafkaCluster cluster, TaskWriter writer, IOpt
         // A web page can send forms and plain text to strangers without asking, but not this.
         if (request.ContentType?.Split(';')[0].Trim() is not ContentType)
             return new Problem(StatusCodes.Status415UnsupportedMediaType, $"Send the file as it is, with Content-Type: {ContentType} instead of '{request.ContentType}'");
+        if (!IsText(request.QueryString))
+            return Problem.Invalid(new Dictionary<string, string[]> { ["name"] = ["must be UTF-8, percent-encoded"] });
         if (!FileReference.IsName(name))
             return Problem.Invalid(new Dictionary<string, string[]> { ["name"] = [$"must be {FileReference.NameRule}"] });
         var most = options.Value.MaxFileBytes;
@@ -62,6 +67,13 @@ internal sealed class FileEndpoint(KafkaCluster cluster, TaskWriter writer, IOpt
             return NotTaken();
         file = file with { Offset = offsets.Min()!.Value, Sha256 = Convert.ToHexStringLower(hash.GetHashAndReset()) };
         return TypedResults.Created((string?)null, new FileAnswer(file.ToString(), name, file.Size, file.Sha256, file.StoredAt + kafka.Value.TaskRetention));
+    }
+
+    /// <summary>What is not, the framework would leave as it is: a file would be called by the percent signs and digits of its encoding.</summary>
+    private static bool IsText(QueryString query)
+    {
+        var encoded = Encoding.UTF8.GetBytes(query.Value ?? "");
+        return Utf8.IsValid(WebUtility.UrlDecodeToBytes(encoded, 0, encoded.Length));
     }
 
     private static Problem TooLarge(long most) => new(StatusCodes.Status413PayloadTooLarge, $"A file may have at most {most} bytes (Api:MaxFileBytes)");

@@ -45,14 +45,20 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
         using var http = new HttpClient { BaseAddress = new Uri(listening.Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal))), Timeout = TestPipeline.Patience };
         await Eventually.TrueAsync("the API is ready", async () => (await http.GetAsync("readyz", TestContext.Current.CancellationToken)).IsSuccessStatusCode, TestPipeline.Patience);
 
-        var limit = DateTimeOffset.UtcNow + Length;
         using var end = new CancellationTokenSource(Length);
         var accepted = new List<string>();
-        await Task.WhenAll(
-            WriteRecordsAsync(pipeline, new FuzzedRecords(new Random(seed), pipeline.Topics), end.Token),
-            CallAsync(http, new FuzzedRecords(new Random(seed + 1), pipeline.Topics), accepted, end.Token),
-            SendMessagesAsync(http, new FuzzedRecords(new Random(seed + 2), pipeline.Topics), accepted, end.Token),
-            RunAgentsAsync(pipeline, http, new FuzzedRecords(new Random(seed + 3), pipeline.Topics), accepted, end.Token));
+        try
+        {
+            await Task.WhenAll(
+                WriteRecordsAsync(pipeline, new FuzzedRecords(new Random(seed), pipeline.Topics), end.Token),
+                CallAsync(http, new FuzzedRecords(new Random(seed + 1), pipeline.Topics), accepted, end.Token),
+                SendMessagesAsync(http, new FuzzedRecords(new Random(seed + 2), pipeline.Topics), accepted, end.Token),
+                RunAgentsAsync(pipeline, http, new FuzzedRecords(new Random(seed + 3), pipeline.Topics), accepted, end.Token));
+        }
+        catch (HttpRequestException exception)
+        {
+            Assert.Fail($"seed {seed}: {exception.Message}: {api.Output}");
+        }
 
         foreach (var id in accepted)
             await pipeline.UntilAsync($"task {id} of seed {seed} has ended", () => pipeline.States(id).Count > 0);
