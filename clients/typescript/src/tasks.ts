@@ -147,6 +147,9 @@ export interface TaskDetail extends TaskSummary {
 
   /** That was too large, and is left out. */
   readonly result_left_out?: true;
+
+  /** What of its end is not kept because Kafka would not have taken it, such as `artifacts`, `errors` or `params`. */
+  readonly left_out?: readonly string[];
   readonly dead_lettered: boolean;
 
   /** How many tasks of its lane come before it, where it is queued. */

@@ -75,8 +75,14 @@ public sealed record DeadLetterDetail : DeadLetterSummary
     /// <summary>The last lines of the last attempt's stderr.</summary>
     public string? OutputTail { get; init; }
 
-    /// <summary>The record as it was found, in base64, where nobody could read it.</summary>
+    /// <summary>The record as it was found, in base64, where nobody could read it; of a large one the beginning.</summary>
     public string? Raw { get; init; }
+
+    /// <summary>Bytes of that record.</summary>
+    public long? RawBytes { get; init; }
+
+    /// <summary>What is not here because Kafka would not have taken it: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>, <c>params</c>, <c>raw</c>.</summary>
+    public IReadOnlyList<string>? LeftOut { get; init; }
 
     [SetsRequiredMembers]
     internal DeadLetterDetail(DeadLetterEntry entry, TaskCatalogue catalogue) : base(entry)
@@ -90,6 +96,8 @@ public sealed record DeadLetterDetail : DeadLetterSummary
             (PreviousTypeHash, TypeChanged) = (accepted, true);
         OutputTail = letter.OutputTail;
         Raw = letter.Raw;
+        RawBytes = letter.RawBytes;
+        LeftOut = letter.LeftOut;
     }
 }
 

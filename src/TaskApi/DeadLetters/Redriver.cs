@@ -21,6 +21,8 @@ internal sealed partial class Redriver(
             var entry = letters.Find(id)!;
             if (entry.Letter.Task is not { } task)
                 return new Problem(StatusCodes.Status409Conflict, $"Dead letter '{id}' is a record that nobody could read; submit what it should have been, and discard it");
+            if (entry.Letter.LeftOut?.Contains(StateParts.Params) == true && body.Params is null)
+                return new Problem(StatusCodes.Status409Conflict, $"The params of dead letter '{id}' were more than Kafka takes in its record, and are not here: redrive it with params, or submit the task again");
             var named = key is null ? null : DerivedId.Of(id, "redrive", "key", key);
             if (entry.Redrives is [.., var latest] && (named is null || !entry.Redrives.Contains(named))
                 && await FindAsync(latest, cancellationToken) is { } last && !table.Read(last, found => found.HasEnded))

@@ -132,6 +132,9 @@ public sealed record TaskDetail
     /// <summary>Its agent's result was too large, and is left out; missing where it was not.</summary>
     public bool? ResultLeftOut { get; init; }
 
+    /// <summary>What of its end is not kept because Kafka would not have taken it: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>, <c>params</c>.</summary>
+    public IReadOnlyList<string>? LeftOut { get; init; }
+
     /// <summary>Whose failure it was, or that of its latest attempt that failed.</summary>
     public FailureClass? Class { get; init; }
 
@@ -229,6 +232,7 @@ public sealed record TaskDetail
             ResultLeftOut = (end is null ? tracked.IsResultLeftOut : end.ResultLeftOut == true) ? true : null,
             Class = summary.Class,
             DeadLettered = end?.DeadLettered ?? false,
+            LeftOut = end?.LeftOut,
             Attempt = summary.Attempt,
             Worker = summary.Worker,
             Lines = summary.Lines,

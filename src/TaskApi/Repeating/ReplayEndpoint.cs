@@ -1,4 +1,5 @@
 using System.Globalization;
+using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Submitting;
 using TaskPipeline.TaskApi.Tailing;
 
@@ -19,6 +20,8 @@ internal sealed class ReplayEndpoint(TaskTable table, TaskFinder finder, TaskRep
             return problem;
         if (!table.Read(found!, task => task.HasEnded))
             return new Problem(StatusCodes.Status409Conflict, $"Task '{id}' has not ended yet; wait for its end or stop it, then replay it");
+        if (body!.Params is null && table.Read(found!, task => task.Committed!.LeftOut?.Contains(StateParts.Params) == true && task.Submission!.Params.Count == 0))
+            return new Problem(StatusCodes.Status409Conflict, $"The params of task '{id}' were more than Kafka takes in the record of its end, and are not kept: replay it with params");
         var (again, refused) = repeater.Again(found!.Submission!, body!);
         if (refused is not null)
             return refused;

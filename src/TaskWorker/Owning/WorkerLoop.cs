@@ -755,6 +755,8 @@ internal sealed partial class WorkerLoop : IDisposable
                     return;
             }
             Commit();
+            if (_committing is null)
+                return;   // nothing is taken for now
         }
     }
 

@@ -63,12 +63,12 @@ public abstract class CleanUpTests : AgentTests
         Assert.Equal(0, agent.Left);
     }
 
-    /// <summary>Without its end an mp4 does not play. A second SIGTERM would keep ffmpeg from writing that.</summary>
+    /// <summary>Without its end an mp4 does not play. A second SIGTERM would keep ffmpeg from writing that, so <c>timeout</c> must not send two, as it does by itself unless it is in the foreground.</summary>
     [Theory(Timeout = Timeout)]
     [InlineData("exec {0}")]
     [InlineData("{0}; echo after")]
-    [InlineData("exec timeout 600 {0}")]
-    [InlineData("timeout 600 {0}; echo after")]
+    [InlineData("exec timeout --foreground 600 {0}")]
+    [InlineData("timeout --foreground 600 {0}; echo after")]
     public async Task A_film_that_is_being_made_plays_after_the_stop(string script)
     {
         SkipWithout("ffmpeg", "ffprobe", "timeout");

@@ -142,6 +142,6 @@ public sealed class WorkspaceTests(TestBroker broker) : IDisposable
                     setUser(Nobody);
                 return work();
             },
-            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);   // a thread of its own, which ends with this
+            CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.RunContinuationsAsynchronously, TaskScheduler.Default);   // a thread of its own, on which nothing else goes on
     }
 }

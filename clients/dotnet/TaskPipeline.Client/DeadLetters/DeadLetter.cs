@@ -69,8 +69,14 @@ public sealed record DeadLetterDetail : DeadLetter
     /// <summary>The last lines of its last attempt's stderr.</summary>
     public string? OutputTail { get; init; }
 
-    /// <summary>The record as it was found, in base64, where nobody could read it.</summary>
+    /// <summary>The record as it was found, in base64, where nobody could read it; of a large one the beginning.</summary>
     public string? Raw { get; init; }
+
+    /// <summary>Bytes of that record.</summary>
+    public long? RawBytes { get; init; }
+
+    /// <summary>What is not kept because Kafka would not have taken it, such as <c>artifacts</c>, <c>errors</c>, <c>params</c> or <c>raw</c>.</summary>
+    public IReadOnlyList<string>? LeftOut { get; init; }
 }
 
 internal sealed record DeadLetterPage

@@ -24,6 +24,9 @@ public sealed record TaskDetail : TaskSummary
     /// <summary>Whether that was too large, and is left out.</summary>
     public bool ResultLeftOut { get; init; }
 
+    /// <summary>What of its end is not kept because Kafka would not have taken it, such as <c>artifacts</c>, <c>errors</c> or <c>params</c>.</summary>
+    public IReadOnlyList<string>? LeftOut { get; init; }
+
     /// <summary>It lies in the dead letters.</summary>
     public bool DeadLettered { get; init; }
 
