@@ -15,7 +15,7 @@ public sealed class QueueTests(TestBroker broker)
           say:     { executable: sh, arguments: [-c, 'echo "$1"', sh], params: { text: { positional: true, required: true } } }
           patient: { executable: sh, arguments: [-c, 'echo started; while [ ! -e "$1" ]; do sleep 0.05; done; echo released', sh], params: { file: { positional: true, required: true } }, grace: 1s }
           alone:   { executable: sh, arguments: [-c, 'date +"begin %s.%N" >> "$1"; sleep 0.3; date +"end %s.%N" >> "$1"', sh], params: { marks: { positional: true, required: true } }, concurrency: { key: "{project}" } }
-          hasty:   { executable: sleep, arguments: ['1000'], deadline: 1s, grace: 1s }
+          hasty:   { executable: sleep, arguments: ['1000'], deadline: 3s, grace: 1s }
           late:    { executable: sleep, arguments: ['1000'], start_by: 500ms }
         """;
 
@@ -82,15 +82,20 @@ public sealed class QueueTests(TestBroker broker)
     public async Task What_is_not_done_in_time_ends_and_says_which_limit_it_was()
     {
         await using var pipeline = await TestPipeline.StartAsync(broker, lanes: 1, catalogue: Catalogue);
-        await pipeline.EndOfAsync(await pipeline.SubmitAsync("say", new { text = "the lane is taken" }));
-        var hasty = await pipeline.SubmitAsync("hasty");
-        await pipeline.RecordAsync<AttemptRunning>(hasty);
+        var gate = Path.Combine(pipeline.Folder, "gate");
+        var first = await pipeline.SubmitAsync("patient", new { file = gate });
+        await pipeline.LineAsync(first, "started");
         var late = await pipeline.SubmitAsync("late");
         var overdue = await pipeline.SubmitAsync("hasty");
         Assert.Equal((Status.Expired, EndReason.StartBy, 0), await pipeline.EndOfAsync(late) is var expired ? (expired.Status, expired.Reason, expired.Attempt) : default);
-        Assert.Equal((Status.TimedOut, EndReason.Deadline, 1), await pipeline.EndOfAsync(hasty) is var cut ? (cut.Status, cut.Reason, cut.Attempt) : default);
         var end = await pipeline.EndOfAsync(overdue);
-        Assert.Equal((Status.TimedOut, EndReason.Deadline), (end.Status, end.Reason));
+        Assert.Equal((Status.TimedOut, EndReason.Deadline, 0), (end.Status, end.Reason, end.Attempt));
+
+        await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
+        Assert.Equal(Status.Succeeded, (await pipeline.EndOfAsync(first)).Status);
+        var hasty = await pipeline.SubmitAsync("hasty");
+        await pipeline.RecordAsync<AttemptRunning>(hasty);
+        Assert.Equal((Status.TimedOut, EndReason.Deadline, 1), await pipeline.EndOfAsync(hasty) is var cut ? (cut.Status, cut.Reason, cut.Attempt) : default);
     }
 
     [Fact(Timeout = Timeout)]
