@@ -109,7 +109,7 @@ internal sealed class ChaosBench : Benchmark
         left = [.. left, .. await leftovers.AllAsync(LastProcesses, run.Stop)];
         run.Say("reading the topics to their ends");
         await log.ReadToEndAsync(LastRecords, run.Stop);
-        return new Evidence { Accepted = load.Accepted, Records = log.Records, Marks = agents.ReadMarks(), Watched = watched, Left = left, Types = ChaosAgents.Rules };
+        return new Evidence { Accepted = load.Accepted, Records = log.Records, IsPoisoned = poison > 0, Marks = agents.ReadMarks(), Watched = watched, Left = left, Types = ChaosAgents.Rules };
     }
 
     /// <summary>Comes back when every task has been accepted and has ended, or when none ends any more.</summary>

@@ -10,6 +10,9 @@ internal sealed record Evidence
 
     public required IReadOnlyCollection<LogRecord> Records { get; init; }
 
+    /// <summary>Odd records were written on purpose: of tasks that no API has accepted, the topics tell anything.</summary>
+    public bool IsPoisoned { get; init; }
+
     public IReadOnlyCollection<Mark> Marks { get; init; } = [];
 
     public IReadOnlyCollection<Watched> Watched { get; init; } = [];
