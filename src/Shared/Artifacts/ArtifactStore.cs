@@ -144,5 +144,5 @@ public sealed class ClosedArtifacts
             NotDeleted.AddRange(notDeleted);
     }
 
-    private static string Short(string name) => name.Length <= LongestShown ? name : $"{name.AsSpan(0, LongestShown - (char.IsHighSurrogate(name[LongestShown - 1]) ? 1 : 0))}…";
+    private static string Short(string name) => Beginning.Shown(name, LongestShown);
 }

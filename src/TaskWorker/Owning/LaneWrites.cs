@@ -124,7 +124,7 @@ internal sealed class LaneWrites(Topics topics)
     }
 
     /// <summary>Other producers may give more, and a task's end must find room in its record.</summary>
-    private static string? Head(string? text) => text?.Length > LongestText ? text[..(char.IsHighSurrogate(text[LongestText - 1]) ? LongestText - 1 : LongestText)] : text;
+    private static string? Head(string? text) => text is null ? null : Beginning.Of(text, LongestText);
 
     private static IReadOnlyList<AttemptSummary> Attempts(TaskStory? story, FailureClass? failureClass) =>
         story is not { Attempts: [.., var last] } ? [] : failureClass is null ? [.. story.Attempts] : [.. story.Attempts.SkipLast(1), last with { Class = failureClass }];

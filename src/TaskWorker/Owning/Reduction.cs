@@ -58,7 +58,7 @@ internal static class Reduction
     }
 
     public static string? Shortened(string? text) =>
-        text is null || text.Length <= ShortText ? text : string.Concat(text.AsSpan(0, char.IsHighSurrogate(text[ShortText - 1]) ? ShortText - 1 : ShortText), "…");
+        text is null ? null : Beginning.Shown(text, ShortText);
 
     private static TaskSubmission Of(TaskSubmission task, int level) => Has(level, StateParts.Params) ? task with { Params = [], Labels = null } : task;
 

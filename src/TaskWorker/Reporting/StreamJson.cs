@@ -69,7 +69,7 @@ internal sealed class StreamJson(AgentParser parser)
     private static string? Text(JsonElement? of, string name) => Member(of, name) is { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
 
     private static string? Short(string? text, int most) =>
-        text is null || text.Length <= most ? text : string.Concat(text.AsSpan(0, char.IsHighSurrogate(text[most - 1]) ? most - 1 : most), "…");
+        text is null ? null : Beginning.Shown(text, most);
 
     private static JsonElement? Small(JsonElement? json) => json is { } value && AgentNotes.SizeOf(value) <= LargestInput ? value : null;
 }
