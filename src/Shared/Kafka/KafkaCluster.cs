@@ -176,6 +176,9 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
 
     public void Dispose() => Guard?.Dispose();
 
+    /// <summary>For one thread, or for several of which only one is at work at a time.</summary>
+    public RecordHandling NewHandling() => new(this, Guard);
+
     /// <summary>Says that a record was passed over because nobody could handle it.</summary>
     public void Skip(ConsumeResult<byte[]?, byte[]?> record, Exception exception) =>
         LogSkipped(logger, exception, record.Topic, record.Partition.Value, record.Offset.Value);

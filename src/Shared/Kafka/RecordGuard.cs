@@ -74,10 +74,10 @@ public sealed partial class RecordGuard : IDisposable
 
     public bool IsSetAside(ConsumeResult<byte[]?, byte[]?> record) => _setAside.Count > 0 && _setAside.Contains(Place.Of(record));
 
-    /// <summary>For one thread, or for several of which only one is at work at a time.</summary>
+    /// <summary>A place in the file, for one thread, or for several of which only one is at work at a time.</summary>
     /// <exception cref="InvalidOperationException">There are too many.</exception>
-    public RecordHandling NewHandling() =>
-        Interlocked.Increment(ref _slots) is var slot and <= Slots ? new RecordHandling(this, HeadBytes + ((slot - 1) * SlotBytes)) : throw new InvalidOperationException($"there are more than {Slots} handlings");
+    internal long NewPlace() =>
+        Interlocked.Increment(ref _slots) is var slot and <= Slots ? HeadBytes + ((slot - 1) * SlotBytes) : throw new InvalidOperationException($"there are more than {Slots} places");
 
     /// <summary>What this process was at work on is nobody's concern any more: it ends in good order.</summary>
     public void Dispose()
@@ -200,24 +200,4 @@ public sealed partial class RecordGuard : IDisposable
 
         public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{At:O}\t{Cluster}\t{Place.Topic}\t{Place.Partition}\t{Place.Offset}\t{Place.Time}\t{Begun}\t{IsSetAside}");
     }
-}
-
-/// <summary>What one thread is at work on.</summary>
-public sealed class RecordHandling
-{
-    private readonly RecordGuard _guard;
-    private readonly long _place;
-    private string _topic = "";
-    private int _number;
-
-    internal RecordHandling(RecordGuard guard, long place) => (_guard, _place) = (guard, place);
-
-    public void Enter(ConsumeResult<byte[]?, byte[]?> record)
-    {
-        if (!ReferenceEquals(_topic, record.Topic))
-            (_topic, _number) = (record.Topic, _guard.NumberOf(record.Topic));
-        _guard.Note(_place, _number, record);
-    }
-
-    public void Leave() => _guard.Clear(_place);
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
 using TaskPipeline.Shared.Hosting;
@@ -16,7 +15,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile Dictionary<TopicPartition, Place> _places = [];   // made once; the places are written by the tail's thread
-    private RecordHandling? _handling;
+    private readonly RecordHandling _handling = cluster.NewHandling();
     private Place? _last;    // of the last record: the next one is mostly of the same partition
     private int _behind;     // partitions that are not read to where they ended at the start
     private long _lastNews;
@@ -138,7 +137,8 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         var position = result.Offset.Value;
         if (!result.IsPartitionEOF)
         {
-            Handle(result);
+            if (_handling.Handle(result, handle) is not null)
+                Skipped?.Invoke(result);
             position++;
         }
         if (_last is null || _last.Partition.Partition != result.Partition || _last.Partition.Topic != result.Topic)
@@ -150,29 +150,6 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         _last.IsBehind = false;
         if (--_behind == 0)
             _caughtUp.TrySetResult();
-    }
-
-    /// <summary>Whatever is wrong with a record, those behind it are read: it was written once, and would end each process that reads it.</summary>
-    [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop")]
-    private void Handle(ConsumeResult<byte[]?, byte[]?> result)
-    {
-        if (cluster.Guard is { } guard && guard.IsSetAside(result))
-        {
-            Skipped?.Invoke(result);
-            return;
-        }
-        _handling ??= cluster.Guard?.NewHandling();
-        _handling?.Enter(result);
-        try
-        {
-            handle(result);
-        }
-        catch (Exception exception)
-        {
-            cluster.Skip(result, exception);
-            Skipped?.Invoke(result);
-        }
-        _handling?.Leave();
     }
 
     private void TellNews()

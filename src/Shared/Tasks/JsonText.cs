@@ -125,7 +125,7 @@ public static class JsonText
     private static string NameOf(ReadOnlySpan<byte> written)
     {
         var name = WrongWith(written, isEscaped: true) is null ? JsonSerializer.Deserialize<string>([(byte)'"', .. written, (byte)'"'])! : Encoding.UTF8.GetString(written);
-        return name.Length <= LongestName ? name : string.Concat(name.AsSpan(0, char.IsHighSurrogate(name[LongestName - 1]) ? LongestName - 1 : LongestName), "…");
+        return Beginning.Shown(name, LongestName);
     }
 
     /// <summary>How far one object or one array is read: its latest name, or the index of its latest element.</summary>

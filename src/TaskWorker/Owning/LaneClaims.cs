@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
@@ -23,9 +22,9 @@ internal sealed partial class LaneClaims(
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
 
     private readonly Topics _topics = cluster.Topics;
+    private readonly RecordHandling _handling = cluster.NewHandling();
     private IConsumer<byte[]?, byte[]?>? _stateReader;
     private IConsumer<byte[]?, byte[]?>? _logReader;
-    private RecordHandling? _handling;
 
     private IConsumer<byte[]?, byte[]?> StateReader => _stateReader ??= cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted, isUrgent: true);
 
@@ -165,23 +164,11 @@ internal sealed partial class LaneClaims(
         }
     }
 
-    [SuppressMessage("Design", "CA1031", Justification = "A record that somebody else has written must not keep every owner from its lane")]
-    private void Apply(LaneLog log, ConsumeResult<byte[]?, byte[]?> result)
+    private void Apply(LaneLog log, ConsumeResult<byte[]?, byte[]?> result) => _handling.Handle(result, read =>
     {
-        if (cluster.Guard?.IsSetAside(result) == true)
-            return;
-        (_handling ??= cluster.Guard?.NewHandling())?.Enter(result);
-        try
-        {
-            if (result.Message.Value is not null && TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
-                log.Apply(record!, result.Offset.Value);
-        }
-        catch (Exception exception)
-        {
-            cluster.Skip(result, exception);
-        }
-        _handling?.Leave();
-    }
+        if (read.Message.Value is not null && TaskJson.TryDecodeProgress(read.Message.Value, out var record, out _))
+            log.Apply(record!, read.Offset.Value);
+    });
 
     /// <summary>Goes on where the last enumeration ended.</summary>
     private static IEnumerable<ConsumeResult<byte[]?, byte[]?>> Read(IConsumer<byte[]?, byte[]?> reader, IEnumerable<TopicPartitionOffset> from)

@@ -39,7 +39,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private readonly TimeSpan _barrierInterval;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
-    private readonly RecordHandling? _handling;
+    private readonly RecordHandling _handling;
     private readonly Inbox _inbox = new();
     private readonly GroupMember _member;
     private readonly Committer _committer;
@@ -64,7 +64,7 @@ internal sealed partial class WorkerLoop : IDisposable
         KafkaCluster cluster, TopicWatch watch, StopSignals stops, TaskRunner runner, LaneReader reader, PlainProducer producer, ProgressLog log, Fleet fleet, IOptions<WorkerOptions> options, IOptions<KafkaOptions> kafka,
         TimeProvider clock, ILoggerFactory loggers)
     {
-        (_cluster, _topics, _handling) = (cluster, cluster.Topics, cluster.Guard?.NewHandling());
+        (_cluster, _topics, _handling) = (cluster, cluster.Topics, cluster.NewHandling());
         _stops = stops;
         _watch = watch;
         _runner = runner;
@@ -242,7 +242,7 @@ internal sealed partial class WorkerLoop : IDisposable
     // ---- Attempts that go on under an earlier claim ----
 
     private void FollowLog(int partition, long from) =>
-        _reader.Read(new TopicPartition(_topics.Progress, partition), from, record => _inbox.Post(() => TakeProgress(record)));
+        _reader.Read(new TopicPartition(_topics.Progress, partition), from, record => _inbox.Post(() => _handling.Handle(record, Follow)));
 
     /// <summary>Where nothing goes on any more under an earlier claim, a lane's log is not read.</summary>
     private void StopFollowing(int partition)
@@ -250,23 +250,6 @@ internal sealed partial class WorkerLoop : IDisposable
         var isNeeded = _lanes.GetValueOrDefault(partition) is { Kept.Count: > 0 } || (_run is { IsDetached: true } run && run.Queued.Lane.Partition == partition);
         if (!isNeeded)
             _reader.End(new TopicPartition(_topics.Progress, partition));
-    }
-
-    [SuppressMessage("Design", "CA1031", Justification = "Whatever is wrong with a record, those behind it are read")]
-    private void TakeProgress(ConsumeResult<byte[]?, byte[]?> result)
-    {
-        if (_cluster.Guard?.IsSetAside(result) == true)
-            return;
-        _handling?.Enter(result);
-        try
-        {
-            Follow(result);
-        }
-        catch (Exception exception)
-        {
-            _cluster.Skip(result, exception);
-        }
-        _handling?.Leave();
     }
 
     private void Follow(ConsumeResult<byte[]?, byte[]?> result)
@@ -334,28 +317,15 @@ internal sealed partial class WorkerLoop : IDisposable
 
     // ---- Tasks: what to do about each ----
 
-    [SuppressMessage("Design", "CA1031", Justification = "Whatever is wrong with a record, the lane goes on behind it")]
     private void Take(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record)
     {
         if (!lane.IsOwned || !lane.TryRead(record.Offset.Value))
             return;
-        if (_cluster.Guard?.IsSetAside(record) == true)
+        if (_handling.Handle(record, read => TakeTask(lane, read)) is { } passedOver)
         {
-            PutAside(lane, record, "it is set aside: processes have died at it, again and again");
-            return;
-        }
-        _handling?.Enter(record);
-        try
-        {
-            TakeTask(lane, record);
-        }
-        catch (Exception exception)
-        {
-            _cluster.Skip(record, exception);
             lane.Abandon(record.Offset.Value);
-            PutAside(lane, record, $"it cannot be handled: {exception.Message}");
+            PutAside(lane, record, passedOver);
         }
-        _handling?.Leave();
         if (!lane.IsPaused && lane.Tasks.Count >= TasksPerLane)
         {
             lane.IsPaused = true;

@@ -94,18 +94,11 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     {
         if (line is ['{', .., '}'])
             _lastObject = line;
-        try
-        {
-            if (line.StartsWith(Prefix, StringComparison.Ordinal))
-                ReadMarked(line.AsSpan(Prefix.Length));
-            else if (parser != AgentParser.None && line is ['{', .., '}'] && Parse(line) is { } json)
-                foreach (var note in _stream.Read(json))
-                    Add(note);
-        }
-        catch (InvalidOperationException)
-        {
-            // A string in it is no text, such as half of a surrogate pair: it is only a line.
-        }
+        if (line.StartsWith(Prefix, StringComparison.Ordinal))
+            ReadMarked(line.AsSpan(Prefix.Length));
+        else if (parser != AgentParser.None && line is ['{', .., '}'] && Parse(line) is { } json)
+            foreach (var note in _stream.Read(json))
+                Add(note);
     }
 
     private void ReadMarked(ReadOnlySpan<char> marked)
