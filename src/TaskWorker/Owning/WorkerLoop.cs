@@ -462,10 +462,9 @@ internal sealed partial class WorkerLoop : IDisposable
     /// <param name="story">As it is before the task waits.</param>
     private void Wait(QueuedTask task, TaskStory story, Verdict.Wait wait, DateTimeOffset now)
     {
-        var decided = Decided.Of(task.Lane, () => _writes.Wait(task, story, wait, now).Records);
-        var (state, _) = _writes.Wait(task, story, wait, now);
+        var (state, records) = _writes.Wait(task, story, wait, now);
         task.Lane.Wait(task, state);
-        _decided.Add(decided with
+        _decided.Add(new Decided(task.Lane, records, () => _writes.Wait(task, story, wait, now).Records)
         {
             Reduce = () => TryReduce(task),
             GiveUp = () =>

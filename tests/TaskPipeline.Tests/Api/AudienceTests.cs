@@ -22,7 +22,13 @@ public sealed class AudienceTests(TestBroker broker) : ApiTest(broker)
         List<WatchClient> watchers = [.. await Task.WhenAll(Enumerable.Range(0, Crowd).Select(_ => WatchClient.WatchAsync(Api, task)))];
         foreach (var watcher in watchers)
             await watcher.UntilAsync("caught_up");
-        var reading = watchers.Select(watcher => watcher.ToTheEndAsync()).ToList();
+        var answers = watchers[1..(1 + (Lines / 30))].ConvertAll(watcher => watcher.UntilAsync("error"));   // of those who speak
+        var reading = watchers.Select(async (watcher, number) =>
+        {
+            if (number is >= 1 and <= Lines / 30)
+                await answers[number - 1];
+            return await watcher.ToTheEndAsync();
+        }).ToList();
 
         List<Task<WatchClient>> others = [];
         for (var line = 1; line <= Lines; line++)
@@ -33,6 +39,7 @@ public sealed class AudienceTests(TestBroker broker) : ApiTest(broker)
             if (line % 30 == 0)
                 await watchers[line / 30].SendAsync("""{"type":"dance"}""");   // is answered between the lines
         }
+        await Task.WhenAll(answers);   // the end of the task does not wait for them
         await attempt.FinishAsync();
 
         foreach (var watcher in await Task.WhenAll(reading))

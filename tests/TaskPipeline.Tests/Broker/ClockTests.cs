@@ -63,7 +63,7 @@ public sealed class ClockTests(TestBroker broker)
 
         await Eventually.TrueAsync("the worker's clock is named", async () => (await WarningsAsync(api)).Any(warning =>
             Regex.IsMatch(warning, $"where worker w1 is, is (359.|360.) s {difference} Kafka's")), TestPipeline.Patience);
-        Assert.Matches($"The clock of this machine is (359.|360.) s {difference} Kafka's", pipeline.Workers[0].Output);
+        Assert.Matches($"The clock of this machine is (359.|360.) s {difference} Kafka's", await pipeline.Workers[0].WaitForLineAsync("The clock of this machine"));
     }
 
     [Fact]

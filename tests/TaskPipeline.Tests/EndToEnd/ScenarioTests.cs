@@ -120,8 +120,7 @@ public sealed class ScenarioTests(TestBroker broker)
         await using var viewer = await WatchClient.WatchAsync(deployment.Api, task);
         var first = await viewer.UntilAsync("state", told => Deployment.StatusOf(told) == "starting");
         await viewer.UntilAsync("lines");
-        var busy = deployment.Pipeline.Workers.Single(worker => worker.Output.Contains($"Task {task.TaskId} starts", StringComparison.Ordinal));
-        busy.KillAlone();
+        (await deployment.Pipeline.WorkerOfAsync(task.TaskId)).KillAlone();
         var second = await viewer.UntilAsync("state", told => Deployment.StatusOf(told) == "starting" && told.GetProperty("attempt").GetInt32() == 2);
         Assert.NotEqual(first.GetProperty("worker").GetString(), second.GetProperty("worker").GetString());
         await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);

@@ -18,7 +18,7 @@ public sealed class RedeliveryTests(TestBroker broker)
         await pipeline.LineAsync(id, "started");
         var first = await pipeline.RecordAsync<AttemptStarting>(id);
         var agent = await pipeline.RecordAsync<AttemptRunning>(id);
-        pipeline.Workers.Single(worker => worker.Output.Contains($"Task {id} starts", StringComparison.Ordinal)).KillAlone();
+        (await pipeline.WorkerOfAsync(id)).KillAlone();
 
         await Eventually.TrueAsync("the agent has ended with its worker", () => !Directory.Exists($"/proc/{agent.Pid}"), TimeSpan.FromSeconds(5));
         var second = await pipeline.RecordAsync<AttemptStarting>(id, record => record.Attempt == 2);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
@@ -168,6 +169,10 @@ internal sealed class TestPipeline : IAsyncDisposable
             (found = _progress.GetValueOrDefault(taskId)?.OfType<T>().FirstOrDefault(isMeant ?? (static _ => true))) is not null);
         return found!;
     }
+
+    /// <summary>The worker that runs the task's first attempt.</summary>
+    public async Task<ChildProcess> WorkerOfAsync(string taskId) =>
+        Workers[int.Parse((await RecordAsync<AttemptStarting>(taskId)).Worker["w".Length..], CultureInfo.InvariantCulture) - 1];
 
     public Task LineAsync(string taskId, string text, int attempt = 1) =>
         RecordAsync<OutputLines>(taskId, record => record.Attempt == attempt && record.Lines.Any(line => line.Text == text));

@@ -48,7 +48,7 @@ public sealed class WorkspaceTests(TestBroker broker) : IDisposable
         {
             var id = await pipeline.SubmitAsync(type);
             Assert.Equal(Status.Succeeded, (await pipeline.EndOfAsync(id)).Status);
-            Assert.Matches($"Task {id} starts, attempt 1: {type} in {data}/run/[0-9a-f]+\n", pipeline.Workers[0].Output + '\n');
+            Assert.Matches($"Task {id} starts, attempt 1: {type} in {data}/run/[0-9a-f]+$", await pipeline.Workers[0].WaitForLineAsync($"Task {id} starts"));
             return [.. (await pipeline.LinesAsync(id)).Select(line => line.Text)];
         }
     }
@@ -60,8 +60,7 @@ public sealed class WorkspaceTests(TestBroker broker) : IDisposable
         var data = Path.Combine(pipeline.Folder, new string('d', 40));
         var worker = await pipeline.AddWorkerAsync(new KeyValuePair<string, string?>("Worker:DataDirectory", data));
         var left = LongestSocketPath - Encoding.UTF8.GetByteCount(data) - "/run/0123456789/home".Length;
-        Assert.Contains($"which leaves {left} of the 107", worker.Output, StringComparison.Ordinal);
-        Assert.Contains($"has at most {data.Length - 48 + left} bytes", worker.Output, StringComparison.Ordinal);
+        Assert.Contains($"has at most {data.Length - 48 + left} bytes", await worker.WaitForLineAsync($"which leaves {left} of the 107"), StringComparison.Ordinal);
     }
 
     [Fact(Timeout = Timeout)]
