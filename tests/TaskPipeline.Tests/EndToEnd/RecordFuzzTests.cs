@@ -28,6 +28,8 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
           heard:  { executable: cat, input: true, time_limit: 2s, grace: 200ms }
         """;
 
+    private const int PerTurn = 40;   // records, calls and sockets for each agent
+
     private static TimeSpan Length => TimeSpan.FromSeconds(int.TryParse(Environment.GetEnvironmentVariable("TASKPIPELINE_FUZZ_SECONDS"), out var seconds) ? seconds : 20);
 
     [Fact]
@@ -47,13 +49,14 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
 
         using var end = new CancellationTokenSource(Length);
         var accepted = new List<string>();
+        using var turns = new SemaphoreSlim(0);
         try
         {
             await Task.WhenAll(
-                WriteRecordsAsync(pipeline, new FuzzedRecords(new Random(seed), pipeline.Topics), end.Token),
-                CallAsync(http, new FuzzedRecords(new Random(seed + 1), pipeline.Topics), accepted, end.Token),
-                SendMessagesAsync(http, new FuzzedRecords(new Random(seed + 2), pipeline.Topics), accepted, end.Token),
-                RunAgentsAsync(pipeline, http, new FuzzedRecords(new Random(seed + 3), pipeline.Topics), accepted, end.Token));
+                WriteRecordsAsync(pipeline, new FuzzedRecords(new Random(seed), pipeline.Topics), turns, end.Token),
+                CallAsync(http, new FuzzedRecords(new Random(seed + 1), pipeline.Topics), accepted, turns, end.Token),
+                SendMessagesAsync(http, new FuzzedRecords(new Random(seed + 2), pipeline.Topics), accepted, turns, end.Token),
+                RunAgentsAsync(pipeline, http, new FuzzedRecords(new Random(seed + 3), pipeline.Topics), accepted, turns, end.Token));
         }
         catch (HttpRequestException exception)
         {
@@ -76,10 +79,10 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
         return answer.StatusCode;
     }
 
-    private static async Task WriteRecordsAsync(TestPipeline pipeline, FuzzedRecords records, CancellationToken end)
+    private static async Task WriteRecordsAsync(TestPipeline pipeline, FuzzedRecords records, SemaphoreSlim turns, CancellationToken end)
     {
         using var producer = pipeline.Cluster.OrderedProducer();
-        while (!end.IsCancellationRequested)
+        while (await IsOurTurnAsync(turns, end))
         {
             var record = records.Next();
             if (record.Value?.Length > MostRecordBytes)
@@ -95,7 +98,7 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
         }
     }
 
-    private static async Task CallAsync(HttpClient http, FuzzedRecords bodies, List<string> accepted, CancellationToken end)
+    private static async Task CallAsync(HttpClient http, FuzzedRecords bodies, List<string> accepted, SemaphoreSlim turns, CancellationToken end)
     {
         (string Path, string Body)[] calls =
         [
@@ -107,7 +110,7 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
             ("tasks/ID/replay", """{"params":{"text":"again"}}"""),
             ("dead-letters/redrive", """{"type":"say","rate":100,"limit":2}"""),
         ];
-        for (var turn = 0; !end.IsCancellationRequested; turn++)
+        for (var turn = 0; await IsOurTurnAsync(turns, end); turn++)
         {
             var (path, body) = calls[turn % calls.Length];
             using var content = new ByteArrayContent(bodies.Body(body));
@@ -120,15 +123,12 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
         }
     }
 
-    private static async Task SendMessagesAsync(HttpClient http, FuzzedRecords messages, List<string> accepted, CancellationToken end)
+    private static async Task SendMessagesAsync(HttpClient http, FuzzedRecords messages, List<string> accepted, SemaphoreSlim turns, CancellationToken end)
     {
-        while (!end.IsCancellationRequested)
+        while (await IsOurTurnAsync(turns, end))
         {
             if (Any(accepted) is not { } id)
-            {
-                await Task.Yield();
                 continue;
-            }
             using var socket = new ClientWebSocket();
             try
             {
@@ -144,7 +144,7 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
         }
     }
 
-    private static async Task RunAgentsAsync(TestPipeline pipeline, HttpClient http, FuzzedRecords lines, List<string> accepted, CancellationToken end)
+    private static async Task RunAgentsAsync(TestPipeline pipeline, HttpClient http, FuzzedRecords lines, List<string> accepted, SemaphoreSlim turns, CancellationToken end)
     {
         for (var turn = 0; !end.IsCancellationRequested; turn++)
         {
@@ -155,7 +155,22 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
             Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
             var id = JsonElement.Parse(await answer.Content.ReadAsStringAsync(CancellationToken.None)).GetProperty("task_id").GetString()!;
             Add(accepted, id);
+            turns.Release(PerTurn);
             await pipeline.UntilAsync($"task {id} has ended", () => pipeline.States(id).Count > 0);
+        }
+    }
+
+    /// <summary>The others go on with each agent that has ended, so that no more waits than two workers run in time. False: it is over.</summary>
+    private static async Task<bool> IsOurTurnAsync(SemaphoreSlim turns, CancellationToken end)
+    {
+        try
+        {
+            await turns.WaitAsync(end);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
         }
     }
 
