@@ -45,7 +45,7 @@ internal static class StormWorker
                 case ["run", var id, var limit]:
                     await running;
                     var cgroup = groups.New();
-                    run = Prepare(id, TimeSpan.FromMilliseconds(int.Parse(limit, CultureInfo.InvariantCulture)), Launcher.Start(AgentProcess.Default, cgroup));
+                    run = Prepare(id, TimeSpan.FromMilliseconds(int.Parse(limit, CultureInfo.InvariantCulture)), Launcher.Start(cgroup));
                     running = RunAsync(run, id, cgroup);
                     break;
                 case ["stop"]:

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.ServerSentEvents;
 using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
 using System.Text;
@@ -35,10 +36,8 @@ internal static class WatchTransport
         using var answer = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
         if (answer.StatusCode != HttpStatusCode.OK)
             yield break;
-        using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync(stop));
-        while (await lines.ReadLineAsync(stop) is { } line)
-            if (line.StartsWith("data: ", StringComparison.Ordinal))
-                yield return JsonElement.Parse(line["data: ".Length..]);
+        await foreach (var told in SseParser.Create(await answer.Content.ReadAsStreamAsync(stop)).EnumerateAsync(stop))
+            yield return JsonElement.Parse(told.Data);
     }
 
     /// <summary>The hub's stream, in as much of SignalR's JSON protocol as that takes.</summary>

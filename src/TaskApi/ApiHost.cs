@@ -62,6 +62,7 @@ internal static partial class ApiHost
         builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddPausing().AddInputs().AddArtifacts().AddFiles().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
 
         var app = builder.Build();
+        app.UseRequestLogging();
         app.UseProtection();
         app.UseWebSockets(new WebSocketOptions { KeepAliveInterval = HelloEvent.Heartbeat, KeepAliveTimeout = HelloEvent.Heartbeat });
         app.UseRouting();         // watch sockets go no further

@@ -17,9 +17,7 @@ public sealed class TestBroker : IAsyncLifetime
 
     private readonly SemaphoreSlim _oneCommand = new(1);
     private ChildProcess? _embedded;
-#if TESTCONTAINERS
     private Testcontainers.Kafka.KafkaContainer? _container;
-#endif
 
     public string BootstrapServers { get; private set; } = "";
 
@@ -102,10 +100,8 @@ public sealed class TestBroker : IAsyncLifetime
     {
         if (_embedded is not null)
             await _embedded.DisposeAsync();
-#if TESTCONTAINERS
         if (_container is not null)
             await _container.DisposeAsync();
-#endif
         _oneCommand.Dispose();
     }
 
@@ -116,12 +112,11 @@ public sealed class TestBroker : IAsyncLifetime
         return (process, ready["ready ".Length..]);
     }
 
-#if TESTCONTAINERS
     private async Task<bool> StartContainerAsync()
     {
         try
         {
-            _container = new Testcontainers.Kafka.KafkaBuilder().WithImage("apache/kafka:4.3.1").WithEnvironment("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false").Build();
+            _container = new Testcontainers.Kafka.KafkaBuilder("apache/kafka:4.3.1").WithEnvironment("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false").Build();
         }
         catch (DotNet.Testcontainers.Builders.DockerUnavailableException)
         {
@@ -131,7 +126,4 @@ public sealed class TestBroker : IAsyncLifetime
         BootstrapServers = _container.GetBootstrapAddress();
         return true;
     }
-#else
-    private static Task<bool> StartContainerAsync() => Task.FromResult(false);
-#endif
 }

@@ -1,15 +1,13 @@
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Serilog;
 using Serilog.Events;
-using Serilog.Extensions.Logging;
-using Serilog.Formatting.Json;
+using Serilog.Formatting.Compact;
 
 namespace TaskPipeline.Shared.Hosting;
 
-/// <summary>The same log in every process: one readable line per event, or JSON with <c>Logging:Json=true</c>; <c>Logging:Level</c> sets how much.</summary>
+/// <summary>The same log in every process: one readable line per event, or compact JSON (CLEF) with <c>Logging:Json=true</c>; <c>Logging:Level</c> sets how much.</summary>
 public static class PipelineLogging
 {
     private const string Line = "{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}";
@@ -26,11 +24,11 @@ public static class PipelineLogging
             .Filter.ByExcluding(logged => logged.Exception is Microsoft.AspNetCore.SignalR.HubException)   // the answer to a client's mistake, logged as ours
             .Enrich.FromLogContext();
         if (builder.Configuration.GetValue("Logging:Json", false))
-            logger.WriteTo.Console(new JsonFormatter(renderMessage: true));
+            logger.WriteTo.Console(new RenderedCompactJsonFormatter());
         else
             logger.WriteTo.Console(outputTemplate: Line, formatProvider: System.Globalization.CultureInfo.InvariantCulture);
         builder.Logging.ClearProviders();
-        builder.Services.AddSingleton<ILoggerFactory>(_ => new SerilogLoggerFactory(logger.CreateLogger(), dispose: true));
+        builder.Services.AddSerilog(logger.CreateLogger(), dispose: true);
         return builder;
     }
 }

@@ -153,7 +153,10 @@ internal sealed partial class WorkerLoop : IDisposable
         if (_run is { IsDetached: false } run && partitions.Contains(run.Queued.Lane.Partition) && Detach(run))
         {
             if (run.HandOver(HandOverTimeout))
+            {
+                using var scope = About(run);
                 LogHanded(_logger, run.Queued.TaskId, run.Queued.Lane.Partition);
+            }
             CrashPoint.Reach(CrashPoint.Handed);
         }
         foreach (var partition in partitions)
@@ -230,6 +233,7 @@ internal sealed partial class WorkerLoop : IDisposable
         if (_run is { IsDetached: true } run && owned.Find(lane => lane.Partition == run.Queued.Lane.Partition) is { } back && !run.GoesOnIn(back.Log))
         {
             // Another worker has had the lane meanwhile, and has counted the attempt as lost: its barrier lies in front of where the log is followed from.
+            using var scope = About(run);
             LogNotKept(_logger, run.Queued.TaskId, back.Log.Owner ?? "");
             run.Leave(EndReason.WorkerLost);
         }
@@ -259,6 +263,7 @@ internal sealed partial class WorkerLoop : IDisposable
         var partition = result.Partition.Value;
         if (record is LaneBarrier barrier && _run is { IsDetached: true } run && run.Queued.Lane.Partition == partition && !run.IsKeptBy(barrier))
         {
+            using var scope = About(run);
             LogNotKept(_logger, run.Queued.TaskId, barrier.Worker);
             run.Leave(EndReason.WorkerLost);
         }
@@ -456,6 +461,7 @@ internal sealed partial class WorkerLoop : IDisposable
         var decided = Decided.Of(task.Lane, () => _writes.End(task, story, end, stop, now));
         task.Lane.End(task, new EndedTask(now, NamesStop: stop is not null));
         _decided.Add(decided with { Ended = task.TaskId, Reduce = () => TryReduce(task), GiveUp = () => Reopen(task, story) });
+        using var scope = _logger.BeginAttempt(task, story?.Attempts is [.., var last] ? last.Attempt : 0, _options.Id);
         LogEnded(_logger, task.TaskId, end.Status, end.Reason, end.ExitCode, end.Error ?? "");
     }
 
@@ -473,6 +479,7 @@ internal sealed partial class WorkerLoop : IDisposable
                 End(task, new Verdict.End(Status.Failed, wait.Reason) { Error = $"Kafka does not take the record of its next attempt; before that: {wait.Error}", Class = wait.Class, IsDeadLettered = true });
             },
         });
+        using var scope = _logger.BeginAttempt(task, state.Attempt, _options.Id);
         LogWaits(_logger, task.TaskId, state.Status, wait.Until, wait.Error);
     }
 
@@ -628,6 +635,7 @@ internal sealed partial class WorkerLoop : IDisposable
         var isWaiting = _lanes.Values.Any(lane => lane.Tasks.Any(task => !task.IsRunning && task != _run?.Queued));
         if (_member.IsJoined && _run is not null && isWaiting && _claiming is null && _fleet.ShouldGiveWay(_run))
         {
+            using var scope = About(_run);
             LogGivesWay(_logger, _run.Queued.TaskId);
             _member.Leave();
         }
@@ -755,7 +763,10 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         var began = _clock.GetTimestamp();
         if (_run is { } run)
+        {
+            using var scope = About(run);
             LogDrains(_logger, run.Queued.TaskId, _options.DrainTimeout);
+        }
         while (_run is not null && _clock.GetElapsedTime(began) < _options.DrainTimeout)
             Turn();
         _run?.Leave(EndReason.WorkerShutdown);
@@ -772,6 +783,8 @@ internal sealed partial class WorkerLoop : IDisposable
             if (part.IsFaulted)
                 part.GetAwaiter().GetResult();
     }
+
+    private IDisposable? About(TaskRun run) => _logger.BeginAttempt(run.Queued, run.Attempt, _options.Id);
 
     /// <param name="Places">Of each lane the offset of the first record that is not done with.</param>
     private sealed record Commitment(Task Done, List<Decided> What, Dictionary<OwnedLane, long> Places);

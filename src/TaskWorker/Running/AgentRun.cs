@@ -76,7 +76,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         LimitWatch? hearing = null;
         if (ready is null)
             await mayBegin;
-        await using var launcher = ready ?? Launcher.StartDirectly(AgentProcess.Default, command);
+        await using var launcher = ready ?? Launcher.StartDirectly(command);
         var process = launcher.Process;
         var (screen, begun) = (terminal?.Stream, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
         launcher.Become(
@@ -206,7 +206,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
     }
 
     /// <summary>Answers the signal that it took, and the names of what needed SIGKILL.</summary>
-    private async Task<(string? EndedBy, IReadOnlyList<string>? Killed)> StopAsync(IAgentProcess process, IReadOnlyCollection<int> seen)
+    private async Task<(string? EndedBy, IReadOnlyList<string>? Killed)> StopAsync(AgentProcess process, IReadOnlyCollection<int> seen)
     {
         if (limits.Grace > TimeSpan.Zero && !_forced.Task.IsCompleted
             && await new Termination(_tree, seen, limits.Grace, clock).RunAsync(process.Exited, _forced.Task, ThawPaused))

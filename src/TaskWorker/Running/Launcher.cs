@@ -33,10 +33,10 @@ internal sealed partial class Launcher : IAsyncDisposable
 
     static Launcher() => Posix.KeepIgnoredSignalsToItself();
 
-    private Launcher(StartAgent start, AgentCgroup? cgroup, string? end, ProgramStart program)
+    private Launcher(AgentCgroup? cgroup, string? end, ProgramStart program)
     {
         (Cgroup, _end) = (cgroup, end);
-        Process = start(program, async (stream, giveUp) => await (await _stdout.Task)(stream, giveUp), async (stream, giveUp) => await (await _stderr.Task)(stream, giveUp), _giveUp.Token);
+        Process = new AgentProcess(program, async (stream, giveUp) => await (await _stdout.Task)(stream, giveUp), async (stream, giveUp) => await (await _stderr.Task)(stream, giveUp), _giveUp.Token);
     }
 
     /// <summary>Whether this machine has what it takes to start one ahead of its agent.</summary>
@@ -45,22 +45,22 @@ internal sealed partial class Launcher : IAsyncDisposable
     /// <summary>The program that puts a process into a session, and so a process group, of its own, under the pid that it was started with.</summary>
     public static string? Setsid { get; } = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
 
-    public IAgentProcess Process { get; }
+    public AgentProcess Process { get; }
     public AgentCgroup? Cgroup { get; }
 
     /// <summary>One that waits for its orders.</summary>
     /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
-    public static Launcher Start(StartAgent start, AgentCgroup? cgroup)
+    public static Launcher Start(AgentCgroup? cgroup)
     {
         var end = Guid.NewGuid().ToString("N");
         var environment = new Dictionary<string, string> { ["PATH"] = HelperShell.Path, [RunMarker.Variable] = RunMarker.Of("launcher", 0) };
-        return new Launcher(start, cgroup, end, new ProgramStart(Setsid!, ["/bin/sh", "-c", Script, "taskworker-launcher", cgroup?.Folder ?? "", end], environment, "/"));
+        return new Launcher(cgroup, end, new ProgramStart(Setsid!, ["/bin/sh", "-c", Script, "taskworker-launcher", cgroup?.Folder ?? "", end], environment, "/"));
     }
 
     /// <summary>The agent itself, for machines where that is all that can be done.</summary>
     /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
-    public static Launcher StartDirectly(StartAgent start, AgentCommand command) =>
-        new(start, null, null, new ProgramStart(command.Executable, command.Arguments, command.Environment, command.Directory));
+    public static Launcher StartDirectly(AgentCommand command) =>
+        new(null, null, new ProgramStart(command.Executable, command.Arguments, command.Environment, command.Directory));
 
     /// <summary>Gives the orders, and then, when it may begin, the input. Whatever ends before that ends the process too.</summary>
     /// <param name="mayBegin">False: it shall not.</param>

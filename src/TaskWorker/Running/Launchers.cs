@@ -34,5 +34,5 @@ internal sealed class Launchers(Cgroups cgroups)
     }
 
     [SuppressMessage("Reliability", "CA2000", Justification = "The group goes with its launcher")]
-    private Launcher Start() => Launcher.Start(AgentProcess.Default, cgroups.New());
+    private Launcher Start() => Launcher.Start(cgroups.New());
 }

@@ -169,6 +169,7 @@ internal sealed partial class TaskRun : IDisposable
     [SuppressMessage("Design", "CA1031", Justification = "Whatever goes wrong with one task must not end the worker, and with it the tasks of others")]
     private async Task<string?> RunAsync()
     {
+        using var scope = _tools.Logger.BeginAttempt(Queued, Attempt, _tools.Options.Id);
         try
         {
             var type = Queued.Type!;

@@ -17,7 +17,7 @@ internal sealed class AgentUnderTest : IDisposable
     private readonly AgentCgroup? _cgroup;
     private readonly TaskCompletionSource<int> _spawned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public AgentUnderTest(StartAgent start, string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, TerminalSize? terminal = null, int? openFiles = null, Task? mayBegin = null, Action<int>? spawned = null)
+    public AgentUnderTest(string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, TerminalSize? terminal = null, int? openFiles = null, Task? mayBegin = null, Action<int>? spawned = null)
     {
         _cgroup = cgroup;
         Marker = RunMarker.Of(TaskIds.New(), 1);
@@ -28,7 +28,7 @@ internal sealed class AgentUnderTest : IDisposable
             [RunMarker.Variable] = Marker,
         }, Folder, Stdin: null)
         { TerminalSize = terminal, OpenFiles = openFiles };
-        _run = new AgentRun(command, Marker, limits ?? Limits(), Launcher.Start(start, cgroup), TimeProvider.System) { Paused = Pauses.Add };
+        _run = new AgentRun(command, Marker, limits ?? Limits(), Launcher.Start(cgroup), TimeProvider.System) { Paused = Pauses.Add };
         Exit = Task.Run(() => _run.RunAsync(ReadAsync, ReadAsync, mayBegin ?? Task.CompletedTask, spawned ?? _spawned.SetResult));
     }
 

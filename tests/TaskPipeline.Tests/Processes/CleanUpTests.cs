@@ -6,7 +6,7 @@ using Xunit;
 namespace TaskPipeline.Tests.Processes;
 
 /// <summary>Whatever stands in front of a program, it hears of a stop, once, and has its grace to clean up.</summary>
-public abstract class CleanUpTests : AgentTests
+public sealed class CleanUpTests
 {
     private const int Timeout = 90_000;
     private const int Grace = 20;
@@ -26,11 +26,6 @@ public abstract class CleanUpTests : AgentTests
         while :; do sleep 0.05; done
         """;
 
-    private protected CleanUpTests(StartAgent start)
-        : base(start)
-    {
-    }
-
     [Theory(Timeout = Timeout)]
     [InlineData("exec sh ./program", false)]
     [InlineData("sh ./program; echo after", false)]
@@ -49,7 +44,7 @@ public abstract class CleanUpTests : AgentTests
     public async Task It_cleans_up_and_hears_of_the_end_once(string script, bool inGroup)
     {
         SkipWithout([.. Fronts.Where(tool => script.Contains($"{tool} ", StringComparison.Ordinal))]);
-        using var agent = NewAgent($"while [ ! -e go ]; do sleep 0.01; done; {script}", AgentUnderTest.Limits(grace: Grace), ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest($"while [ ! -e go ]; do sleep 0.01; done; {script}", AgentUnderTest.Limits(grace: Grace), ProcessTreeTests.Group(inGroup));
         await File.WriteAllTextAsync(Path.Combine(agent.Folder, "program"), Program, TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(agent.Folder, "package.json"), """{"scripts":{"program":"sh ./program"}}""", TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(agent.Folder, "go"), "", TestContext.Current.CancellationToken);
@@ -73,7 +68,7 @@ public abstract class CleanUpTests : AgentTests
     {
         SkipWithout("ffmpeg", "ffprobe", "timeout");
         const string Ffmpeg = "ffmpeg -nostdin -y -loglevel error -progress pipe:1 -f lavfi -i testsrc=size=1280x720:rate=30 -c:v mpeg4 film.mp4";
-        using var agent = NewAgent(string.Format(System.Globalization.CultureInfo.InvariantCulture, script, Ffmpeg), AgentUnderTest.Limits(grace: Grace));
+        using var agent = new AgentUnderTest(string.Format(System.Globalization.CultureInfo.InvariantCulture, script, Ffmpeg), AgentUnderTest.Limits(grace: Grace));
         await agent.UntilPrintedAsync("frame=3");
         agent.Stop();
         Assert.Equal(AgentExit.Term, (await agent.Exit).EndedBy);
@@ -87,7 +82,7 @@ public abstract class CleanUpTests : AgentTests
     [InlineData(true)]
     public async Task A_shell_that_waits_for_its_program_is_not_waited_for_in_vain(bool inGroup)
     {
-        using var agent = NewAgent("trap 'exit 5' TERM; echo ready; sleep 1000; sleep 1000", AgentUnderTest.Limits(grace: Grace), ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest("trap 'exit 5' TERM; echo ready; sleep 1000; sleep 1000", AgentUnderTest.Limits(grace: Grace), ProcessTreeTests.Group(inGroup));
         await agent.UntilPrintedAsync("ready");
         agent.Stop();
         var exit = await agent.Exit;
@@ -101,7 +96,7 @@ public abstract class CleanUpTests : AgentTests
     public async Task Whose_parent_minds_the_signal_but_does_not_pass_it_on_is_told_when_half_of_the_grace_is_over(bool inGroup)
     {
         SkipWithout("perl");
-        using var agent = NewAgent("""exec perl -e '$SIG{TERM} = sub {}; $| = 1; if (!fork) { $SIG{TERM} = "DEFAULT"; exec "sleep", "1000" } print "ready\n"; until (wait > 0) {}'""", AgentUnderTest.Limits(grace: 3), ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest("""exec perl -e '$SIG{TERM} = sub {}; $| = 1; if (!fork) { $SIG{TERM} = "DEFAULT"; exec "sleep", "1000" } print "ready\n"; until (wait > 0) {}'""", AgentUnderTest.Limits(grace: 3), ProcessTreeTests.Group(inGroup));
         await agent.UntilPrintedAsync("ready");
         agent.Stop();
         var exit = await agent.Exit;
@@ -114,7 +109,7 @@ public abstract class CleanUpTests : AgentTests
     [InlineData(true)]
     public async Task What_outlives_the_grace_of_an_agent_that_has_ended_is_killed_and_named(bool inGroup)
     {
-        using var agent = NewAgent("(trap '' TERM; exec sleep 1000) & setsid sleep 2000 & sleep 0.2; echo ready; wait", AgentUnderTest.Limits(grace: 0.5), ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest("(trap '' TERM; exec sleep 1000) & setsid sleep 2000 & sleep 0.2; echo ready; wait", AgentUnderTest.Limits(grace: 0.5), ProcessTreeTests.Group(inGroup));
         await agent.UntilPrintedAsync("ready");
         agent.Stop();
         var exit = await agent.Exit;
@@ -128,7 +123,7 @@ public abstract class CleanUpTests : AgentTests
     public async Task No_signal_is_ignored_that_the_worker_ignores()
     {
         SkipWithout("bash");
-        using var agent = NewAgent("grep SigIgn /proc/self/status; bash -c 'yes | head -1; exit ${PIPESTATUS[0]}'");
+        using var agent = new AgentUnderTest("grep SigIgn /proc/self/status; bash -c 'yes | head -1; exit ${PIPESTATUS[0]}'");
         Assert.Equal(141, (await agent.Exit).ExitCode);
         Assert.Equal("SigIgn:\t0000000000000000\ny\n", agent.Output);
     }

@@ -5,21 +5,16 @@ using Xunit;
 
 namespace TaskPipeline.Tests.Processes;
 
-public abstract class LimitTests : AgentTests
+public sealed class LimitTests
 {
     private const int Timeout = 60_000;
-
-    private protected LimitTests(StartAgent start)
-        : base(start)
-    {
-    }
 
     [Fact(Timeout = Timeout)]
     public async Task An_agent_that_is_silent_for_too_long_is_ended_and_one_that_prints_is_not()
     {
         var limits = AgentUnderTest.Limits() with { Silence = TimeSpan.FromSeconds(1) };
-        using var silent = NewAgent("sleep 1000", limits);
-        using var chatty = NewAgent("i=0; while [ $i -lt 15 ]; do i=$((i + 1)); echo $i; sleep 0.1; done", limits);
+        using var silent = new AgentUnderTest("sleep 1000", limits);
+        using var chatty = new AgentUnderTest("i=0; while [ $i -lt 15 ]; do i=$((i + 1)); echo $i; sleep 0.1; done", limits);
         Assert.Equal(EndReason.SilenceLimit, (await silent.Exit).Reason);
         Assert.Equal(EndReason.ExitCode, (await chatty.Exit).Reason);
     }
@@ -29,7 +24,7 @@ public abstract class LimitTests : AgentTests
     [InlineData(true)]
     public async Task One_with_too_many_processes_is_ended(bool inGroup)
     {
-        using var agent = NewAgent("for i in 1 2 3 4 5 6 7 8; do setsid sleep 1000 & done; wait", AgentUnderTest.Limits() with { Processes = 5 }, ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest("for i in 1 2 3 4 5 6 7 8; do setsid sleep 1000 & done; wait", AgentUnderTest.Limits() with { Processes = 5 }, ProcessTreeTests.Group(inGroup));
         var exit = await agent.Exit;
         Assert.Equal((EndReason.ProcessLimit, 9), (exit.Reason, exit.ProcessesEnded));
         Assert.Equal(0, agent.Left);
@@ -38,14 +33,14 @@ public abstract class LimitTests : AgentTests
     [Fact(Timeout = Timeout)]
     public async Task One_whose_workspace_holds_too_much_is_ended()
     {
-        using var agent = NewAgent("mkdir deep; i=0; while [ $i -lt 20 ]; do i=$((i + 1)); head -c 100000 /dev/zero > deep/$i; done; ln -s / everything; sleep 1000", AgentUnderTest.Limits() with { Disk = 1_000_000 });
+        using var agent = new AgentUnderTest("mkdir deep; i=0; while [ $i -lt 20 ]; do i=$((i + 1)); head -c 100000 /dev/zero > deep/$i; done; ln -s / everything; sleep 1000", AgentUnderTest.Limits() with { Disk = 1_000_000 });
         Assert.Equal(EndReason.DiskLimit, (await agent.Exit).Reason);
     }
 
     [Fact(Timeout = Timeout)]
     public async Task It_has_no_more_open_files_than_it_may()
     {
-        using var agent = NewAgent("ulimit -n; ulimit -Hn", openFiles: 64);
+        using var agent = new AgentUnderTest("ulimit -n; ulimit -Hn", openFiles: 64);
         Assert.Equal(0, (await agent.Exit).ExitCode);
         Assert.Equal("64\n64\n", agent.Output);
     }
@@ -53,7 +48,7 @@ public abstract class LimitTests : AgentTests
     [Fact(Timeout = Timeout)]
     public async Task On_a_terminal_it_keeps_its_colours_and_is_stopped_as_on_pipes()
     {
-        using var agent = NewAgent("[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && printf '\\033[32mgreen\\033[0m\\n'; stty size; echo err >&2; sh -c : </dev/tty && echo controlled; setsid sleep 1000 & sleep 1000", terminal: TerminalSize.Usual);
+        using var agent = new AgentUnderTest("[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && printf '\\033[32mgreen\\033[0m\\n'; stty size; echo err >&2; sh -c : </dev/tty && echo controlled; setsid sleep 1000 & sleep 1000", terminal: TerminalSize.Usual);
         await agent.UntilPrintedAsync("controlled");
         Assert.Equal("\u001b[32mgreen\u001b[0m\r\n50 200\r\nerr\r\ncontrolled\r\n", agent.Output);
         agent.Stop();
@@ -64,7 +59,7 @@ public abstract class LimitTests : AgentTests
     [Fact(Timeout = Timeout)]
     public async Task A_short_agent_on_a_terminal_loses_no_line()
     {
-        using var agent = NewAgent("i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); echo line $i; done", terminal: TerminalSize.Usual);
+        using var agent = new AgentUnderTest("i=0; while [ $i -lt 1000 ]; do i=$((i + 1)); echo line $i; done", terminal: TerminalSize.Usual);
         Assert.Equal(0, (await agent.Exit).ExitCode);
         Assert.Equal(Enumerable.Range(1, 1000).Select(n => $"line {n}"), agent.Output.Split("\r\n", StringSplitOptions.RemoveEmptyEntries));
     }

@@ -1,0 +1,26 @@
+using Microsoft.Net.Http.Headers;
+using Serilog;
+using Serilog.Events;
+
+namespace TaskPipeline.TaskApi;
+
+/// <summary>One line per request. Watchers are left out: theirs would come when they leave, and each of ten thousand would hold memory for it.</summary>
+internal static class RequestLogging
+{
+    private const string EventStream = "text/event-stream";
+
+    public static WebApplication UseRequestLogging(this WebApplication app)
+    {
+        app.UseWhen(context => !IsWatcher(context.Request), logged => logged.UseSerilogRequestLogging(options =>
+            (options.Logger, options.GetLevel) = (app.Services.GetRequiredService<Serilog.ILogger>(), LevelOf)));   // without it, the static one
+        return app;
+    }
+
+    private static bool IsWatcher(HttpRequest request) =>
+        request.Headers.ContainsKey(HeaderNames.Upgrade) || request.Headers.Accept.ToString().Contains(EventStream, StringComparison.OrdinalIgnoreCase);
+
+    private static LogEventLevel LevelOf(HttpContext context, double milliseconds, Exception? exception) =>
+        exception is not null || context.Response.StatusCode >= StatusCodes.Status500InternalServerError ? LogEventLevel.Error
+        : HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) ? LogEventLevel.Debug
+        : LogEventLevel.Information;
+}
