@@ -8,13 +8,13 @@ using TaskPipeline.Testing;
 namespace TaskPipeline.Bench.Driving;
 
 /// <summary>
-/// The broker of a run: the one that was asked for, else a real Kafka where the script that starts one lies beside the repository, else the
+/// The broker of a run: the one that was asked for, else a real Kafka where <c>TASKPIPELINE_KAFKA_SCRIPT</c> names a program that starts one, else the
 /// embedded one. What was started ends with the run, and topics made in somebody else's broker are taken away again.
 /// </summary>
 internal sealed class BenchBroker : IAsyncDisposable
 {
     private const string Embedded = "embedded";
-    private static readonly string Script = Path.GetFullPath(Path.Combine(BuildOutput.Repository, "..", "shared", "kafka", "kafka"));
+    private static readonly string? Script = Environment.GetEnvironmentVariable("TASKPIPELINE_KAFKA_SCRIPT") is { Length: > 0 } script ? Path.GetFullPath(script) : null;
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan TopicsTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(20);
@@ -68,7 +68,7 @@ internal sealed class BenchBroker : IAsyncDisposable
                 broker.BootstrapServers = asked;
                 run.Say($"on the Kafka at {asked}");
             }
-            else if (asked != Embedded && File.Exists(Script))
+            else if (asked != Embedded && Script is not null)
             {
                 run.Say("starting a real Kafka for this run");
                 await broker.StartKafkaAsync(brokers, isProxied && brokers == 1, run.Stop);
@@ -193,7 +193,7 @@ internal sealed class BenchBroker : IAsyncDisposable
             Proxy = TcpProxy.Start(int.Parse(port));
             settings["KAFKA_OVERRIDES"] = $"advertised.listeners=BROKER://127.0.0.1:{Proxy.Port}";
         }
-        _process = ChildProcess.StartFile("setsid", "Kafka", ["sh", "-c", Guard, "bench-kafka", Script, _folder, brokers.ToString(), port], settings);
+        _process = ChildProcess.StartFile("setsid", "Kafka", ["sh", "-c", Guard, "bench-kafka", Script!, _folder, brokers.ToString(), port], settings);
         try
         {
             BootstrapServers = (await _process.WaitForLineAsync(line => line.StartsWith("127.0.0.1:", StringComparison.Ordinal), StartTimeout).WaitAsync(stop)).Trim();

@@ -21,7 +21,7 @@ public sealed class BuildScriptTests
         await using var build = Build("help");
 
         Assert.Equal(0, await build.WaitForExitAsync());
-        Assert.All(["setup", "up", "test", "bench", "format", "publish", "help"], word => Assert.Contains($"./build {word}", build.Output, StringComparison.Ordinal));
+        Assert.All(["setup", "up", "test", "bench", "format", "audit", "publish", "help"], word => Assert.Contains($"./build {word}", build.Output, StringComparison.Ordinal));
     }
 
     private static ChildProcess Build(string word)
