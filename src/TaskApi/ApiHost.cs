@@ -8,17 +8,19 @@ using TaskPipeline.TaskApi.Docs;
 using TaskPipeline.TaskApi.Emitting;
 using TaskPipeline.TaskApi.Files;
 using TaskPipeline.TaskApi.Health;
+using TaskPipeline.TaskApi.Http;
 using TaskPipeline.TaskApi.Inputs;
 using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.Logs;
 using TaskPipeline.TaskApi.Pausing;
-using TaskPipeline.TaskApi.Protection;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.TaskApi.Repeating;
 using TaskPipeline.TaskApi.Scheduling;
 using TaskPipeline.TaskApi.Stopping;
 using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
 using TaskPipeline.TaskApi.Ui;
 using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi;
 
@@ -59,7 +61,8 @@ internal static partial class ApiHost
         builder.AddProtection();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
         builder.Services.ConfigureHttpJsonOptions(json => ApiJson.Apply(json.SerializerOptions));
-        builder.Services.AddTaskCatalogue().AddTailing().AddSubmitting().AddStopping().AddPausing().AddInputs().AddArtifacts().AddFiles().AddRepeating().AddEmitting().AddDeadLetters().AddScheduling().AddWatching().AddDocs();
+        builder.Services.AddTaskCatalogue().AddReadModel()
+            .AddSubmitting().AddStopping().AddPausing().AddInputs().AddArtifacts().AddRepeating().AddDeadLetters().AddScheduling().AddWatching(ApiJson.Apply).AddDocs();
 
         var app = builder.Build();
         app.UseRequestLogging();
@@ -68,7 +71,24 @@ internal static partial class ApiHost
         app.UseRouting();         // watch sockets go no further
         app.UseAuthorization();   // of SignalR; without this line the framework puts it before all others
         app.UseProblems();
-        app.MapTasks().MapDeadLetters().MapWorkers().MapHealth().MapDocs().MapPlainUi();
+        var tasks = app.MapTaskGroup();
+        tasks.MapSubmitting();
+        tasks.MapListing();
+        tasks.MapArtifacts();
+        tasks.MapStopping();
+        tasks.MapPausing();
+        tasks.MapInputs();
+        tasks.MapScheduling();
+        tasks.MapRepeating();
+        tasks.MapEmitting();
+        app.MapWatching();
+        app.MapFiles();
+        app.MapTaskTypes();
+        app.MapDeadLetters();
+        app.MapWorkers();
+        app.MapHealth();
+        app.MapDocs();
+        app.MapPlainUi();
         app.Lifetime.ApplicationStarted.Register(() => LogListening(app.Logger, app.Urls));
         return app;
     }

@@ -73,7 +73,7 @@ public sealed record ParamRule
 
     public JsonObject Schema()
     {
-        var schema = new JsonObject { ["type"] = Type switch { ParamType.Path or ParamType.File => "string", var type => JsonNamingPolicy.SnakeCaseLower.ConvertName(type.ToString()) } };
+        var schema = new JsonObject { ["type"] = Type switch { ParamType.Path or ParamType.File => "string", var type => type.Word() } };
         if (Summary is not null)
             schema["description"] = Summary;
         if (Default is { } value)

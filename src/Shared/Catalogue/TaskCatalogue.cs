@@ -184,7 +184,7 @@ public sealed partial class TaskCatalogue
     {
         if (entry.ExitCodes.Count + entry.Signals.Count + entry.Reasons.Count + entry.Event.Count == 0)
             errors.Add($"{path} fits everything: give it exit_codes, signals, reasons or event");
-        return new RetryRule(Required(Word<AfterFailure>(entry.Then, $"{path}.then", errors), $"{path}.then", Words<AfterFailure>(), errors))
+        return new RetryRule(Required(Word<AfterFailure>(entry.Then, $"{path}.then", errors), $"{path}.then", EnumWords.List<AfterFailure>(), errors))
         {
             ExitCodes = entry.ExitCodes,
             Signals = entry.Signals,
@@ -284,14 +284,11 @@ public sealed partial class TaskCatalogue
     {
         if (text is null)
             return null;
-        foreach (var value in Enum.GetValues<T>())
-            if (JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()) == text)
-                return value;
-        errors.Add($"{path} must be {Words<T>()}");
+        if (EnumWords.Find<T>(text) is { } value)
+            return value;
+        errors.Add($"{path} must be {EnumWords.List<T>()}");
         return null;
     }
-
-    private static string Words<T>() where T : struct, Enum => string.Join(", ", Enum.GetNames<T>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName));
 
     private static bool IsRegex(string pattern)
     {

@@ -55,6 +55,10 @@ public sealed record TaskSubmission
 
     /// <summary>Hash of what the caller sent: who sends it again is told apart from who sends something else, also where times in it were relative.</summary>
     public string? BodyHash { get; init; }
+
+    /// <summary>Whether both have the same slot of the same concurrency key, so that only one of them may run at a time.</summary>
+    public bool SharesSlotWith(TaskSubmission? other) =>
+        Concurrency is { } own && other?.Concurrency is { } held && (Project, own.Key, own.Slot) == (other.Project, held.Key, held.Slot);
 }
 
 /// <summary>

@@ -1,7 +1,8 @@
 using Microsoft.AspNetCore.StaticFiles;
 using TaskPipeline.Shared.Artifacts;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Artifacts;
 

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.TaskApi.Repeating;
 
 namespace TaskPipeline.TaskApi.DeadLetters;

@@ -2,55 +2,41 @@ using System.Globalization;
 using System.Text.Json;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.TaskApi.Repeating;
-using TaskPipeline.TaskApi.Submitting;
 
 namespace TaskPipeline.TaskApi.DeadLetters;
 
 /// <summary>What people do about tasks that will not be run again by themselves.</summary>
-internal sealed class DeadLetterEndpoints(DeadLetterTable letters, Redriver redriver, BulkRedrives bulk, TaskWriter writer, TimeProvider clock)
+internal static class DeadLetterEndpoints
 {
     private const int DefaultLimit = 50;
     private const int MostLetters = 500;
     private const double HighestRate = 1000;
 
-    public static IResult List(DeadLetterEndpoints endpoints, string? project, string? type, string? @class, string? reason, string? dealt, string? limit, string? after) =>
-        endpoints.List(field => field switch { "project" => project, "type" => type, "class" => @class, _ => reason }, dealt, limit, after);
-
-    public static IResult Get(string id, DeadLetterTable letters, CatalogueFile catalogue) =>
-        letters.Find(id) is { } entry ? TypedResults.Ok(new DeadLetterDetail(entry, catalogue.Current)) : Unknown(id);
-
-    public static async Task<IResult> RedriveAsync(string id, HttpRequest request, DeadLetterEndpoints endpoints) => await endpoints.RedriveOneAsync(id, request);
-
-    public static async Task<IResult> RedriveManyAsync(HttpRequest request, DeadLetterEndpoints endpoints) => await endpoints.RedriveManyAsync(request);
-
-    public static IResult Progress(string id, BulkRedrives bulk) =>
-        bulk.Find(id) is { } run
-            ? TypedResults.Ok(run.Progress)
-            : new Problem(StatusCodes.Status404NotFound, $"This replica has no redrive '{id}'; if it has started since, send the call again, which takes what is still left");
-
-    public static async Task<IResult> DiscardAsync(string id, DeadLetterEndpoints endpoints) => await endpoints.DiscardAsync(id);
-
-    private IResult List(Func<string, string?> field, string? dealt, string? limit, string? after)
+    public static IResult List(DeadLetterTable letters, string? project, string? type, string? @class, string? reason, string? dealt, string? limit, string? after)
     {
-        Dictionary<string, string[]> errors = [];
+        var errors = new FieldErrors();
         bool? isDealtWith = dealt == "all" ? null : dealt == "true";
-        var filter = DeadLetterFilter.Read(field, isDealtWith, errors);
+        var filter = DeadLetterFilter.Read(field => field switch { "project" => project, "type" => type, "class" => @class, _ => reason }, isDealtWith, errors);
         if (dealt is not (null or "" or "true" or "false" or "all"))
-            errors["dealt"] = ["must be false (the default), true or all"];
-        var most = DefaultLimit;
-        if (!string.IsNullOrEmpty(limit) && (!int.TryParse(limit, NumberStyles.None, CultureInfo.InvariantCulture, out most) || most is < 1 or > MostLetters))
-            errors["limit"] = [$"must be 1 to {MostLetters}"];
+            errors.Add("dealt", "must be false (the default), true or all");
+        var most = errors.Limit(limit, DefaultLimit, MostLetters);
         var last = string.IsNullOrEmpty(after) ? null : letters.Find(after);
         if (!string.IsNullOrEmpty(after) && last is null)
-            errors["after"] = ["must be the next of a page"];
-        if (errors.Count > 0)
-            return Problem.Invalid(errors);
+            errors.Add("after", "must be the next of a page");
+        if (errors.Problem is { } problem)
+            return problem;
         var found = letters.NewestFirst(filter, last, most + 1);
         return TypedResults.Ok(new DeadLetterPage([.. found.Take(most).Select(entry => new DeadLetterSummary(entry))], found.Count > most ? found[most - 1].Id : null));
     }
 
-    private async Task<IResult> RedriveOneAsync(string id, HttpRequest request)
+    public static IResult Get(string id, DeadLetterTable letters, CatalogueFile catalogue) =>
+        letters.Find(id) is { } entry ? TypedResults.Ok(new DeadLetterDetail(entry, catalogue.Current)) : Unknown(id);
+
+    public static async Task<IResult> RedriveAsync(string id, HttpRequest request, DeadLetterTable letters, Redriver redriver)
     {
         var (body, key, wrong) = await RepeatTask.ReadAsync(request);
         if (wrong is not null)
@@ -58,7 +44,7 @@ internal sealed class DeadLetterEndpoints(DeadLetterTable letters, Redriver redr
         return letters.Find(id) is null ? Unknown(id) : await redriver.RedriveAsync(id, body!, key, "http", request.HttpContext.RequestAborted);
     }
 
-    private async Task<IResult> RedriveManyAsync(HttpRequest request)
+    public static async Task<IResult> RedriveManyAsync(HttpRequest request, DeadLetterTable letters, BulkRedrives bulk)
     {
         var (key, unfit) = IdempotencyKey.Of(request);
         if (unfit is not null)
@@ -66,16 +52,16 @@ internal sealed class DeadLetterEndpoints(DeadLetterTable letters, Redriver redr
         var body = JsonBody.IsMissing(request) ? default : await JsonBody.ReadAsync(request, [.. DeadLetterFilter.Fields, "rate", "limit"]);
         if (body.Problem is not null)
             return body.Problem;
-        Dictionary<string, string[]> errors = [];
-        var filter = DeadLetterFilter.Read(name => Text(body.Content, name, errors), isDealtWith: false, errors);
+        var fields = new FieldReader(body.Content);
+        var filter = DeadLetterFilter.Read(fields.Text, isDealtWith: false, fields.Errors);
         var rate = RedriveTasks.DefaultRate;
-        if (Given(body.Content, "rate") is { } givenRate && (givenRate.ValueKind != JsonValueKind.Number || !givenRate.TryGetDouble(out rate) || rate is not (> 0 and <= HighestRate)))
-            errors["rate"] = [$"must be a number above 0, at most {HighestRate}"];
+        if (fields.Has("rate", out var givenRate) && (givenRate.ValueKind != JsonValueKind.Number || !givenRate.TryGetDouble(out rate) || rate is not (> 0 and <= HighestRate)))
+            fields.Errors.Add("rate", $"must be a number above 0, at most {HighestRate}");
         var limit = int.MaxValue;
-        if (Given(body.Content, "limit") is { } givenLimit && (givenLimit.ValueKind != JsonValueKind.Number || !givenLimit.TryGetInt32(out limit) || limit < 1))
-            errors["limit"] = ["must be a number from 1"];
-        if (errors.Count > 0)
-            return Problem.Invalid(errors);
+        if (fields.Has("limit", out var givenLimit) && (givenLimit.ValueKind != JsonValueKind.Number || !givenLimit.TryGetInt32(out limit) || limit < 1))
+            fields.Errors.Add("limit", "must be a number from 1");
+        if (fields.Errors.Problem is { } problem)
+            return problem;
 
         var hash = BodyHash.Of(body.Content);
         var run = bulk.Start(key is null ? TaskIds.New() : DerivedId.Of("redrives", key), letters.OldestFirst(filter, limit), rate, hash);
@@ -85,7 +71,12 @@ internal sealed class DeadLetterEndpoints(DeadLetterTable letters, Redriver redr
         return TypedResults.Accepted(progress, new RedriveAnswer(run.Id, run.Taken.Count, progress));
     }
 
-    private async Task<IResult> DiscardAsync(string id)
+    public static IResult Progress(string id, BulkRedrives bulk) =>
+        bulk.Find(id) is { } run
+            ? TypedResults.Ok(run.Progress)
+            : new Problem(StatusCodes.Status404NotFound, $"This replica has no redrive '{id}'; if it has started since, send the call again, which takes what is still left");
+
+    public static async Task<IResult> DiscardAsync(string id, DeadLetterTable letters, RecordWriter writer, TimeProvider clock)
     {
         if (letters.Find(id) is not { } entry)
             return Unknown(id);
@@ -93,23 +84,10 @@ internal sealed class DeadLetterEndpoints(DeadLetterTable letters, Redriver redr
             return new Problem(StatusCodes.Status409Conflict, $"Dead letter '{id}' is dealt with already: task '{redrive}' went on in its place");
         var dealing = new DeadLetterDealtWith { TaskId = id, Action = DeadLetterAction.Discarded, RequestedBy = "http", At = clock.GetUtcNow() };
         if (!entry.IsDealtWith && !await writer.DealWithAsync(dealing))
-            return new Problem(StatusCodes.Status503ServiceUnavailable, "Kafka did not take it in time; ask again, twice is harmless") { RetryAfter = TimeSpan.FromSeconds(5) };
+            return Problem.NotTaken("Kafka did not take it in time; ask again, twice is harmless");
         letters.Add(dealing);
         return TypedResults.Accepted((string?)null, new DiscardAnswer(id, DeadLetterAction.Discarded));
     }
-
-    private static string? Text(JsonElement body, string name, Dictionary<string, string[]> errors)
-    {
-        if (Given(body, name) is not { } value)
-            return null;
-        if (value.ValueKind == JsonValueKind.String)
-            return value.GetString();
-        errors[name] = ["must be a string"];
-        return null;
-    }
-
-    private static JsonElement? Given(JsonElement body, string name) =>
-        body.ValueKind == JsonValueKind.Object && body.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     private static Problem Unknown(string id) => new(StatusCodes.Status404NotFound, $"There is no dead letter '{id}'; GET /dead-letters?dealt=all lists them");
 }

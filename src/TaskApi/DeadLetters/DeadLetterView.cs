@@ -3,6 +3,7 @@ using System.Text.Json;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Listing;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.DeadLetters;
 

@@ -1,9 +1,11 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.TaskApi.Repeating;
 using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.DeadLetters;
 
@@ -12,7 +14,7 @@ namespace TaskPipeline.TaskApi.DeadLetters;
 /// whichever replica, and after whatever crash in between, gets one new task.
 /// </summary>
 internal sealed partial class Redriver(
-    DeadLetterTable letters, TaskTable table, TaskFinder finder, TaskRepeater repeater, SubmitEndpoint submissions, TaskWriter writer, TimeProvider clock, ILogger<Redriver> logger)
+    DeadLetterTable letters, TaskTable table, TaskFinder finder, TaskRepeater repeater, Submissions submissions, RecordWriter writer, TimeProvider clock, ILogger<Redriver> logger)
 {
     public async Task<IResult> RedriveAsync(string id, RepeatTask body, string? key, string requestedBy, CancellationToken cancellationToken)
     {
@@ -38,7 +40,7 @@ internal sealed partial class Redriver(
             if (answer is Problem && answer != otherwise)
                 return answer;
             if (!await RecordAsync(entry, redrive, requestedBy))
-                return new Problem(StatusCodes.Status503ServiceUnavailable, $"Kafka has task '{redrive.TaskId}', but did not take in time that it was redriven; send this again, which leaves it at one task") { RetryAfter = TimeSpan.FromSeconds(5) };
+                return Problem.NotTaken($"Kafka has task '{redrive.TaskId}', but did not take in time that it was redriven; send this again, which leaves it at one task");
             if (answer != otherwise || key is not null)
                 return answer;
             // That number was taken, by somebody who did not live to record it or who is at it now: what is known now decides.

@@ -1,7 +1,8 @@
 using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Emitting;
 
@@ -9,11 +10,9 @@ namespace TaskPipeline.TaskApi.Emitting;
 /// Puts an event of the caller's own into a task's timeline. It lies in the partition of the task's lines, in front of the task's <c>ended</c> or not
 /// at all: which of them it is, this replica knows when it has read the record back, and only then it answers.
 /// </summary>
-internal sealed class EmitEndpoint(TaskTable table, TaskFinder finder, TaskWriter writer, TimeProvider clock)
+internal static class EmitEndpoint
 {
-    public static async Task<IResult> PostAsync(string id, HttpRequest request, EmitEndpoint endpoint) => await endpoint.EmitAsync(id, request);
-
-    private async Task<IResult> EmitAsync(string id, HttpRequest request)
+    public static async Task<IResult> PostAsync(string id, HttpRequest request, TaskTable table, TaskFinder finder, RecordWriter writer, TimeProvider clock)
     {
         var (key, unfit) = IdempotencyKey.Of(request);
         if (unfit is not null)
@@ -39,7 +38,7 @@ internal sealed class EmitEndpoint(TaskTable table, TaskFinder finder, TaskWrite
             return Ended(id);
         if (await writer.EmitAsync(emitted, found!.Lane) is not { } offset
             || !await finder.WaitUntilAsync(() => table.HasReadProgress(found.Lane, offset), request.HttpContext.RequestAborted))
-            return new Problem(StatusCodes.Status503ServiceUnavailable, $"Kafka did not take the event in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely") { RetryAfter = TimeSpan.FromSeconds(5) };
+            return Problem.NotTaken($"Kafka did not take the event in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely");
         return table.Read(found, task => task.EmittedAs(emitted.EventId)) is { } counted ? AnswerFor(counted, emitted, key) : Ended(id);
     }
 

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using TaskPipeline.TaskApi.Http;
 
 namespace TaskPipeline.TaskApi.Emitting;
 

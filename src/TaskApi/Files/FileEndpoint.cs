@@ -6,8 +6,9 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Protection;
-using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.Settings;
 
 namespace TaskPipeline.TaskApi.Files;
 
@@ -18,16 +19,15 @@ namespace TaskPipeline.TaskApi.Files;
 public sealed record FileAnswer(string File, string Name, long Size, string Sha256, DateTimeOffset KeptUntil);
 
 /// <summary>Stores a file in Kafka, chunk by chunk as it comes, so that a worker on any host can have it.</summary>
-internal sealed class FileEndpoint(KafkaCluster cluster, TaskWriter writer, IOptions<ApiOptions> options, IOptions<KafkaOptions> kafka)
+internal static class FileEndpoint
 {
     private const string Default = "file";
     private const string ContentType = "application/octet-stream";
     private const int ChunksOnTheirWay = 8;
 
-    public static async Task<IResult> PostAsync(string? name, HttpRequest request, FileEndpoint endpoint) => await endpoint.StoreAsync(name ?? Default, request);
-
-    private async Task<IResult> StoreAsync(string name, HttpRequest request)
+    public static async Task<IResult> PostAsync(string? name, HttpRequest request, KafkaCluster cluster, RecordWriter writer, IOptions<ApiOptions> options, IOptions<KafkaOptions> kafka)
     {
+        name ??= Default;
         // Counted below. A body that is refused unread would take the connection with it, and the answer.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
             limit.MaxRequestBodySize = null;
@@ -78,5 +78,5 @@ internal sealed class FileEndpoint(KafkaCluster cluster, TaskWriter writer, IOpt
 
     private static Problem TooLarge(long most) => new(StatusCodes.Status413PayloadTooLarge, $"A file may have at most {most} bytes (Api:MaxFileBytes)");
 
-    private static Problem NotTaken() => new(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the file in time; send it again") { RetryAfter = TimeSpan.FromSeconds(5) };
+    private static Problem NotTaken() => Problem.NotTaken("Kafka did not take the file in time; send it again");
 }

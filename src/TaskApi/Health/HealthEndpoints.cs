@@ -1,5 +1,7 @@
 using TaskPipeline.Shared.Kafka;
-using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi.Health;
@@ -13,10 +15,10 @@ public sealed record ReadyAnswer(string Status, IReadOnlyList<string>? Warnings 
 
 internal static class HealthEndpoints
 {
-    public static IResult Health(KafkaTails tails, TailingMetrics metrics) =>
+    public static IResult Health(KafkaTails tails, SkippedRecords skipped) =>
         tails.Failure is { } failure
             ? new Problem(StatusCodes.Status503ServiceUnavailable, failure) { RetryAfter = TimeSpan.FromSeconds(5) }
-            : TypedResults.Ok(new HealthAnswer("healthy", metrics.SkippedRecords));
+            : TypedResults.Ok(new HealthAnswer("healthy", skipped.Total));
 
     public static IResult Ready(KafkaTails tails, TopicWatch topics, BrokerClock clock, WorkerTable workers)
     {

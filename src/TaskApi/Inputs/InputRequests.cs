@@ -1,13 +1,13 @@
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Inputs;
 
 /// <summary>Writes to the stdin of an agent that runs, on behalf of every transport. The worker tells when it was written.</summary>
-internal sealed class InputRequests(TaskTable table, CatalogueFile catalogue, TaskWriter writer, TimeProvider clock)
+internal sealed class InputRequests(TaskTable table, CatalogueFile catalogue, RecordWriter writer, TimeProvider clock)
 {
     public async Task<(InputAnswer? Answer, Problem? Problem)> SendAsync(TrackedTask tracked, SendInput input, string requestedBy, string? idempotencyKey = null)
     {
@@ -31,7 +31,7 @@ internal sealed class InputRequests(TaskTable table, CatalogueFile catalogue, Ta
         if (status is not (Status.Starting or Status.Running or Status.Paused) || attempt == 0)
             return (null, new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' is {status.Word()}; only an agent that runs can be written to"));
         if (!await writer.InputAsync(record, tracked.Lane))
-            return (null, new Problem(StatusCodes.Status503ServiceUnavailable, $"Kafka did not take the input in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely") { RetryAfter = TimeSpan.FromSeconds(5) });
+            return (null, Problem.NotTaken($"Kafka did not take the input in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely"));
         if (idempotencyKey is not null)
             table.Asked(tracked, record);
         return (new InputAnswer(tracked.TaskId, attempt, record.InputId), null);

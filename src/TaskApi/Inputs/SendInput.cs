@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Text;
 using System.Text.Json;
+using TaskPipeline.TaskApi.Http;
 
 namespace TaskPipeline.TaskApi.Inputs;
 
@@ -23,16 +24,13 @@ public sealed record SendInput
 
     internal static (SendInput? Body, Problem? Problem) Read(JsonElement content)
     {
-        Dictionary<string, string[]> errors = [];
-        var hasText = content.TryGetProperty("text", out var text) && text.ValueKind != JsonValueKind.Null;
-        var hasClose = content.TryGetProperty("close", out var close) && close.ValueKind != JsonValueKind.Null;
-        if (hasText && (text.ValueKind != JsonValueKind.String || Encoding.UTF8.GetByteCount(text.GetString()!) > MostTextBytes || text.GetString()!.Contains('\0', StringComparison.Ordinal)))
-            errors["text"] = [$"must be a string of at most {MostTextBytes} bytes without NUL"];
-        if (hasClose && close.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
-            errors["close"] = ["must be true or false"];
-        if (errors.Count == 0 && !hasText && !(hasClose && close.GetBoolean()))
-            errors["text"] = ["is required, unless close is true"];
-        return errors.Count > 0 ? (null, Problem.Invalid(errors)) : (new SendInput { Text = hasText ? text.GetString() : null, Close = hasClose && close.GetBoolean() }, null);
+        var fields = new FieldReader(content);
+        var (text, close) = (fields.Text("text"), fields.Flag("close"));
+        if (text is not null && (Encoding.UTF8.GetByteCount(text) > MostTextBytes || text.Contains('\0', StringComparison.Ordinal)))
+            fields.Errors.Add("text", $"must be a string of at most {MostTextBytes} bytes without NUL");
+        if (fields.Errors.Problem is null && text is null && !close)
+            fields.Errors.Add("text", "is required, unless close is true");
+        return fields.Errors.Problem is { } problem ? (null, problem) : (new SendInput { Text = text, Close = close }, null);
     }
 }
 

@@ -5,8 +5,9 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
-using TaskPipeline.TaskApi.Tailing;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
 using JsonOptions = Microsoft.AspNetCore.Http.Json.JsonOptions;
 
 namespace TaskPipeline.TaskApi.Listing;
@@ -37,47 +38,46 @@ internal static class OutputEndpoint
         if (problem is not null)
             return problem;
         var log = found!.Log;
-        Dictionary<string, string[]> errors = [];
+        var errors = new FieldErrors();
         var from = Cursor.Start;
         var to = Cursor.Start;
         if (!string.IsNullOrEmpty(query.After) && !Cursor.TryParse(query.After, out from))
-            errors["after"] = ["must be a cursor"];
+            errors.Add("after", "must be a cursor");
         if (!string.IsNullOrEmpty(query.Before) && !Cursor.TryParse(query.Before, out to))
-            errors["before"] = ["must be a cursor"];
-        if (!TryNumber(query.Limit, DefaultLimit, MostLines, out var limit))
-            errors["limit"] = [$"must be 1 to {MostLines}"];
+            errors.Add("before", "must be a cursor");
+        var limit = errors.Limit(query.Limit, DefaultLimit, MostLines);
         if (!TryNumber(query.Attempt, 0, int.MaxValue, out var attempt))
-            errors["attempt"] = ["must be a number"];
+            errors.Add("attempt", "must be a number");
         if (!StreamFilter.TryParse(query.Stream, out var streams))
-            errors["stream"] = ["must be stdout, stderr or system, or several of them with commas"];
+            errors.Add("stream", "must be stdout, stderr or system, or several of them with commas");
         if (query.Format is not (null or "" or "json" or "ndjson" or "text"))
-            errors["format"] = ["must be json, ndjson or text"];
+            errors.Add("format", "must be json, ndjson or text");
         if (query.Q is { Length: > LongestText })
-            errors["q"] = [$"may have {LongestText} characters"];
+            errors.Add("q", $"may have {LongestText} characters");
         if (!string.IsNullOrEmpty(query.Seq))
         {
             if (!long.TryParse(query.Seq, NumberStyles.None, CultureInfo.InvariantCulture, out var seq) || seq < 1)
-                errors["seq"] = ["must be the number of a line"];
+                errors.Add("seq", "must be the number of a line");
             from = new Cursor(attempt > 0 ? (int)attempt : Math.Max(1, log.Latest.Attempt), Math.Max(0, seq - 1), Stage.Requeued);
         }
-        if (!Patience.TryParse(query.Wait, out var wait))
-            errors["wait"] = [Patience.Rule];
-        if (errors.Count > 0)
-            return Problem.Invalid(errors);
+        if (!LongPoll.TryParse(query.Wait, out var wait))
+            errors.Add("wait", LongPoll.Rule);
+        if (errors.Problem is { } unfit)
+            return unfit;
 
         var filter = new LineFilter(streams, (int)attempt, string.IsNullOrEmpty(query.Q) ? null : query.Q);
         if (query.Format is "text" or "ndjson")
         {
-            var lines = new OutputReading(log, reader, filter).LinesAsync(from, string.IsNullOrEmpty(query.Limit) ? int.MaxValue : (int)limit, context.RequestAborted);
+            var lines = new OutputReading(log, reader, filter).LinesAsync(from, string.IsNullOrEmpty(query.Limit) ? int.MaxValue : limit, context.RequestAborted);
             return query.Format == "text" ? new PlainOutput(id, lines) : new LineByLine(lines);
         }
         if (!string.IsNullOrEmpty(query.Before))
-            return TypedResults.Ok(await new OutputReading(log, reader, filter).PageBeforeAsync(to, (int)limit, context.RequestAborted));
-        using var waiting = new Patience(wait, context.RequestAborted);
+            return TypedResults.Ok(await new OutputReading(log, reader, filter).PageBeforeAsync(to, limit, context.RequestAborted));
+        using var waiting = new LongPoll(wait, context.RequestAborted);
         while (true)
         {
             var version = log.Version;
-            var page = await new OutputReading(log, reader, filter).PageAfterAsync(from, (int)limit, context.RequestAborted);
+            var page = await new OutputReading(log, reader, filter).PageAfterAsync(from, limit, context.RequestAborted);
             if (page is { Lines: [], Gaps: null, Ended: false } && await waiting.ForMoreAsync(log, version))
                 continue;
             return TypedResults.Ok(page);

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.Listing;
 

@@ -5,8 +5,9 @@ using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Tailing;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Listing;
 
@@ -24,18 +25,16 @@ internal static class TaskEndpoints
 
     public static IResult List(TaskTable table, string? status, string? project, string? type, [FromQuery(Name = "class")] string? failureClass, string? limit, string? after)
     {
-        Dictionary<string, string[]> errors = [];
-        var wantedStatus = OneOf<Status>("status", status, Words.Word, errors);
-        var wantedClass = OneOf<FailureClass>("class", failureClass, Words.Word, errors);
-        var most = DefaultLimit;
-        if (!string.IsNullOrEmpty(limit) && (!int.TryParse(limit, NumberStyles.None, CultureInfo.InvariantCulture, out most) || most is < 1 or > MostTasks))
-            errors["limit"] = [$"must be 1 to {MostTasks}"];
+        var errors = new FieldErrors();
+        var wantedStatus = errors.OneOf<Status>("status", status);
+        var wantedClass = errors.OneOf<FailureClass>("class", failureClass);
+        var most = errors.Limit(limit, DefaultLimit, MostTasks);
         var last = string.IsNullOrEmpty(after) ? null : table.Find(after);
         if (!string.IsNullOrEmpty(after) && last is null)
-            errors["after"] = ["must be the next of a page"];
-        if (errors.Count > 0)
-            return Problem.Invalid(errors);
-        var found = table.Page(last, most + 1, tracked => Matches(tracked, wantedStatus, wantedClass, project, type), TaskSummary.Of);
+            errors.Add("after", "must be the next of a page");
+        if (errors.Problem is { } problem)
+            return problem;
+        var found = table.Page(last, most + 1, tracked => Matches(tracked, wantedStatus, wantedClass, project, type), tracked => new TaskSummary(tracked));
         return TypedResults.Ok(found.Count > most ? new TaskPage([.. found.Take(most)], found[most - 1].TaskId) : new TaskPage(found));
     }
 
@@ -44,18 +43,18 @@ internal static class TaskEndpoints
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
         if (problem is not null)
             return problem;
-        Dictionary<string, string[]> errors = [];
+        var errors = new FieldErrors();
         var seen = found!.Log.Latest;
-        if (!Patience.TryParse(wait, out var patience))
-            errors["wait"] = [Patience.Rule];
+        if (!LongPoll.TryParse(wait, out var patience))
+            errors.Add("wait", LongPoll.Rule);
         if (!string.IsNullOrEmpty(after) && !Cursor.TryParse(after, out seen))
-            errors["after"] = ["must be a cursor"];
-        if (errors.Count > 0)
-            return Problem.Invalid(errors);
-        using var waiting = new Patience(patience, context.RequestAborted);
+            errors.Add("after", "must be a cursor");
+        if (errors.Problem is { } unfit)
+            return unfit;
+        using var waiting = new LongPoll(patience, context.RequestAborted);
         for (var version = found.Log.Version; patience > TimeSpan.Zero && !found.Log.HasNewsFor(seen) && !found.Log.HasEnded && await waiting.ForMoreAsync(found.Log, version);)
             version = found.Log.Version;
-        return TypedResults.Ok(table.Read(found!, tracked => TaskDetail.Of(tracked) with   // at one moment
+        return TypedResults.Ok(table.Read(found!, tracked => new TaskDetail(tracked)   // at one moment
         {
             QueuePosition = table.QueuePosition(tracked),
             WaitsFor = table.HolderOfKey(tracked, clock.GetUtcNow(), kafka.Value.SessionTimeout),
@@ -64,17 +63,6 @@ internal static class TaskEndpoints
 
     public static TaskTypeList Types(CatalogueFile catalogue) =>
         new([.. catalogue.Current.Types.Select(type => new TaskTypeView(type.Name, type.ParamsSchema(), type.Hash, type.Command, type.Summary))]);
-
-    private static T? OneOf<T>(string field, string? text, Func<T, string> word, Dictionary<string, string[]> errors) where T : struct, Enum
-    {
-        if (string.IsNullOrEmpty(text))
-            return null;
-        foreach (var value in Enum.GetValues<T>())
-            if (word(value) == text)
-                return value;
-        errors[field] = [$"must be one of {string.Join(", ", Enum.GetValues<T>().Select(word))}"];
-        return null;
-    }
 
     private static bool Matches(TrackedTask tracked, Status? status, FailureClass? failureClass, string? project, string? type) =>
         (status is null || tracked.Status == status)

@@ -1,13 +1,13 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Listing;
 
 /// <summary>A task as lists show it.</summary>
-public sealed record TaskSummary
+public record TaskSummary
 {
     public required string TaskId { get; init; }
     public required string Project { get; init; }
@@ -63,37 +63,36 @@ public sealed record TaskSummary
     public string? RedriveOf { get; init; }
 
     /// <summary>Only under the table's lock.</summary>
-    internal static TaskSummary Of(TrackedTask tracked)
+    [SetsRequiredMembers]
+    internal TaskSummary(TrackedTask tracked)
     {
+        var task = tracked.Submission!;
         var end = tracked.HasEnded ? tracked.Committed : null;
         var attempts = tracked.Attempts;
-        return new TaskSummary
-        {
-            TaskId = tracked.TaskId,
-            Project = tracked.Submission!.Project,
-            Type = tracked.Submission.Type,
-            Command = tracked.Submission.Command,
-            Status = tracked.Status,
-            Reason = end?.Reason,
-            ExitCode = end?.ExitCode,
-            Class = tracked.Class,
-            Attempt = tracked.Attempt,
-            Worker = tracked.Worker,
-            Lines = end is null ? tracked.Log.Latest.Seq : end.Deciding()?.Lines ?? 0,
-            Progress = tracked.Progress,
-            SubmittedAt = tracked.SubmittedAt,
-            StartedAt = attempts is [var first, ..] ? first.StartedAt : null,
-            EndedAt = end?.At,
-            ExitedAt = tracked.ExitedAt,
-            Labels = tracked.Submission.Labels,
-            Priority = tracked.Submission.Priority,
-            Concurrency = tracked.Submission.Concurrency,
-            DueAt = tracked.DueAt,
-            StartBy = tracked.Submission.StartBy,
-            Deadline = tracked.Submission.Deadline,
-            ReplayOf = tracked.Submission.ReplayOf,
-            RedriveOf = tracked.Submission.RedriveOf,
-        };
+        TaskId = tracked.TaskId;
+        Project = task.Project;
+        Type = task.Type;
+        Command = task.Command;
+        Status = tracked.Status;
+        Reason = end?.Reason;
+        ExitCode = end?.ExitCode;
+        Class = tracked.Class;
+        Attempt = tracked.Attempt;
+        Worker = tracked.Worker;
+        Lines = end is null ? tracked.Log.Latest.Seq : end.Deciding()?.Lines ?? 0;
+        Progress = tracked.Progress;
+        SubmittedAt = tracked.SubmittedAt;
+        StartedAt = attempts is [var first, ..] ? first.StartedAt : null;
+        EndedAt = end?.At;
+        ExitedAt = tracked.ExitedAt;
+        Labels = task.Labels;
+        Priority = task.Priority;
+        Concurrency = task.Concurrency;
+        DueAt = tracked.DueAt;
+        StartBy = task.StartBy;
+        Deadline = task.Deadline;
+        ReplayOf = task.ReplayOf;
+        RedriveOf = task.RedriveOf;
     }
 }
 
@@ -102,20 +101,9 @@ public sealed record TaskSummary
 public sealed record TaskPage(IReadOnlyList<TaskSummary> Tasks, string? Next = null);
 
 /// <summary>Everything that is known of one task, but its output.</summary>
-public sealed record TaskDetail
+public sealed record TaskDetail : TaskSummary
 {
-    public required string TaskId { get; init; }
-    public required string Project { get; init; }
-    public required string Type { get; init; }
-    public string? Command { get; init; }
     public required IReadOnlyDictionary<string, JsonElement> Params { get; init; }
-    public IReadOnlyDictionary<string, string>? Labels { get; init; }
-    public required Status Status { get; init; }
-
-    /// <summary>Why it ended as it did.</summary>
-    public EndReason? Reason { get; init; }
-
-    public int? ExitCode { get; init; }
 
     /// <summary>Name of the signal that ended the agent.</summary>
     public string? Signal { get; init; }
@@ -135,9 +123,6 @@ public sealed record TaskDetail
     /// <summary>What of its end is not kept because Kafka would not have taken it: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>, <c>params</c>.</summary>
     public IReadOnlyList<string>? LeftOut { get; init; }
 
-    /// <summary>Whose failure it was, or that of its latest attempt that failed.</summary>
-    public FailureClass? Class { get; init; }
-
     /// <summary>It failed for good and lies in the dead letters.</summary>
     public bool DeadLettered { get; init; }
 
@@ -147,45 +132,7 @@ public sealed record TaskDetail
     /// <summary>Why it waits although its turn may have come.</summary>
     public KeyHolder? WaitsFor { get; init; }
 
-    /// <summary>The latest attempt; 0 before the first one.</summary>
-    public required int Attempt { get; init; }
-
-    public string? Worker { get; init; }
-
-    /// <summary>Lines of output of the latest attempt.</summary>
-    public required long Lines { get; init; }
-
-    /// <summary>How far it is, as its agent said last: <c>percent</c>, <c>step</c>.</summary>
-    public JsonElement? Progress { get; init; }
-
-    public required DateTimeOffset SubmittedAt { get; init; }
-    public DateTimeOffset? StartedAt { get; init; }
-    public DateTimeOffset? EndedAt { get; init; }
-
-    /// <summary>When the agent of its latest attempt ended, while it is not decided yet what follows from that; the last of the attempts says how.</summary>
-    public DateTimeOffset? ExitedAt { get; init; }
-
-    public required Priority Priority { get; init; }
-
-    /// <summary>Of the tasks with this key only so many run at a time.</summary>
-    public Concurrency? Concurrency { get; init; }
-
-    /// <summary>When it goes on, where it is scheduled or waits for its next attempt.</summary>
-    public DateTimeOffset? DueAt { get; init; }
-
-    /// <summary>If no attempt has started by then, it expires.</summary>
-    public DateTimeOffset? StartBy { get; init; }
-
-    /// <summary>By then it ends, however many attempts are left.</summary>
-    public DateTimeOffset? Deadline { get; init; }
-
     public required IReadOnlyList<AttemptView> Attempts { get; init; }
-
-    /// <summary>The ended task that this one repeats.</summary>
-    public string? ReplayOf { get; init; }
-
-    /// <summary>The dead letter in whose place this task goes on.</summary>
-    public string? RedriveOf { get; init; }
 
     /// <summary>The tasks that repeat this one.</summary>
     public IReadOnlyList<string>? Replays { get; init; }
@@ -199,7 +146,7 @@ public sealed record TaskDetail
     /// <summary>The request to stop, where there was one.</summary>
     public StopView? Stop { get; init; }
 
-    /// <summary>The place behind all that is known now; give it as <c>after</c> with <c>wait</c> to hear of what is new.</summary>
+    /// <summary>The place after all that is known now; give it as <c>after</c> with <c>wait</c> to hear of what is new.</summary>
     public required string Cursor { get; init; }
 
     /// <summary>Partition of its records in Kafka, and the offset of its submission in <c>tasks</c>, once it is there.</summary>
@@ -209,54 +156,28 @@ public sealed record TaskDetail
     public required TaskLinks Links { get; init; }
 
     /// <summary>Only under the table's lock.</summary>
-    internal static TaskDetail Of(TrackedTask tracked)
+    [SetsRequiredMembers]
+    internal TaskDetail(TrackedTask tracked) : base(tracked)
     {
-        var summary = TaskSummary.Of(tracked);
+        var task = tracked.Submission!;
         var end = tracked.HasEnded ? tracked.Committed : null;
-        return new TaskDetail
-        {
-            TaskId = summary.TaskId,
-            Project = summary.Project,
-            Type = summary.Type,
-            Command = summary.Command,
-            Params = tracked.Submission!.Params,
-            Replays = tracked.Replays.Count > 0 ? tracked.Replays : null,
-            Labels = summary.Labels,
-            Status = summary.Status,
-            Reason = summary.Reason,
-            ExitCode = summary.ExitCode,
-            Signal = end?.Signal,
-            Error = end?.Error,
-            Result = end is null ? tracked.Result : end.Result,
-            ResultAt = end is null ? tracked.ResultAt : end.ResultAt,
-            ResultLeftOut = (end is null ? tracked.IsResultLeftOut : end.ResultLeftOut == true) ? true : null,
-            Class = summary.Class,
-            DeadLettered = end?.DeadLettered ?? false,
-            LeftOut = end?.LeftOut,
-            Attempt = summary.Attempt,
-            Worker = summary.Worker,
-            Lines = summary.Lines,
-            Progress = summary.Progress,
-            SubmittedAt = summary.SubmittedAt,
-            StartedAt = summary.StartedAt,
-            EndedAt = summary.EndedAt,
-            ExitedAt = summary.ExitedAt,
-            Priority = summary.Priority,
-            Concurrency = summary.Concurrency,
-            DueAt = summary.DueAt,
-            StartBy = summary.StartBy,
-            Deadline = summary.Deadline,
-            ReplayOf = summary.ReplayOf,
-            RedriveOf = summary.RedriveOf,
-            Attempts = [.. tracked.Attempts.Select(AttemptView.Of)],
-            TypeHash = tracked.Submission.TypeHash,
-            PreviousTypeHash = tracked.Submission.PreviousTypeHash,
-            Stop = tracked.Stop is { } stop ? new StopView(stop.Force, stop.RequestedBy, stop.Reason, stop.At, end is not null && end.Status != Status.Stopped ? true : null) : null,
-            Cursor = tracked.Log.Latest.ToString(),
-            Lane = tracked.Lane,
-            Offset = tracked.Place.IsScheduled ? null : tracked.Place.Offset,
-            Links = TaskLinks.Of(tracked.TaskId, tracked.Place),
-        };
+        Params = task.Params;
+        Signal = end?.Signal;
+        Error = end?.Error;
+        Result = end is null ? tracked.Result : end.Result;
+        ResultAt = end is null ? tracked.ResultAt : end.ResultAt;
+        ResultLeftOut = (end is null ? tracked.IsResultLeftOut : end.ResultLeftOut == true) ? true : null;
+        LeftOut = end?.LeftOut;
+        DeadLettered = end?.DeadLettered ?? false;
+        Attempts = [.. tracked.Attempts.Select(AttemptView.Of)];
+        Replays = tracked.Replays.Count > 0 ? tracked.Replays : null;
+        TypeHash = task.TypeHash;
+        PreviousTypeHash = task.PreviousTypeHash;
+        Stop = tracked.Stop is { } stop ? new StopView(stop.Force, stop.RequestedBy, stop.Reason, stop.At, end is not null && end.Status != Status.Stopped ? true : null) : null;
+        Cursor = tracked.Log.Latest.ToString();
+        Lane = tracked.Lane;
+        Offset = tracked.Place.IsScheduled ? null : tracked.Place.Offset;
+        Links = TaskLinks.Of(tracked.TaskId, tracked.Place);
     }
 }
 
@@ -306,12 +227,6 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
         ProcessesKilled = attempt.ProcessesKilled,
     };
 }
-
-/// <summary>The task that has what another one waits for.</summary>
-/// <param name="Key">The concurrency key that is waited for.</param>
-/// <param name="TaskId">Who has it; while it changes hands, who is next. Of a task whose attempt was lost, that one, also where it is the one that waits.</param>
-/// <param name="Until">An attempt was lost with its worker, and until then it may still live where nobody hears it.</param>
-public sealed record KeyHolder(string Key, string TaskId, DateTimeOffset? Until = null);
 
 /// <summary>Who asked for the stop, and why.</summary>
 /// <param name="TooLate">It had ended by itself.</param>

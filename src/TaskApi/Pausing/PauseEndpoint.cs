@@ -1,6 +1,6 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Pausing;
 

@@ -1,13 +1,13 @@
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Pausing;
 
 /// <summary>Asks for the pause of a running task, or that it goes on. The later of the two counts; asking again for what is in force writes nothing.</summary>
-internal sealed partial class PauseRequests(TaskTable table, TaskWriter writer, TimeProvider clock, ILogger<PauseRequests> logger)
+internal sealed partial class PauseRequests(TaskTable table, RecordWriter writer, TimeProvider clock, ILogger<PauseRequests> logger)
 {
     /// <summary>Null: Kafka has the request.</summary>
     public async Task<Problem?> SendAsync(TrackedTask tracked, string signal, string requestedBy, string? idempotencyKey)
@@ -31,7 +31,7 @@ internal sealed partial class PauseRequests(TaskTable table, TaskWriter writer, 
             At = clock.GetUtcNow(),
         };
         if (!await writer.PauseAsync(request))
-            return new Problem(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the request in time; ask again, twice is harmless") { RetryAfter = TimeSpan.FromSeconds(5) };
+            return Problem.NotTaken("Kafka did not take the request in time; ask again, twice is harmless");
         table.PauseRequested(request);   // this replica need not read it back to know it
         LogRequested(logger, signal, tracked.TaskId, requestedBy);
         return null;

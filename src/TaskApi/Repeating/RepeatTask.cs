@@ -1,6 +1,6 @@
 using System.ComponentModel;
 using System.Text.Json;
-using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Http;
 
 namespace TaskPipeline.TaskApi.Repeating;
 
@@ -28,10 +28,9 @@ public sealed record RepeatTask
         var body = await JsonBody.ReadAsync(request, "params");
         if (body.Problem is not null)
             return (null, body.Problem);
-        if (!body.Content.TryGetProperty("params", out var given) || given.ValueKind == JsonValueKind.Null)
-            return (new RepeatTask(), null);
-        if (given.ValueKind != JsonValueKind.Object)
-            return (null, Problem.Invalid(new Dictionary<string, string[]> { ["params"] = ["must be an object"] }));
-        return (new RepeatTask { Params = given.EnumerateObject().ToDictionary(param => param.Name, param => param.Value), Hash = BodyHash.Of(body.Content) }, null);
+        var fields = new FieldReader(body.Content);
+        var parameters = fields.Object("params");
+        return fields.Errors.Problem is { } problem ? (null, problem)
+            : (parameters is null ? new RepeatTask() : new RepeatTask { Params = parameters, Hash = BodyHash.Of(body.Content) }, null);
     }
 }

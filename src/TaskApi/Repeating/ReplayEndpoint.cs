@@ -1,16 +1,15 @@
 using System.Globalization;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Repeating;
 
 /// <summary>Runs an ended task again, as a new one. The old one is never touched.</summary>
-internal sealed class ReplayEndpoint(TaskTable table, TaskFinder finder, TaskRepeater repeater, SubmitEndpoint submissions)
+internal static class ReplayEndpoint
 {
-    public static async Task<IResult> PostAsync(string id, HttpRequest request, ReplayEndpoint endpoint) => await endpoint.ReplayAsync(id, request);
-
-    private async Task<IResult> ReplayAsync(string id, HttpRequest request)
+    public static async Task<IResult> PostAsync(string id, HttpRequest request, TaskTable table, TaskFinder finder, TaskRepeater repeater, Submissions submissions)
     {
         var (body, key, wrong) = await RepeatTask.ReadAsync(request);
         if (wrong is not null)

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Http;
 
 namespace TaskPipeline.TaskApi.Repeating;
 

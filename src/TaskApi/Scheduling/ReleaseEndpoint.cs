@@ -1,7 +1,7 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Scheduling;
 
@@ -11,7 +11,7 @@ public sealed record ReleaseAnswer(string TaskId, Status Status);
 /// <summary>Puts a task back that waits: a held one, which nothing else does, or one that would have to wait for its time.</summary>
 internal static class ReleaseEndpoint
 {
-    public static async Task<IResult> PostAsync(string id, HttpRequest request, TaskFinder finder, TaskTable table, Schedule schedule, TaskWriter writer)
+    public static async Task<IResult> PostAsync(string id, HttpRequest request, TaskFinder finder, TaskTable table, Schedule schedule, RecordWriter writer)
     {
         var (found, problem) = await finder.FindAsync(id, request.Query, request.HttpContext.RequestAborted);
         if (problem is not null)
@@ -24,7 +24,7 @@ internal static class ReleaseEndpoint
         if (entry is null)
             return Problem.NotReady("this replica has not read the task's schedule entry yet");
         if (await writer.SubmitAsync(entry.Task, entry.Lane) is not { } offset)
-            return new Problem(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the task in time; ask again, twice is harmless") { RetryAfter = TimeSpan.FromSeconds(5) };
+            return Problem.NotTaken("Kafka did not take the task in time; ask again, twice is harmless");
         schedule.Hurry(entry);   // for its tombstone
         await finder.WaitUntilReadAsync(new TaskPlace(entry.Lane, offset), request.HttpContext.RequestAborted);   // so that who asks next sees it queued
         return TypedResults.Accepted((string?)null, new ReleaseAnswer(id, Status.Queued));

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Kafka;
-using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Scheduling;
 
@@ -9,7 +9,7 @@ namespace TaskPipeline.TaskApi.Scheduling;
 /// Puts into <c>tasks</c> what is due in <c>task-schedule</c>, then writes the entry's tombstone. It may happen twice, when this process dies between the
 /// two or replicas do it at the same moment: workers know a record whose attempt is not the task's next.
 /// </summary>
-internal sealed partial class Scheduler(Schedule schedule, TaskTable table, TaskWriter writer, KafkaTails tails, BrokerClock clock, ILogger<Scheduler> logger) : BackgroundService
+internal sealed partial class Scheduler(Schedule schedule, TaskTable table, RecordWriter writer, KafkaTails tails, BrokerClock clock, ILogger<Scheduler> logger) : BackgroundService
 {
     private const int MostAtOnce = 256;
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);   // the clock may be set meanwhile

@@ -1,8 +1,8 @@
 using System.ComponentModel;
 using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Stopping;
 
@@ -40,17 +40,8 @@ internal static class StopEndpoint
         var body = await JsonBody.ReadAsync(request, "reason", "force");
         if (body.Problem is not null)
             return (null, body.Problem);
-        Dictionary<string, string[]> errors = [];
-        if (body.Content.TryGetProperty("reason", out var reason) && (reason.ValueKind is not (JsonValueKind.String or JsonValueKind.Null) || reason.ToString().Length > LongestReason))
-            errors["reason"] = [$"must be a string of at most {LongestReason} characters"];
-        if (body.Content.TryGetProperty("force", out var force) && force.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
-            errors["force"] = ["must be true or false"];
-        if (errors.Count > 0)
-            return (null, Problem.Invalid(errors));
-        return (new StopTask
-        {
-            Reason = reason.ValueKind == JsonValueKind.String ? reason.GetString() : null,
-            Force = force.ValueKind == JsonValueKind.True,
-        }, null);
+        var fields = new FieldReader(body.Content);
+        var stop = new StopTask { Reason = fields.Text("reason", LongestReason), Force = fields.Flag("force") };
+        return fields.Errors.Problem is { } problem ? (null, problem) : (stop, null);
     }
 }

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Submitting;
-using TaskPipeline.TaskApi.Tailing;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Stopping;
 
@@ -10,7 +10,7 @@ namespace TaskPipeline.TaskApi.Stopping;
 public sealed record StopAnswer(string TaskId, Status Status);
 
 /// <summary>Asks for the end of a task, on behalf of every transport. Asking again is harmless; asking for a task that has ended is refused with how it ended.</summary>
-internal sealed partial class StopRequests(TaskTable table, TaskWriter writer, TimeProvider clock, ILogger<StopRequests> logger)
+internal sealed partial class StopRequests(TaskTable table, Changes changes, RecordWriter writer, TimeProvider clock, ILogger<StopRequests> logger)
 {
     /// <summary>Null: Kafka has the request.</summary>
     public async Task<Problem?> SendAsync(TrackedTask tracked, string requestedBy, string? reason = null, bool force = false, string? idempotencyKey = null)
@@ -31,9 +31,9 @@ internal sealed partial class StopRequests(TaskTable table, TaskWriter writer, T
             At = clock.GetUtcNow(),
         };
         if (!await writer.StopAsync(stop))
-            return new Problem(StatusCodes.Status503ServiceUnavailable, "Kafka did not take the stop in time; ask again, twice is harmless") { RetryAfter = TimeSpan.FromSeconds(5) };
+            return Problem.NotTaken("Kafka did not take the stop in time; ask again, twice is harmless");
         table.StopRequested(stop);   // this replica need not read it back to know it
-        table.WakeWatchers();
+        changes.Publish();
         LogRequested(logger, tracked.TaskId, requestedBy);
         return table.Read(tracked, task => task.Committed) is { Status: not Status.Stopped and var status }
             ? new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' has ended meanwhile: {status.Word()}")

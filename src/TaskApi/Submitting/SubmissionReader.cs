@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Http;
 
 namespace TaskPipeline.TaskApi.Submitting;
 
@@ -18,12 +18,12 @@ internal sealed class SubmissionReader
     private static readonly TimeSpan LongestDelay = TimeSpan.FromDays(365);
     private static readonly string[] TimeFormats = ["yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFzzz"];   // RFC 3339
 
-    private readonly Dictionary<string, List<string>> _errors = [];
     private readonly JsonElement _body;
+    private readonly FieldReader _fields;
     private readonly DateTimeOffset _now;
     private readonly TimeSpan _taskRetention;
 
-    private SubmissionReader(JsonElement body, DateTimeOffset now, TimeSpan taskRetention) => (_body, _now, _taskRetention) = (body, now, taskRetention);
+    private SubmissionReader(JsonElement body, DateTimeOffset now, TimeSpan taskRetention) => (_body, _fields, _now, _taskRetention) = (body, new FieldReader(body), now, taskRetention);
 
     public static async Task<(TaskSubmission? Submission, bool HasOwnId, Problem? Problem)> ReadAsync(HttpRequest request, TaskCatalogue catalogue, DateTimeOffset now, TimeSpan taskRetention)
     {
@@ -36,15 +36,15 @@ internal sealed class SubmissionReader
         var project = Id("project") ?? "default";
         var taskId = Id("task_id");
         var labels = Labels();
-        var parameters = Params();
+        var parameters = _fields.Object("params") ?? [];
         var runAt = RunAt();
         var startBy = Limit("start_by", runAt);
         var deadline = Limit("deadline", runAt);
-        var priority = PriorityOf();
+        var priority = _fields.Errors.OneOf<Priority>("priority", Text("priority"));
         var concurrency = ConcurrencyOf();
         var type = TypeOf(catalogue, parameters, runAt);
-        if (_errors.Count > 0)
-            return (null, false, Problem.Invalid(_errors.ToDictionary(error => error.Key, error => error.Value.ToArray())));
+        if (_fields.Errors.Problem is { } problem)
+            return (null, false, problem);
         var submission = type!.Complete(new TaskSubmission
         {
             TaskId = taskId ?? TaskIds.New(),
@@ -68,7 +68,7 @@ internal sealed class SubmissionReader
     {
         var type = Text("type");
         var command = Text("command");
-        if (_errors.ContainsKey("type") || _errors.ContainsKey("command"))
+        if (_fields.Errors.Has("type") || _fields.Errors.Has("command"))
             return null;
         if (type is null)
             Wrong("type", $"is required: one of {Names(catalogue.Types)}");
@@ -103,7 +103,7 @@ internal sealed class SubmissionReader
     private TimeSpan? Delay()
     {
         const string Rule = $"must be a duration {DurationExample}, or a number of seconds";
-        if (!Has("delay", out var given))
+        if (!_fields.Has("delay", out var given))
             return null;
         var seconds = given.ValueKind == JsonValueKind.Number ? given.GetDouble() : given.ValueKind == JsonValueKind.String ? Quantity.Duration(given.GetString()!)?.TotalSeconds : null;
         if (seconds is null or < 0)
@@ -136,20 +136,9 @@ internal sealed class SubmissionReader
         return null;
     }
 
-    private Priority? PriorityOf()
-    {
-        if (Text("priority") is not { } text)
-            return null;
-        foreach (var priority in Enum.GetValues<Priority>())
-            if (priority.Word() == text)
-                return priority;
-        Wrong("priority", $"must be {string.Join(", ", Enum.GetValues<Priority>().Select(Words.Word))}");
-        return null;
-    }
-
     private Concurrency? ConcurrencyOf()
     {
-        if (!Has("concurrency", out var given))
+        if (!_fields.Has("concurrency", out var given))
             return null;
         if (given.ValueKind != JsonValueKind.Object || given.EnumerateObject().Any(field => field.Name is not ("key" or "limit")))
         {
@@ -165,21 +154,9 @@ internal sealed class SubmissionReader
         return new Concurrency(key, limit);
     }
 
-    private bool Has(string field, out JsonElement given) => _body.TryGetProperty(field, out given) && given.ValueKind != JsonValueKind.Null;
-
-    private Dictionary<string, JsonElement> Params()
-    {
-        if (!_body.TryGetProperty("params", out var given) || given.ValueKind == JsonValueKind.Null)
-            return [];
-        if (given.ValueKind == JsonValueKind.Object)
-            return given.EnumerateObject().ToDictionary(param => param.Name, param => param.Value);
-        Wrong("params", "must be an object");
-        return [];
-    }
-
     private Dictionary<string, string>? Labels()
     {
-        if (!_body.TryGetProperty("labels", out var given) || given.ValueKind == JsonValueKind.Null)
+        if (!_fields.Has("labels", out var given))
             return null;
         if (given.ValueKind != JsonValueKind.Object || given.EnumerateObject().Any(label => label.Value.ValueKind != JsonValueKind.String))
         {
@@ -200,22 +177,9 @@ internal sealed class SubmissionReader
         return id;
     }
 
-    private string? Text(string field)
-    {
-        if (!_body.TryGetProperty(field, out var value) || value.ValueKind == JsonValueKind.Null)
-            return null;
-        if (value.ValueKind == JsonValueKind.String)
-            return value.GetString();
-        Wrong(field, "must be a string");
-        return null;
-    }
+    private string? Text(string field) => _fields.Text(field);
 
-    private void Wrong(string field, string message)
-    {
-        if (!_errors.TryGetValue(field, out var messages))
-            _errors[field] = messages = [];
-        messages.Add(message);
-    }
+    private void Wrong(string field, string message) => _fields.Errors.Add(field, message);
 
     private static string Names(IEnumerable<TaskType> types) => string.Join(", ", types.Select(type => type.Name).Distinct());
 }

@@ -1,7 +1,6 @@
 using System.ComponentModel;
 using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Submitting;
 
@@ -53,14 +52,4 @@ public sealed record SubmitConcurrency
 
     [Description("1 to 1000.")]
     public int Limit { get; init; } = 1;
-}
-
-/// <summary>Where a task can be followed. The place of its record in the links lets every replica answer for it at once.</summary>
-public sealed record TaskLinks(string Self, string Watch, string Events, string Output, string Stop)
-{
-    internal static TaskLinks Of(string taskId, TaskPlace place)
-    {
-        var at = $"?lane={place.Lane}&{(place.IsScheduled ? "schedule" : "offset")}={place.Offset}";
-        return new($"/tasks/{taskId}{at}", $"/tasks/{taskId}/watch{at}", $"/tasks/{taskId}/events{at}", $"/tasks/{taskId}/output{at}", $"/tasks/{taskId}/stop{at}");
-    }
 }

@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using TaskPipeline.TaskApi.Connections;
-using TaskPipeline.TaskApi.Tailing;
+using System.Runtime.CompilerServices;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.Watching;
 
@@ -13,6 +14,8 @@ namespace TaskPipeline.TaskApi.Watching;
 /// </summary>
 internal sealed class Audience(TaskLog log)
 {
+    private static readonly ConditionalWeakTable<TaskLog, Audience> Audiences = [];
+
     private const int Crowd = 100;             // beyond so many a message may wait until its watcher has acknowledged the one before
     private const int MostAtOnce = 16;         // events of a round; who has more to read would keep the others waiting
     private const int MostHeld = 64 * 1024;    // bytes of a bundle
@@ -25,7 +28,7 @@ internal sealed class Audience(TaskLog log)
     private readonly List<Member> _arriving = [];   // guarded by the gate, as are the next two
     private bool _isLeft;                           // by some who are in the lists still
     private bool _isRunning;
-    private readonly WakeUp _asked = new();
+    private readonly ChangeSignal _asked = new();
     private readonly List<Member> _apart = [];      // the loop's own, as are the next; asked one by one
     private Circle _prompt = new();                 // told at once what comes
     private Circle _late = new();                   // told in bundles: a message would wait anyway, until they have acknowledged the one before
@@ -34,6 +37,9 @@ internal sealed class Audience(TaskLog log)
     private long _bundledAt;
     private Framed? _framed;
     private bool _isCrowd;
+
+    /// <summary>The audience of a log, which lives as long as that.</summary>
+    public static Audience Of(TaskLog log) => Audiences.GetValue(log, static log => new Audience(log));
 
     /// <summary>Comes back when the watcher has to go on by itself. Until then nobody else may ask it for events.</summary>
     public Task<LeftOver> AttendAsync(Watcher watcher, DirectOutput output, CancellationToken leaving)

@@ -1,4 +1,5 @@
 using System.Text;
+using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.Watching;
 

@@ -1,4 +1,5 @@
-using TaskPipeline.TaskApi.Connections;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.Watching;
 

@@ -1,4 +1,6 @@
 using Microsoft.AspNetCore.SignalR;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Watching;
 

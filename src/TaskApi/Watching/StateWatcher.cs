@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Watching;
 

@@ -3,9 +3,11 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.AspNetCore.SignalR;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Http;
 using TaskPipeline.TaskApi.Inputs;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.TaskApi.Stopping;
-using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Watching;
 
@@ -13,7 +15,7 @@ namespace TaskPipeline.TaskApi.Watching;
 /// The SignalR hub. <c>Watch</c> is a stream of the events of one task, history first: a stream is sent at the speed of its own connection, which
 /// messages to a group are not. <c>Subscribe</c> is for state events of many tasks, sent to the client's <c>state</c> handler.
 /// </summary>
-internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, StateSubscriptions subscriptions, WatchGate gate, TimeProvider clock) : Hub
+internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, StateSubscriptions subscriptions, WatchLimit limit, TimeProvider clock) : Hub
 {
     public IAsyncEnumerable<WatchEvent> Watch(string taskId, CancellationToken cancellationToken) => WatchFrom(taskId, new WatchRequest(), cancellationToken);
 
@@ -21,8 +23,8 @@ internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader read
     public async IAsyncEnumerable<WatchEvent> WatchFrom(string taskId, WatchRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var plan = WatchPlan.Of(request, lastEventId: null, clock.GetUtcNow(), out var error) ?? throw Refused(400, error!);
-        using var entry = gate.Enter(Context.GetHttpContext()?.Connection.RemoteIpAddress, out var refusal) ?? throw Refused(429, refusal!);
-        var watcher = table.Watch(await FindAsync(taskId, cancellationToken), reader, plan);
+        using var entry = limit.Enter(Context.GetHttpContext()?.Connection.RemoteIpAddress, out var refusal) ?? throw Refused(429, refusal!);
+        var watcher = Watcher.Of(table, await FindAsync(taskId, cancellationToken), reader, plan);
         while (!watcher.HasEnded)
         {
             while (await watcher.NextAsync(cancellationToken) is { } next)

@@ -1,11 +1,8 @@
 using System.Text.RegularExpressions;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.Watching;
-
-/// <summary>A line of plain text, or a part of one.</summary>
-/// <param name="Place">Behind it.</param>
-internal readonly record struct TextPiece(Cursor Place, string Text, OutputStream Stream = OutputStream.System, bool IsFirst = true, bool IsLast = true);
 
 /// <summary>How a row of text is over.</summary>
 internal enum RowEnd

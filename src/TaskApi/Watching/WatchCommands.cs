@@ -2,9 +2,11 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Http;
 using TaskPipeline.TaskApi.Inputs;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.TaskApi.Stopping;
-using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Watching;
 

@@ -2,16 +2,17 @@ using System.Net.WebSockets;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Connections;
+using TaskPipeline.TaskApi.Http;
 using TaskPipeline.TaskApi.Inputs;
-using TaskPipeline.TaskApi.Protection;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
+using TaskPipeline.TaskApi.Settings;
 using TaskPipeline.TaskApi.Stopping;
-using TaskPipeline.TaskApi.Tailing;
 
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>Watch sockets and event streams: of one task, or of how all of them stand.</summary>
-internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFeed feed, KafkaTails tails, LogReader reader, StopRequests stops, InputRequests inputs, WatchGate gate, TimeProvider clock, IHostApplicationLifetime host, IOptions<ApiOptions> options)
+internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFeed feed, KafkaTails tails, LogReader reader, StopRequests stops, InputRequests inputs, WatchLimit limit, TimeProvider clock, IHostApplicationLifetime host, IOptions<ApiOptions> options)
 {
     private static readonly TimeSpan ComeBackAfter = TimeSpan.FromSeconds(5);
 
@@ -33,7 +34,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
         if (WatchPlan.Of(WatchRequest.Of(query), lastEventId, clock.GetUtcNow(), out var error) is not { } plan)
             return (null, new Problem(StatusCodes.Status400BadRequest, error!));
         var (found, problem) = await finder.FindAsync(id, query, context.RequestAborted);
-        return problem is null ? (new Opened(table.Watch(found!, reader, plan), found, plan.AsText, plan.From.EndSeen), null) : (null, problem);
+        return problem is null ? (new Opened(Watcher.Of(table, found!, reader, plan), found, plan.AsText, plan.From.EndSeen), null) : (null, problem);
     }
 
     private (Opened?, Problem?) All(HttpContext context, string? lastEventId)
@@ -52,7 +53,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
         // A browser cannot read the status of a refused handshake, so the refusal comes as a close code.
         var (opened, problem) = await opening;
         using var socket = await context.WebSockets.AcceptWebSocketAsync();
-        using var entry = gate.Enter(context.Connection.RemoteIpAddress, out var refusal);
+        using var entry = limit.Enter(context.Connection.RemoteIpAddress, out var refusal);
         if (entry is null)
             await RefuseAsync(socket, CloseCodes.TooMany, refusal!);
         else if (problem is not null)
@@ -72,7 +73,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
             return problem;
         if (opened!.IsOver)
             return TypedResults.NoContent();   // the browser has it all; any other answer would make it come back for ever
-        using var entry = gate.Enter(context.Connection.RemoteIpAddress, out var refusal);
+        using var entry = limit.Enter(context.Connection.RemoteIpAddress, out var refusal);
         if (entry is null)
             return new Problem(StatusCodes.Status429TooManyRequests, refusal!) { RetryAfter = ComeBackAfter };
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, host.ApplicationStopping);

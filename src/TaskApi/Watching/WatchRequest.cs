@@ -1,5 +1,6 @@
 using System.Globalization;
 using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.Watching;
 

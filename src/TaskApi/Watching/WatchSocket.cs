@@ -1,7 +1,8 @@
 using System.Buffers;
 using System.Net.WebSockets;
 using System.Text;
-using TaskPipeline.TaskApi.Connections;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.Watching;
 

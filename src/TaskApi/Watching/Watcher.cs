@@ -1,5 +1,7 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Connections;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Watching;
 
@@ -25,8 +27,11 @@ internal sealed class Watcher : IWatch
     private long _version;
     private bool _isCaughtUp;
 
-    /// <summary>To be made while nobody adds to the log.</summary>
-    public Watcher(TaskLog log, LogReader reader, Status status, WatchPlan plan)
+    /// <summary>A watcher that begins while nobody adds to the log.</summary>
+    public static Watcher Of(TaskTable table, TrackedTask tracked, LogReader reader, WatchPlan plan) =>
+        table.Read(tracked, task => new Watcher(task.Log, reader, task.Status, plan));
+
+    private Watcher(TaskLog log, LogReader reader, Status status, WatchPlan plan)
     {
         (_log, _reader, _status, _plan, _live) = (log, reader, status, plan, log.Count);
         _liveItems = (log.Last as LogBlock)?.Content?.Count ?? 0;
@@ -62,7 +67,7 @@ internal sealed class Watcher : IWatch
         return changed.IsCompleted;
     }
 
-    public Task<LeftOver> AttendAsync(DirectOutput output, CancellationToken leaving) => _log.Audience.AttendAsync(this, output, leaving);
+    public Task<LeftOver> AttendAsync(DirectOutput output, CancellationToken leaving) => Audience.Of(_log).AttendAsync(this, output, leaving);
 
     /// <summary>Whether both are told the same from here on.</summary>
     public bool IsBeside(Watcher other) =>

@@ -1,5 +1,5 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Workers;
 

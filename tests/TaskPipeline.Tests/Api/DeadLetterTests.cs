@@ -3,7 +3,8 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Submitting;
+using TaskPipeline.TaskApi.Http;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.Testing;
 using Xunit;
 

@@ -5,12 +5,10 @@ using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Kafka;
-using TaskPipeline.TaskApi.DeadLetters;
-using TaskPipeline.TaskApi.Scheduling;
-using TaskPipeline.TaskApi.Protection;
-using TaskPipeline.TaskApi.Tailing;
-using TaskPipeline.TaskApi.Watching;
-using TaskPipeline.TaskApi.Workers;
+using TaskPipeline.TaskApi.Kafka;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
+using TaskPipeline.TaskApi.Settings;
 using TaskPipeline.Testing;
 using Xunit;
 
@@ -24,7 +22,7 @@ public sealed class HealthTests(TestBroker broker)
         var prefix = await broker.NewPipelineAsync();
         var cluster = await broker.ConnectAsync(prefix);
         await using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        var metrics = new TailingMetrics(services.GetRequiredService<IMeterFactory>(), NullLogger<TailingMetrics>.Instance);
+        var metrics = new SkippedRecords(services.GetRequiredService<IMeterFactory>(), NullLogger<SkippedRecords>.Instance);
         // A table with fewer lanes than the topics have: the first record beyond it is a bug, as far as the tail can tell.
         var narrow = new KafkaCluster(Options.Create(new KafkaOptions { BootstrapServers = broker.BootstrapServers, TopicPrefix = prefix, Partitions = 1 }), NullLogger<KafkaCluster>.Instance);
         var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Watching;
+using TaskPipeline.TaskApi.Logs;
 using TaskPipeline.Testing;
 using Xunit;
 

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.Protection;
-using TaskPipeline.TaskApi.Tailing;
+using TaskPipeline.TaskApi.Logs;
+using TaskPipeline.TaskApi.ReadModel;
 using TaskPipeline.TaskApi.Watching;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using System.Reflection;
 using TaskPipeline.Shared.Kafka;
-using TaskPipeline.TaskApi.Protection;
+using TaskPipeline.TaskApi.Settings;
 using TaskPipeline.TaskWorker;
 using TaskPipeline.Testing;
 using Xunit;

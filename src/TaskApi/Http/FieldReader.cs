@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.TaskApi.Http;
+
+/// <summary>What is wrong with a request, by field. Everything is gathered, so that a caller is told all of it at once.</summary>
+internal sealed class FieldErrors
+{
+    private readonly Dictionary<string, List<string>> _errors = [];
+
+    public Problem? Problem => _errors.Count == 0 ? null : Problem.Invalid(_errors.ToDictionary(error => error.Key, error => error.Value.ToArray()));
+
+    public bool Has(string field) => _errors.ContainsKey(field);
+
+    /// <param name="message">Goes on after the field's name: <c>must be …</c>.</param>
+    public void Add(string field, string message)
+    {
+        if (!_errors.TryGetValue(field, out var messages))
+            _errors[field] = messages = [];
+        messages.Add(message);
+    }
+
+    /// <summary>The value of an enumeration that a text names; null, also where there is no text.</summary>
+    public T? OneOf<T>(string field, string? text) where T : struct, Enum
+    {
+        if (string.IsNullOrEmpty(text))
+            return null;
+        var value = EnumWords.Find<T>(text);
+        if (value is null)
+            Add(field, $"must be one of {EnumWords.List<T>()}");
+        return value;
+    }
+
+    /// <summary>How many a page may have, as a query says.</summary>
+    public int Limit(string? text, int byDefault, int most)
+    {
+        var limit = byDefault;
+        if (!string.IsNullOrEmpty(text) && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out limit) || limit < 1 || limit > most))
+            Add("limit", $"must be 1 to {most}");
+        return limit;
+    }
+}
+
+/// <summary>Reads the fields of a body. A field that is null counts as one that is missing.</summary>
+/// <param name="body">An object, or undefined where the request has no body.</param>
+internal sealed class FieldReader(JsonElement body)
+{
+    public FieldErrors Errors { get; } = new();
+
+    public bool Has(string field, out JsonElement value)
+    {
+        value = default;
+        return body.ValueKind == JsonValueKind.Object && body.TryGetProperty(field, out value) && value.ValueKind != JsonValueKind.Null;
+    }
+
+    public string? Text(string field) => Text(field, int.MaxValue, "must be a string");
+
+    /// <param name="longest">In characters.</param>
+    public string? Text(string field, int longest) => Text(field, longest, $"must be a string of at most {longest} characters");
+
+    public bool Flag(string field)
+    {
+        if (!Has(field, out var value))
+            return false;
+        if (value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+            Errors.Add(field, "must be true or false");
+        return value.ValueKind == JsonValueKind.True;
+    }
+
+    public Dictionary<string, JsonElement>? Object(string field)
+    {
+        if (!Has(field, out var value))
+            return null;
+        if (value.ValueKind == JsonValueKind.Object)
+            return value.EnumerateObject().ToDictionary(property => property.Name, property => property.Value);
+        Errors.Add(field, "must be an object");
+        return null;
+    }
+
+    private string? Text(string field, int longest, string rule)
+    {
+        if (!Has(field, out var value))
+            return null;
+        if (value.ValueKind == JsonValueKind.String && value.GetString() is { } text && text.Length <= longest)
+            return text;
+        Errors.Add(field, rule);
+        return null;
+    }
+}

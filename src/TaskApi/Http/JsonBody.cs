@@ -1,0 +1,72 @@
+using System.Text;
+using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.TaskApi.Http;
+
+/// <summary>The JSON object in a request's body, or why there is none.</summary>
+internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
+{
+    /// <summary>Of what callers send. What it is put into, in Kafka and in answers, adds some, and readers take 64 in all.</summary>
+    public const int MostLevels = 32;
+
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
+    private static readonly string[] NotKnown = ["is not known"];
+
+    /// <summary>For requests whose body may be left out.</summary>
+    public static bool IsMissing(HttpRequest request) => request.ContentLength is null or 0 && request.Headers.TransferEncoding.Count == 0;
+
+    /// <summary>Only JSON is read, also because a web page can send forms and plain text to strangers without asking, but not JSON.</summary>
+    public static async Task<JsonBody> ReadAsync(HttpRequest request, params IReadOnlyList<string> fields)
+    {
+        if (!request.HasJsonContentType())
+            return Refuse(StatusCodes.Status415UnsupportedMediaType, $"Send JSON, with Content-Type: application/json instead of '{request.ContentType}'");
+        try
+        {
+            using var body = new MemoryStream();
+            await request.Body.CopyToAsync(body, request.HttpContext.RequestAborted);
+            return Read(body.GetBuffer().AsMemory(0, (int)body.Length), fields);
+        }
+        catch (BadHttpRequestException refused)
+        {
+            var tooLarge = refused.StatusCode == StatusCodes.Status413PayloadTooLarge;
+            return Refuse(refused.StatusCode, tooLarge ? $"A body may have at most {ProtectionServices.MostBodyBytes} bytes" : refused.Message);
+        }
+    }
+
+    private static JsonBody Read(ReadOnlyMemory<byte> bytes, IReadOnlyList<string> fields)
+    {
+        if (bytes.Span.StartsWith(Encoding.UTF8.Preamble))
+            bytes = bytes[Encoding.UTF8.Preamble.Length..];
+        if (JsonText.Check(bytes.Span, MostLevels) is { } error)
+            return new JsonBody(default, ProblemOf(error, bytes.Span));
+        try
+        {
+            using var document = JsonDocument.Parse(bytes, Strict);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                return Refuse(StatusCodes.Status400BadRequest, "The body must be a JSON object");
+            var unknown = document.RootElement.EnumerateObject().Select(property => property.Name).Where(name => !fields.Contains(name)).ToArray();
+            return unknown.Length == 0
+                ? new JsonBody(document.RootElement.Clone(), null)
+                : new JsonBody(default, new Problem(StatusCodes.Status400BadRequest, $"Unknown: {string.Join(", ", unknown)}. Known: {string.Join(", ", fields)}")
+                {
+                    Errors = unknown.ToDictionary(name => name, _ => NotKnown),
+                });
+        }
+        catch (JsonException twice)   // all else was checked
+        {
+            return Refuse(StatusCodes.Status400BadRequest, $"The body is not valid JSON: {twice.Message}");
+        }
+    }
+
+    private static Problem ProblemOf(JsonTextError error, ReadOnlySpan<byte> bytes)
+    {
+        var (line, at) = error.PlaceIn(bytes);
+        return error.Path.Length == 0
+            ? new Problem(StatusCodes.Status400BadRequest, $"The body at line {line}, byte {at} {error.Reason}")
+            : Problem.Invalid(new Dictionary<string, string[]> { [error.Path] = [$"{error.Reason} (line {line}, byte {at} of the body)"] });
+    }
+
+    private static JsonBody Refuse(int status, string detail) => new(default, new Problem(status, detail));
+}

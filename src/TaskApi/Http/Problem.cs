@@ -1,0 +1,89 @@
+using System.Net.Mime;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.WebUtilities;
+
+namespace TaskPipeline.TaskApi.Http;
+
+/// <summary>
+/// An RFC 9457 problem document. Every error of this API is one, whatever the request accepts: an <c>EventSource</c> accepts nothing but event streams,
+/// and its developer still wants to read what was wrong.
+/// </summary>
+internal sealed class Problem(int status, string detail) : IResult, IStatusCodeHttpResult
+{
+    private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public int? StatusCode => status;
+
+    public string Detail => detail;
+
+    /// <summary>Field → what is wrong with it.</summary>
+    public IReadOnlyDictionary<string, string[]>? Errors { get; init; }
+
+    public TimeSpan? RetryAfter { get; init; }
+
+    public static Problem UnknownTask(string taskId) => new(StatusCodes.Status404NotFound, $"There is no task '{taskId}'");
+
+    /// <summary>Kafka did not acknowledge a record in time.</summary>
+    public static Problem NotTaken(string detail) => new(StatusCodes.Status503ServiceUnavailable, detail) { RetryAfter = TimeSpan.FromSeconds(5) };
+
+    public static Problem NotReady(string reason) => new(StatusCodes.Status503ServiceUnavailable, $"Not ready: {reason}") { RetryAfter = TimeSpan.FromSeconds(2) };
+
+    /// <summary>Everything that is wrong with a request, by field.</summary>
+    /// <param name="wayOut">Where the fields alone do not show it.</param>
+    public static Problem Invalid(IReadOnlyDictionary<string, string[]> errors, string? wayOut = null) =>
+        new(StatusCodes.Status400BadRequest, string.Join("; ", [.. errors.SelectMany(error => error.Value.Select(text => $"{error.Key} {text}")), .. wayOut is null ? [] : new[] { wayOut }])) { Errors = errors };
+
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        var document = new JsonObject { ["type"] = "about:blank", ["title"] = ReasonPhrases.GetReasonPhrase(status), ["status"] = status, ["detail"] = detail };
+        if (Errors is not null)
+            document["errors"] = new JsonObject(Errors.Select(error => KeyValuePair.Create(error.Key, (JsonNode?)new JsonArray([.. error.Value.Select(text => JsonValue.Create(text))]))));
+        var response = httpContext.Response;
+        response.StatusCode = status;
+        response.ContentType = MediaTypeNames.Application.ProblemJson;
+        if (RetryAfter is { } retryAfter)
+            response.Headers.RetryAfter = ((int)retryAfter.TotalSeconds).ToString();
+        await response.WriteAsync(document.ToJsonString(Relaxed), httpContext.RequestAborted);
+    }
+}
+
+internal static partial class ProblemPages
+{
+    /// <summary>Turns exceptions, and errors that have no body yet, into problem documents. A stack trace stays in the log.</summary>
+    public static WebApplication UseProblems(this WebApplication app)
+    {
+        app.UseExceptionHandler(new ExceptionHandlerOptions
+        {
+            ExceptionHandler = context =>
+            {
+                var error = context.Features.Get<IExceptionHandlerFeature>()!.Error;
+                if (error is not BadHttpRequestException)
+                    LogFailed(app.Logger, error, context.Request.Method, context.Request.Path);
+                return Of(error).ExecuteAsync(context);
+            },
+            SuppressDiagnosticsCallback = _ => true,   // the framework's line does not say which request it was
+        });
+        app.UseStatusCodePages(context => new Problem(context.HttpContext.Response.StatusCode, Explain(context.HttpContext)).ExecuteAsync(context.HttpContext));
+        return app;
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Path} failed")]
+    private static partial void LogFailed(ILogger logger, Exception exception, string method, PathString path);
+
+    private static Problem Of(Exception exception) => exception switch
+    {
+        BadHttpRequestException refused => new Problem(refused.StatusCode, refused.Message),
+        _ => new Problem(StatusCodes.Status500InternalServerError, "The API failed on this request; its log says why"),
+    };
+
+    private static string Explain(HttpContext context) => context.Response.StatusCode switch
+    {
+        StatusCodes.Status404NotFound => $"There is nothing at {context.Request.Path}; /docs shows what there is",
+        StatusCodes.Status405MethodNotAllowed => $"{context.Request.Method} is not possible here; Allow: {context.Response.Headers.Allow}",
+        StatusCodes.Status415UnsupportedMediaType => "Send JSON, with Content-Type: application/json",
+        var status => ReasonPhrases.GetReasonPhrase(status),
+    };
+}

@@ -1,0 +1,42 @@
+using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.TaskApi.Logs;
+
+namespace TaskPipeline.TaskApi.Listing;
+
+/// <summary>For callers that would rather wait for news than ask again: <c>wait=30s</c>.</summary>
+internal sealed class LongPoll : IDisposable
+{
+    public const string Rule = "must be a duration of at most 60s, such as 30s";
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(60);
+
+    private readonly CancellationTokenSource _over;
+    private readonly CancellationToken _gone;
+
+    /// <param name="gone">Cancelled when the caller has left.</param>
+    public LongPoll(TimeSpan patience, CancellationToken gone)
+    {
+        _gone = gone;
+        _over = CancellationTokenSource.CreateLinkedTokenSource(gone);
+        _over.CancelAfter(patience);
+    }
+
+    public static bool TryParse(string? text, out TimeSpan patience)
+    {
+        var parsed = string.IsNullOrEmpty(text) ? TimeSpan.Zero : Quantity.Duration(text);
+        patience = parsed ?? default;
+        return parsed is not null && patience <= Longest;
+    }
+
+    /// <summary>Waits until the log has more than it had; false: not within the time.</summary>
+    public async Task<bool> ForMoreAsync(TaskLog log, long version)
+    {
+        var changed = log.Changed.Next;
+        if (log.Version != version)
+            return true;
+        await changed.WaitAsync(_over.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _gone.ThrowIfCancellationRequested();
+        return changed.IsCompleted;
+    }
+
+    public void Dispose() => _over.Dispose();
+}

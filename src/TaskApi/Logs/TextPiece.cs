@@ -1,0 +1,7 @@
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.TaskApi.Logs;
+
+/// <summary>A line of plain text, or a part of one.</summary>
+/// <param name="Place">Behind it.</param>
+internal readonly record struct TextPiece(Cursor Place, string Text, OutputStream Stream = OutputStream.System, bool IsFirst = true, bool IsLast = true);

@@ -1,0 +1,24 @@
+using System.Text.Json;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Http;
+
+namespace TaskPipeline.TaskApi.ReadModel;
+
+/// <summary>Which dead letters are meant; what is null does not matter.</summary>
+internal sealed record DeadLetterFilter(string? Project, string? Type, FailureClass? Class, EndReason? Reason, bool? IsDealtWith)
+{
+    public static readonly IReadOnlyList<string> Fields = ["project", "type", "class", "reason"];
+
+    /// <summary>Reads the fields that a query and a body have in common.</summary>
+    public static DeadLetterFilter Read(Func<string, string?> field, bool? isDealtWith, FieldErrors errors) =>
+        new(NullIfEmpty(field("project")), NullIfEmpty(field("type")), errors.OneOf<FailureClass>("class", field("class")), errors.OneOf<EndReason>("reason", field("reason")), isDealtWith);
+
+    public bool Passes(DeadLetterEntry entry) =>
+        (Project is null || entry.Letter.Task?.Project == Project)
+        && (Type is null || entry.Letter.Task?.Type == Type)
+        && (Class is null || entry.Letter.Class == Class)
+        && (Reason is null || entry.Letter.Reason == Reason)
+        && (IsDealtWith is null || entry.IsDealtWith == IsDealtWith);
+
+    private static string? NullIfEmpty(string? text) => string.IsNullOrEmpty(text) ? null : text;
+}

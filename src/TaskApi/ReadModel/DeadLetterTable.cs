@@ -1,0 +1,71 @@
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.TaskApi.ReadModel;
+
+/// <summary>A dead letter, with what was done about it so far.</summary>
+/// <param name="Id">The task's, or <c>raw-{lane}-{offset}</c> of a record that nobody could read.</param>
+/// <param name="Place">Counts them in the order of the topic.</param>
+internal sealed record DeadLetterEntry(string Id, int Place, DeadLetter Letter, IReadOnlyList<DeadLetterDealtWith> Dealings)
+{
+    public bool IsDealtWith => Dealings.Count > 0;
+
+    /// <summary>The tasks that went on in its place, in order.</summary>
+    public IReadOnlyList<string> Redrives { get; } = [.. Dealings.Where(dealing => dealing.Action == DeadLetterAction.Redriven).Select(dealing => dealing.NewTaskId!)];
+}
+
+/// <summary>All dead letters, as <c>tasks-dlq</c> tells. Its tail writes, and a request what Kafka has acknowledged; entries never change, but for being replaced.</summary>
+internal sealed class DeadLetterTable
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, int> _places = [];
+    private readonly List<DeadLetterEntry> _entries = [];
+
+    /// <summary>A letter that is there already is a double.</summary>
+    public void Add(DeadLetter letter)
+    {
+        var id = letter.TaskId ?? letter.Task?.TaskId ?? $"raw-{letter.Lane}-{letter.Offset}";
+        lock (_gate)
+        {
+            if (_places.TryAdd(id, _entries.Count))
+                _entries.Add(new DeadLetterEntry(id, _entries.Count, letter, []));
+        }
+    }
+
+    /// <summary>What is known already is passed over, and so is what has outlived its letter.</summary>
+    public void Add(DeadLetterDealtWith dealing)
+    {
+        lock (_gate)
+        {
+            if (_places.TryGetValue(dealing.TaskId, out var place) && _entries[place] is var entry && IsNew(entry, dealing))
+                _entries[place] = new DeadLetterEntry(entry.Id, place, entry.Letter, [.. entry.Dealings, dealing]);
+        }
+    }
+
+    public DeadLetterEntry? Find(string id)
+    {
+        lock (_gate)
+            return _places.TryGetValue(id, out var place) ? _entries[place] : null;
+    }
+
+    /// <summary>Up to <paramref name="limit"/> of them, newest first, from behind a place.</summary>
+    public IReadOnlyList<DeadLetterEntry> NewestFirst(DeadLetterFilter filter, DeadLetterEntry? after, int limit)
+    {
+        lock (_gate)
+        {
+            var count = after?.Place ?? _entries.Count;
+            return [.. Enumerable.Range(1, count).Select(step => _entries[count - step]).Where(filter.Passes).Take(limit)];
+        }
+    }
+
+    /// <summary>Those that have waited longest.</summary>
+    public IReadOnlyList<DeadLetterEntry> OldestFirst(DeadLetterFilter filter, int limit)
+    {
+        lock (_gate)
+            return [.. _entries.Where(filter.Passes).Take(limit)];
+    }
+
+    private static bool IsNew(DeadLetterEntry entry, DeadLetterDealtWith dealing) =>
+        dealing.Action == DeadLetterAction.Discarded
+            ? entry.Dealings is not [.., { Action: DeadLetterAction.Discarded }]
+            : dealing.NewTaskId is not null && !entry.Redrives.Contains(dealing.NewTaskId);
+}

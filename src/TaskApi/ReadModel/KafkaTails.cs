@@ -1,0 +1,251 @@
+using System.Text;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Hosting;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Kafka;
+
+namespace TaskPipeline.TaskApi.ReadModel;
+
+/// <summary>
+/// Reads the topics into the <see cref="TaskTable"/>. Kafka may be away when the host starts: it is waited for, and requests are answered 503.
+/// A tail that died or stands still would let this replica tell old news for ever, so it ends the process.
+/// </summary>
+internal sealed partial class KafkaTails(
+    KafkaCluster cluster, TaskTable table, Changes changes, WorkerTable workers, DeadLetterTable letters, TopicWatch topics, SkippedRecords skipped, IHostApplicationLifetime host, BrokerClock clock, ILogger<KafkaTails> logger)
+    : BackgroundService
+{
+    private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ClockPatience = TimeSpan.FromSeconds(10);   // a Kafka that takes nothing can still be read
+    private static readonly TimeSpan EndedWithin = TimeSpan.FromSeconds(5);   // a task's `ended` lies in Kafka when its state is committed, and is read as fast as that
+
+    private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile TopicTail[] _tails = [];
+    private TopicTail? _tasks;
+    private TopicTail? _progress;   // by itself: its records are those that must not wait, and every fetch names all the partitions of its consumer
+    private TopicTail? _state;
+    private Task _clockIsKnown = Task.CompletedTask;
+    private string? _failure;
+    private volatile bool _isSettled;
+
+    /// <summary>Completes once everything that stood in the topics at the start is in the tables; never, if it cannot be read.</summary>
+    public Task CaughtUp => _caughtUp.Task;
+
+    /// <summary>What is still missing before requests can be answered; null: nothing.</summary>
+    public string? NotReadyBecause =>
+        _failure is not null ? _failure
+        : _tails.Length == 0 ? "Kafka has not answered yet"
+        : !_clockIsKnown.IsCompleted ? "Kafka has not told its time yet"
+        : !HaveCaughtUp ? $"still being read: {NamesOf(_tails.Where(tail => !tail.CaughtUp.IsCompletedSuccessfully))}"
+        : !_isSettled ? "what was read is being put together"
+        : null;
+
+    /// <summary>Why this process is of no use any more; null: it is healthy.</summary>
+    public string? Failure => _failure ?? (Standing() is { } standing ? $"the tail of {standing} stands still" : null);
+
+    /// <summary>What a person should know of what was read, in sentences.</summary>
+    public IReadOnlyList<string> Warnings => cluster.Guard?.Warnings ?? [];
+
+    /// <summary>Whether <c>task-schedule</c> was read beyond this place.</summary>
+    public bool HasReadSchedule(int lane, long offset) => _state?.PositionOf(cluster.Topics.Schedule, lane) > offset;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await cluster.ConnectAsync(stoppingToken);
+            _tasks = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Workers], TakeRequest) { News = changes.Publish, Skipped = Skip };
+            _progress = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Progress], TakeProgress) { Idle = Settle, News = changes.Publish, Skipped = Skip };
+            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule, cluster.Topics.DeadLetters], TakeCommitted) { News = changes.Publish, Skipped = Skip };
+            _clockIsKnown = Task.WhenAny(clock.Measured, Task.Delay(ClockPatience, stoppingToken));
+            _tails = [_tasks, _progress, _state];
+            var watching = WatchAsync([.. _tails.Select(tail => tail.RunAsync(stoppingToken)), topics.RunAsync(stoppingToken)], stoppingToken);
+            await Task.WhenAny(watching, Task.WhenAll([_clockIsKnown, .. _tails.Select(tail => tail.CaughtUp)]));
+            if (HaveCaughtUp)
+            {
+                Settle();
+                changes.Publish();   // of what that has ended
+                _caughtUp.TrySetResult();
+            }
+            await watching;
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+        }
+        catch (TopicMismatchException mismatch)
+        {
+            Fail(mismatch.Message, null, ExitCodes.BadConfiguration);
+        }
+    }
+
+    private async Task WatchAsync(Task[] tails, CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(WatchInterval);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            if (tails.FirstOrDefault(tail => tail.IsCompleted)?.Exception?.InnerException is TopicsGoneException gone)
+                Fail(gone.Message, null);
+            else if (tails.FirstOrDefault(tail => tail.IsCompleted) is { } dead)
+                Fail("a tail has died", dead.Exception?.InnerException);
+            else if (Standing() is { } standing)
+                Fail($"the tail of {standing} stands still", null);
+            if (_failure is not null)
+                return;
+        }
+    }
+
+    private string? Standing() => _tails.FirstOrDefault(tail => tail.SinceLastPoll > StandsStill) is { } tail ? NamesOf([tail]) : null;
+
+    private static string NamesOf(IEnumerable<TopicTail> tails) => string.Join(", ", tails.SelectMany(tail => tail.Topics));
+
+    private void Fail(string reason, Exception? exception, int exitCode = ExitCodes.Died)
+    {
+        _failure = reason;
+        LogFailed(logger, exception, reason);
+        Environment.ExitCode = exitCode;
+        host.StopApplication();
+    }
+
+    /// <summary>Everything that stood in the topics at the start was read.</summary>
+    private bool HaveCaughtUp => _tails.Length > 0 && _clockIsKnown.IsCompleted && _tails.All(tail => tail.CaughtUp.IsCompletedSuccessfully);
+
+    private void TakeRequest(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Topic == cluster.Topics.Tasks)
+            TakeSubmission(result);
+        else if (result.Topic == cluster.Topics.Control)
+            TakeControl(result);
+        else
+            TakeHeartbeat(result);
+    }
+
+    /// <summary>What waits for that place to be read goes on.</summary>
+    private void Skip(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        skipped.Count(result.Topic, "unhandled");
+        if (result.Topic == cluster.Topics.Tasks)
+            table.ReadUpTo(result.Partition.Value, submissions: result.Offset.Value + 1);
+        else if (result.Topic == cluster.Topics.Progress)
+            table.ReadUpTo(result.Partition.Value, progress: result.Offset.Value + 1);
+    }
+
+    private void TakeProgress(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        string? error = "it has no value";
+        if (result.Message.Value is { } value && TaskJson.TryDecodeProgress(value, out var record, out error))
+            table.Progressed(record!, result.Partition.Value, result.Offset.Value);
+        else
+        {
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+            table.ReadUpTo(result.Partition.Value, progress: result.Offset.Value + 1);
+        }
+    }
+
+    private void TakeSubmission(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        string? error = "it has no value";
+        if (result.Message.Value is { } value && TaskJson.TryDecodeSubmission(value, out var submission, out error))
+            table.Queued(submission!, result.Partition.Value, result.Offset.Value, result.Message.Timestamp.UtcDateTime);
+        else
+        {
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+            table.ReadUpTo(result.Partition.Value, submissions: result.Offset.Value + 1);
+        }
+    }
+
+    private void TakeControl(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Message.Value is not { } value)
+            return;   // a tombstone: the task has ended, and its state says how
+        if (!TaskJson.TryDecodeControl(value, out var control, out var error))
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+        else if (control!.Signal == ControlRecord.Stop && TaskIds.IsValid(control.TaskId))
+            table.StopRequested(control);
+        else if (control.Signal is ControlRecord.Pause or ControlRecord.Resume && TaskIds.IsValid(control.TaskId))
+            table.PauseRequested(control);
+    }
+
+    private void TakeHeartbeat(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Message.Value is not { } value)
+            workers.Left(KeyOf(result));
+        else if (TaskJson.TryDecodeHeartbeat(value, out var heartbeat, out var error))
+            workers.Beat(heartbeat!);
+        else
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+    }
+
+    private void TakeCommitted(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Topic == cluster.Topics.State)
+            TakeState(result);
+        else if (result.Topic == cluster.Topics.Schedule)
+            TakeSchedule(result);
+        else
+            TakeDeadLetter(result);
+    }
+
+    private void TakeSchedule(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        if (result.Message.Value is not { } value)
+            table.Fired(KeyOf(result));
+        else if (!TaskJson.TryDecodeScheduled(value, out var scheduled, out var error))
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+        else if (scheduled!.TaskId != scheduled.Task.TaskId || !TaskIds.IsValid(scheduled.TaskId) || KeyOf(result) != ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt))
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "its key does not fit its task");
+        else
+            table.Scheduled(new ScheduleEntry(scheduled, result.Partition.Value, result.Offset.Value), result.Message.Timestamp.UtcDateTime);
+    }
+
+    private void TakeDeadLetter(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        string? error = "it has no value";
+        if (result.Message.Value is { } value && TaskJson.TryDecodeDeadLetter(value, out var letter, out error))
+            letters.Add(letter!);
+        else if (result.Message.Value is { } action && TaskJson.TryDecodeDealtWith(action, out var dealtWith, out _))
+            letters.Add(dealtWith!);
+        else
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+    }
+
+    private void TakeState(ConsumeResult<byte[]?, byte[]?> result)
+    {
+        var isLane = result.Message.Key is { } key && key.AsSpan().StartsWith(LaneKey);
+        string? error;
+        if (result.Message.Value is not { } value)
+            table.Forget(KeyOf(result));
+        else if (isLane && TaskJson.TryDecodeLane(value, out var claim, out error) && claim!.Lane == result.Partition.Value)
+            table.Claimed(claim);
+        else if (isLane)
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "it does not tell of its lane");
+        else if (!TaskJson.TryDecodeState(value, out var state, out error))
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
+        else if (state!.TaskId != state.Task.TaskId || !TaskIds.IsValid(state.TaskId) || state.Lane < 0 || state.Lane >= cluster.Topics.Lanes)
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "its task or lane does not fit");
+        else if (state.Status.IsEnd() || state.Status is Status.RetryWaiting or Status.Held)
+            table.Committed(state);
+    }
+
+    private static string KeyOf(ConsumeResult<byte[]?, byte[]?> result) => Encoding.UTF8.GetString(result.Message.Key ?? []);
+
+    private static ReadOnlySpan<byte> LaneKey => "lane/"u8;
+
+    /// <summary>
+    /// Where retention took a task's records, none tells that their place was passed; the tail's own position does. Only when it has nothing more at hand,
+    /// or has just come to where the topics ended at the start: else what is missed may be still to come.
+    /// </summary>
+    private void Settle()
+    {
+        if (!HaveCaughtUp)
+            return;
+        foreach (var lane in table.LanesWithCommitted())
+            table.ReadUpTo(lane, _tasks!.PositionOf(cluster.Topics.Tasks, lane), _progress!.PositionOf(cluster.Topics.Progress, lane));
+        table.FinishFromBefore(clock.GetUtcNow() - EndedWithin);
+        _isSettled = true;
+    }
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "This process ends: {Reason}")]
+    private static partial void LogFailed(ILogger logger, Exception? exception, string reason);
+}

@@ -1,0 +1,312 @@
+using System.Text.Json;
+using TaskPipeline.Shared.Lanes;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskApi.Logs;
+
+namespace TaskPipeline.TaskApi.ReadModel;
+
+/// <summary>
+/// What this replica knows of one task. Everything but the log's reading side is guarded by the lock of <see cref="TaskTable"/>.
+/// It may begin before its submission is known, because the topics are read side by side; until then nobody can find it.
+/// </summary>
+internal sealed class TrackedTask(string taskId, LogMemory memory)
+{
+    private Stage _stage;
+    private TaskStory? _story;
+    private Dictionary<string, TaskEmitted>? _emitted;
+    private List<TaskInput>? _inputs;      // those that their callers have named
+    private List<ControlRecord>? _named;   // stops, pauses and resumes
+
+    public string TaskId { get; } = taskId;
+    public TaskLog Log { get; } = new(taskId, memory);
+
+    public TaskSubmission? Submission { get; private set; }
+
+    /// <summary>Where its first record is, as far as this replica has read it.</summary>
+    public TaskPlace Place { get; private set; } = new(-1, -1);
+
+    public int Lane => Place.Lane;
+    public DateTimeOffset SubmittedAt { get; private set; }
+
+    /// <summary>The latest record in <c>tasks</c> that asks for an attempt; null while there is none.</summary>
+    public QueuedRecord? Record { get; private set; }
+
+    /// <summary>Its latest entry in <c>task-schedule</c>; null where that has its tombstone.</summary>
+    public ScheduleEntry? Entry { get; set; }
+
+    public Status Status { get; private set; } = Status.Queued;
+    public int Attempt { get; private set; }
+    public string? Worker { get; private set; }
+    public ControlRecord? Stop { get; private set; }
+
+    /// <summary>How far the latest attempt is, as its agent said last.</summary>
+    public JsonElement? Progress { get; private set; }
+
+    /// <summary>The latest that the latest attempt's agent gave as its result, until the committed state has it.</summary>
+    public JsonElement? Result { get; private set; }
+
+    /// <summary>When it gave that.</summary>
+    public DateTimeOffset? ResultAt { get; private set; }
+
+    /// <summary>Whether that is left out because it is too large.</summary>
+    public bool IsResultLeftOut { get; private set; }
+
+    /// <summary>The latest PAUSE or RESUME.</summary>
+    public ControlRecord? Pause { get; private set; }
+
+    /// <summary>What it was told to wait for after its latest attempts, as committed.</summary>
+    public TaskState? Waiting { get; private set; }
+
+    /// <summary>Tasks that repeat this one.</summary>
+    public IReadOnlyList<string> Replays { get; private set; } = [];
+
+    /// <summary>How it ended, as committed. Watchers are told once every line that it counts was read.</summary>
+    public TaskState? Committed { get; private set; }
+
+    public bool HasEnded => Status.IsEnd();
+
+    /// <summary>Whether its <c>ended</c> was read: what is emitted behind it comes too late, on every replica.</summary>
+    public bool IsEndRead { get; private set; }
+
+    /// <summary>Whether its record in <c>tasks</c> waits for a worker or is run by one.</summary>
+    public bool IsInQueue => !HasEnded && Record is { } record && record.Attempt > (Waiting?.Attempt ?? 0);
+
+    /// <summary>When it goes on, where that is a matter of time.</summary>
+    public DateTimeOffset? DueAt => Status switch
+    {
+        Status.Scheduled => Submission!.RunAt,
+        Status.RetryWaiting => Waiting!.DueAt,
+        _ => null,
+    };
+
+    /// <summary>Of its end, or of the latest attempt that has failed.</summary>
+    public FailureClass? Class => HasEnded ? Committed!.Class : Waiting?.Class;
+
+    /// <summary>As committed; those that came later, as the lane's log tells.</summary>
+    public IReadOnlyList<AttemptSummary> Attempts
+    {
+        get
+        {
+            if (HasEnded)
+                return Committed!.Attempts;
+            var told = _story?.Attempts ?? [];
+            return Waiting is { Attempts: [.., var last] } ? [.. Waiting.Attempts, .. told.Where(attempt => attempt.Attempt > last.Attempt)] : told;
+        }
+    }
+
+    /// <summary>When the agent of its latest attempt ended, as long as what follows from that is not committed.</summary>
+    public DateTimeOffset? ExitedAt => !HasEnded && _story is { Outcome: { } outcome } && outcome.Attempt > (Waiting?.Attempt ?? 0) ? outcome.At : null;
+
+    public void Submit(TaskSubmission submission, TaskPlace place, DateTimeOffset at)
+    {
+        (Submission, Place, SubmittedAt) = (submission, place, at);
+        if (submission.RunAt is not null && Status == Status.Queued && Attempt == 0)
+            Status = Status.Scheduled;
+        Log.Submitted(submission, at);
+    }
+
+    /// <summary>Whether the record at this place made it known; it may have gone on since.</summary>
+    public bool IsFirstAt(TaskPlace place) => Place == place || (place.IsScheduled && Entry is { } entry && entry.Offset == place.Offset);
+
+    /// <summary>A record in <c>tasks</c> asks for an attempt. True: it is the first to ask for this one.</summary>
+    public bool Ask(QueuedRecord asked)
+    {
+        if (Place.IsScheduled)
+            Place = new TaskPlace(Lane, asked.Offset);
+        if (Record is { } known && asked.Attempt <= known.Attempt)
+        {
+            if (asked.Attempt == known.Attempt && asked.Offset != known.Offset)
+                Record = known with { CopiedAt = asked.At };
+            return false;
+        }
+        Record = asked;
+        return true;
+    }
+
+    /// <summary>Its record, to be written again, where all copies of it are older than that.</summary>
+    public TaskSubmission? CopyIfOlderThan(DateTimeOffset time) =>
+        IsInQueue && Record!.CopiedAt < time ? Submission! with { Attempt = Record.Attempt, SubmittedAt = SubmittedAt } : null;
+
+    public void RepeatedBy(string taskId) => Replays = [.. Replays, taskId];
+
+    public TaskEmitted? EmittedAs(string eventId) => _emitted?.GetValueOrDefault(eventId);
+
+    /// <summary>The input that its caller named so.</summary>
+    public TaskInput? InputAs(string inputId) => _inputs?.Find(input => input.InputId == inputId);
+
+    public void Asked(TaskInput input) => (_inputs ??= []).Add(input);
+
+    /// <summary>The request to stop, pause or resume it that its caller named so.</summary>
+    public ControlRecord? RequestOf(string idempotencyKey) => _named?.Find(request => request.IdempotencyKey == idempotencyKey);
+
+    /// <summary>The worker tells when it has happened.</summary>
+    public void RequestPause(ControlRecord pause)
+    {
+        Remember(pause);
+        Pause = pause;
+    }
+
+    public StateEvent? RequestStop(ControlRecord stop)
+    {
+        Remember(stop);
+        if (Stop is not null)
+            return null;
+        Stop = stop;
+        if (HasEnded)
+        {
+            Log.EndAgain(Committed!, stop);   // it came too late; who watches from now on is told
+            return null;
+        }
+        Status = Status.Stopping;
+        return Log.StopRequested(Change(stop.At) with { RequestedBy = stop.RequestedBy, Reason = stop.Reason });
+    }
+
+    /// <summary>Whether records at this place of the lane's log cannot belong to the task any more.</summary>
+    public bool IsOver(long offset) => Committed is { } end && offset > end.LogEnd;
+
+    /// <summary>An event counts once, and only in front of the task's <c>ended</c>.</summary>
+    public void Emit(TaskEmitted emitted, int lane, long offset)
+    {
+        if (!HasEnded && !IsEndRead && (_emitted ??= []).TryAdd(emitted.EventId, emitted))
+            Log.Add(emitted, lane, offset);
+    }
+
+    public void ReadEnd() => IsEndRead = true;
+
+    /// <summary>Takes a record that counts, and answers what watchers of states are told.</summary>
+    public WatchEvent? Apply(AttemptRecord record, TaskStory story, int lane, long offset)
+    {
+        _story = story;
+        IsEndRead = false;   // it was of a transaction that was aborted
+        if (record.Attempt != Attempt)
+            Begin(record.Attempt, story.Attempts[^1].Worker is { Length: > 0 } worker ? worker : null);
+        switch (record)
+        {
+            case AttemptStarting:
+                var before = story.Attempts is [.., { Reason: { } reason }, _] ? reason.Word() : null;
+                return Reach(Stage.Begun, Status.Starting, Change(record.At) with { Reason = before });
+            case AttemptRunning or AttemptAlive:
+                return Reach(Stage.Running, Status.Running, Change(record.At));
+            case TaskStopping stopping:
+                return Reach(Stage.Stopping, Status.Stopping, Change(record.At) with { RequestedBy = stopping.RequestedBy });
+            case AttemptPaused paused:
+                return ChangePause(Status.Paused, Change(record.At) with { RequestedBy = paused.RequestedBy }, offset);
+            case AttemptResumed resumed:
+                return ChangePause(Status.Running, Change(record.At) with { RequestedBy = resumed.RequestedBy }, offset);
+            case AttemptAbandoned abandoned:
+                return Reach(Stage.GivenBack, Status.Queued, Change(record.At) with { Reason = abandoned.Reason.Word() });
+            case OutputLines output:
+                var running = Reach(Stage.Running, Status.Running, Change(record.At));   // said already, but where retention took the attempt's first records
+                Log.Add(output, lane, offset);
+                return running;
+            case AttemptNoted noted:
+                var told = Log.Add(noted, lane, offset);
+                if (noted.Name == NoteName.Result)
+                    (Result, ResultAt, IsResultLeftOut) = (noted.Data, noted.At, false);
+                else if (noted.IsResultLeftOut)
+                    (Result, ResultAt, IsResultLeftOut) = (null, noted.At, true);
+                if (noted.Name != NoteName.Progress)
+                    return null;
+                Progress = noted.Data;
+                return told;
+            case AttemptInput input:
+                Log.Add(input, lane, offset);
+                return null;
+            case AttemptExited exited:
+                Log.Add(exited, lane, offset);   // what it means for the task is for the committed state to say
+                return null;
+            case OutputGap gap:
+                Log.LeftOut(gap);
+                return null;
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>Takes what the records said that retention has taken.</summary>
+    public StateEvent? Apply(AttemptsRetold retold, TaskStory story)
+    {
+        _story = story;
+        if (story.Attempts is not [.., var last] || last.Attempt <= Attempt)
+            return null;
+        Begin(last.Attempt, last.Worker);
+        return last.Reason is null || story.Outcome is not null
+            ? Reach(Stage.Running, Status.Running, Change(last.StartedAt))
+            : Reach(Stage.GivenBack, Status.Queued, Change(retold.At) with { Reason = last.Reason?.Word() });
+    }
+
+    /// <summary>Its attempt was lost with its worker.</summary>
+    public StateEvent? Lose(DateTimeOffset at) => Reach(Stage.GivenBack, Status.Queued, Change(at) with { Reason = EndReason.WorkerLost.Word() });
+
+    public void Commit(TaskState end) => Committed ??= end;
+
+    /// <summary>The committed state says that it waits, and the lines are there. Null where it has gone on meanwhile.</summary>
+    public StateEvent? Wait(TaskState state)
+    {
+        if (Committed is not null || state.Attempt < (Waiting?.Attempt ?? 0))
+            return null;
+        Waiting = state;
+        if (state.Attempt < Attempt)
+            return null;
+        if (state.Attempt > Attempt)
+            Begin(state.Attempt, state.Attempts is [.., var last] ? last.Worker : null);
+        Log.AccountFor(state);
+        return Reach(Stage.Waiting, state.Status, Change(state.At) with { Reason = state.Reason?.Word(), DueAt = state.DueAt });
+    }
+
+    /// <summary>It is put back into its queue, if it was waiting for that.</summary>
+    public StateEvent? Requeue() =>
+        IsInQueue && Status is Status.Scheduled or Status.RetryWaiting or Status.Held ? Reach(Stage.Requeued, Status.Queued, Change(Record!.At)) : null;
+
+    /// <summary>The committed end is there, and so are the lines.</summary>
+    public EndEvent Finish()
+    {
+        Status = Committed!.Status;
+        Attempt = Committed.Attempt;
+        Worker = Committed.Attempts is [.., var last] ? last.Worker : null;
+        Stop ??= Committed.Stop;
+        (_story, Result) = (null, null);
+        return Log.End(Committed, Stop);
+    }
+
+    private void Begin(int attempt, string? worker)
+    {
+        (Attempt, Worker, _stage, Progress) = (attempt, worker, Stage.None, null);
+        (Result, ResultAt, IsResultLeftOut) = (null, null, false);
+    }
+
+    private StateEvent? Reach(Stage stage, Status status, StateChange change)
+    {
+        if (stage <= _stage)
+            return null;
+        _stage = stage;
+        Status = Stop is not null ? Status.Stopping
+            : status == Status.Queued && Pause is { Signal: ControlRecord.Pause } ? Status.Paused   // its worker has left it, and no other begins before it is resumed
+            : status;
+        return Log.StateChanged(Attempt, stage, change with { Status = Status });
+    }
+
+    private StateEvent? ChangePause(Status status, StateChange change, long offset)
+    {
+        if (Stop is not null)
+            return null;
+        (Status, _stage) = (status, Stage.Running);
+        return Log.PauseChanged(change with { Status = status }, offset);
+    }
+
+    private void Remember(ControlRecord request)
+    {
+        if (request.IdempotencyKey is { } key && RequestOf(key) is null)
+            (_named ??= []).Add(request);
+    }
+
+    private StateChange Change(DateTimeOffset? at) => new(Status) { Worker = Worker, At = at };
+}
+
+/// <summary>A record of <c>tasks</c>. There may be copies of it, which count as one.</summary>
+/// <param name="CopiedAt">When the latest copy was written.</param>
+internal sealed record QueuedRecord(int Attempt, long Offset, DateTimeOffset At, DateTimeOffset CopiedAt);
+
+/// <summary>Where a task's first record is: a replica that has read so far knows the task.</summary>
+/// <param name="IsScheduled">In <c>task-schedule</c> instead of <c>tasks</c>.</param>
+internal readonly record struct TaskPlace(int Lane, long Offset, bool IsScheduled = false);

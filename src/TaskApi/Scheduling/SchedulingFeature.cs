@@ -1,0 +1,13 @@
+using TaskPipeline.TaskApi.Http;
+
+namespace TaskPipeline.TaskApi.Scheduling;
+
+internal static class SchedulingFeature
+{
+    public static IServiceCollection AddScheduling(this IServiceCollection services) => services.AddHostedService<Scheduler>().AddHostedService<CarryForward>();
+
+    public static void MapScheduling(this IEndpointRouteBuilder tasks) =>
+        tasks.MapPost("/{id}/release", ReleaseEndpoint.PostAsync).WithSummary("Release a waiting task: it is run at once")
+            .WithDescription("For a held task, which waits for a person; a scheduled or retry_waiting one is run before its time. Asking twice is harmless.")
+            .Produces<ReleaseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
+}
