@@ -8,7 +8,8 @@ internal static class Ports
 {
     private const string Listening = "0A";
     private const int First = 10_000;
-    private const int End = 32_768;   // from here on Linux gives ports to connections and to who listens on any (ip_local_port_range): before the child that this one is for
+    // from here on Linux gives ports to connections and to who listens on any (ip_local_port_range): before the child that this one is for
+    private const int End = 32_768;
     private const int Tries = 100;
     private static readonly string[] SocketTables = ["/proc/net/tcp", "/proc/net/tcp6"];
 

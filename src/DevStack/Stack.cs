@@ -94,7 +94,11 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
     private string Artifacts => Path.Combine(options.DataDirectory, "artifacts");
 
     private Child NewBroker() => new(
-        "broker", "EmbeddedBroker", ["--topic-prefix", "", "--partitions", EmbeddedLanes, "--group-delay", "1000", "--ignore-interrupt"], new Dictionary<string, string>(), log);
+        "broker",
+        "EmbeddedBroker",
+        ["--topic-prefix", "", "--partitions", EmbeddedLanes, "--group-delay", "1000", "--ignore-interrupt"],
+        new Dictionary<string, string>(),
+        log);
 
     private Child NewProjectConfig(string address) => new("project-config", "ProjectConfig", [], new Dictionary<string, string>
     {
@@ -112,7 +116,8 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
         ["Catalogue__File"] = options.TaskTypes,
     }, log);
 
-    private Child NewWorker(string id, string projectConfig, IReadOnlyDictionary<string, string> kafka) => new(id, "TaskWorker", [], new Dictionary<string, string>(kafka)
+    private Child NewWorker(string id, string projectConfig, IReadOnlyDictionary<string, string> kafka) =>
+        new(id, "TaskWorker", [], new Dictionary<string, string>(kafka)
     {
         ["Parent__HoldsInput"] = "true",
         ["Worker__Id"] = id,
@@ -199,7 +204,8 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
         try
         {
             using var response = await http.GetAsync(new Uri("/readyz", UriKind.Relative), _stop.Token);
-            return response.IsSuccessStatusCode ? null : $"/readyz answers {(int)response.StatusCode} {await response.Content.ReadAsStringAsync(_stop.Token)}".TrimEnd();
+            return response.IsSuccessStatusCode ? null
+                : $"/readyz answers {(int)response.StatusCode} {await response.Content.ReadAsStringAsync(_stop.Token)}".TrimEnd();
         }
         catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException)
         {
@@ -222,7 +228,8 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
     private void SayReady(string api, string bootstrap)
     {
         var samples = Path.GetRelativePath(Environment.CurrentDirectory, Path.Combine(Repository.Root, "samples", "import-excel.json"));
-        var workers = string.Join(", ", _children.Where(child => child.Id is not null && child.Name.StartsWith("worker-", StringComparison.Ordinal)).Select(child => $"{child.Name} = process {child.Id}"));
+        var running = _children.Where(child => child.Id is not null && child.Name.StartsWith("worker-", StringComparison.Ordinal));
+        var workers = string.Join(", ", running.Select(child => $"{child.Name} = process {child.Id}"));
         log.Say($"""
 
             ready after {Stopwatch.GetElapsedTime(_started).TotalSeconds:0.0} s

@@ -62,7 +62,8 @@ internal static partial class ApiHost
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(4));
         builder.Services.ConfigureHttpJsonOptions(json => ApiJson.Apply(json.SerializerOptions));
         builder.Services.AddTaskCatalogue().AddReadModel()
-            .AddSubmitting().AddStopping().AddPausing().AddInputs().AddArtifacts().AddRepeating().AddDeadLetters().AddScheduling().AddWatching(ApiJson.Apply).AddDocs();
+            .AddSubmitting().AddStopping().AddPausing().AddInputs().AddArtifacts().AddRepeating().AddDeadLetters().AddScheduling().AddWatching(ApiJson.Apply)
+                .AddDocs();
 
         var app = builder.Build();
         app.UseRequestLogging();

@@ -6,7 +6,10 @@ public sealed class ArtifactOptions
 {
     public const string Section = "Artifacts";
 
-    /// <summary>Where workers keep what agents leave in <c>TASK_ARTIFACTS</c>, and where the API finds it: the same folder for all of them, or the API has nothing to show.</summary>
+    /// <summary>
+    /// Where workers keep what agents leave in <c>TASK_ARTIFACTS</c>, and where the API finds it: the same folder for all of them, or the API has
+    /// nothing to show.
+    /// </summary>
     [Required(ErrorMessage = "Artifacts:Directory must not be empty")]
     public string Directory { get; set; } = Path.Combine(Path.GetTempPath(), "taskpipeline", "artifacts");
 

@@ -21,7 +21,8 @@ public static partial class RawFiles
     /// <summary>The names of all that is in a folder, which is made readable and writable first where it is ours.</summary>
     /// <exception cref="IOException">Says why it cannot be read.</exception>
     public static IReadOnlyList<byte[]> NamesIn(string folder) =>
-        HasRawNames ? NamesIn(Encoding.UTF8.GetBytes(folder)) : [.. Directory.EnumerateFileSystemEntries(folder).Select(path => Encoding.UTF8.GetBytes(Path.GetFileName(path)))];
+        HasRawNames ? NamesIn(Encoding.UTF8.GetBytes(folder))
+            : [.. Directory.EnumerateFileSystemEntries(folder).Select(path => Encoding.UTF8.GetBytes(Path.GetFileName(path)))];
 
     /// <summary>Deletes a file, or a folder with all that is in it, read-only ones too. Of a link only the link goes.</summary>
     /// <returns>What could not be deleted, each with its reason, for people, and no more than a few; empty: nothing is left.</returns>
@@ -58,7 +59,8 @@ public static partial class RawFiles
         while (!name.IsEmpty)
         {
             var isText = Rune.DecodeFromUtf8(name, out var character, out var length) == System.Buffers.OperationStatus.Done
-                && Rune.GetUnicodeCategory(character) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
+                && Rune.GetUnicodeCategory(character) is not (
+                    UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
             if (isText)
                 shown.Append(character.ToString());
             else

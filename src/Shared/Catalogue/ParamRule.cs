@@ -65,7 +65,8 @@ public sealed record ParamRule
         return Type switch
         {
             ParamType.Boolean => value.ValueKind is JsonValueKind.True or JsonValueKind.False ? null : "must be true or false",
-            ParamType.Integer => value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var integer) ? ErrorInRange(integer) : "must be a whole number",
+            ParamType.Integer =>
+                value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var integer) ? ErrorInRange(integer) : "must be a whole number",
             ParamType.Number => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) ? ErrorInRange(number) : "must be a number",
             _ => value.ValueKind == JsonValueKind.String ? ErrorInText(value.GetString()!) : "must be a string",
         };
@@ -139,7 +140,8 @@ public sealed record ParamRule
 
     private static string? ErrorInPath(string text) =>
         text.Length == 0 ? "must not be empty"
-        : Path.IsPathRooted(text) || text.Contains('\\', StringComparison.Ordinal) || text.Split('/').Contains("..") ? "must be a relative path with / and without .."
+        : Path.IsPathRooted(text) || text.Contains('\\', StringComparison.Ordinal) || text.Split('/').Contains("..")
+            ? "must be a relative path with / and without .."
         : text.Length > 4096 ? "must not be longer than 4096 characters"
         : null;
 }

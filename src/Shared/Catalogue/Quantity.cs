@@ -19,7 +19,8 @@ public static partial class Quantity
             _ => 86_400_000.0,
         }));
 
-    public static long? Bytes(string text) => SizePattern().Match(text) is not { Success: true } match ? null : (long)(Number(match) * match.Groups[2].Value switch
+    public static long? Bytes(string text) =>
+        SizePattern().Match(text) is not { Success: true } match ? null : (long)(Number(match) * match.Groups[2].Value switch
     {
         "KiB" => 1L << 10,
         "MiB" => 1L << 20,

@@ -82,7 +82,8 @@ public sealed record RetryRule(AfterFailure Then)
         (ExitCodes.Count == 0 || (outcome.Reason == EndReason.ExitCode && outcome.ExitCode is { } code && ExitCodes.Contains(code)))
         && (Signals.Count == 0 || (outcome.Signal is { } signal && Signals.Contains(signal)))
         && (Reasons.Count == 0 || Reasons.Contains(outcome.Reason))
-        && Event.All(member => outcome.Event is { ValueKind: JsonValueKind.Object } said && said.TryGetProperty(member.Key, out var value) && IsSame(value, member.Value));
+        && Event.All(member => outcome.Event is { ValueKind: JsonValueKind.Object } said && said.TryGetProperty(member.Key, out var value)
+            && IsSame(value, member.Value));
 
     /// <summary>
     /// By the kind of what the agent said: text as it stands, numbers by their value, <c>true</c> and <c>false</c> by the word. Whether the file has the
@@ -97,8 +98,10 @@ public sealed record RetryRule(AfterFailure Then)
     };
 
     private static bool IsSameNumber(string said, string? wanted) =>
-        decimal.TryParse(said, JsonNumber, CultureInfo.InvariantCulture, out var exact) && decimal.TryParse(wanted, JsonNumber, CultureInfo.InvariantCulture, out var other) ? exact == other
-        : double.TryParse(said, JsonNumber, CultureInfo.InvariantCulture, out var near) && double.TryParse(wanted, JsonNumber, CultureInfo.InvariantCulture, out var otherNear) && near == otherNear;
+        decimal.TryParse(said, JsonNumber, CultureInfo.InvariantCulture, out var exact)
+            && decimal.TryParse(wanted, JsonNumber, CultureInfo.InvariantCulture, out var other) ? exact == other
+        : double.TryParse(said, JsonNumber, CultureInfo.InvariantCulture, out var near)
+            && double.TryParse(wanted, JsonNumber, CultureInfo.InvariantCulture, out var otherNear) && near == otherNear;
 }
 
 /// <summary>How long an attempt waits for the next: each wait is <paramref name="Factor"/> times the one before, up to <paramref name="Max"/>.</summary>

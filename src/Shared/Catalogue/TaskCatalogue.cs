@@ -50,7 +50,8 @@ public sealed partial class TaskCatalogue
             else if (entry.Executable is not null)
                 errors.Add($"types.{name} has both an executable and commands: move one to a type of its own");
             else
-                types.AddRange(entry.Commands.Select(command => Compile($"types.{name}.commands.{command.Key}", name, command.Key, command.Value, folder, errors)));
+                types.AddRange(
+                    entry.Commands.Select(command => Compile($"types.{name}.commands.{command.Key}", name, command.Key, command.Value, folder, errors)));
         }
         if (types.Count == 0 && errors.Count == 0)
             errors.Add("`types:` names no task type");
@@ -65,7 +66,8 @@ public sealed partial class TaskCatalogue
         if (string.IsNullOrWhiteSpace(entry.Executable))
             errors.Add($"{path}.executable is required");
         // Options of the params come before positionals, but behind the fixed arguments: where there are any, `--` is not the last before the positionals.
-        var areBehindDashes = entry.Arguments is [.., "--"] && entry.Params.Values.All(param => param is { Flag: null, Option: null, WhenLong: null or { Option: null } });
+        var areBehindDashes = entry.Arguments is [.., "--"]
+            && entry.Params.Values.All(param => param is { Flag: null, Option: null, WhenLong: null or { Option: null } });
         var type = new TaskType
         {
             Name = name,
@@ -73,7 +75,10 @@ public sealed partial class TaskCatalogue
             Summary = entry.Summary,
             Executable = Locate(entry.Executable ?? "", folder),
             Arguments = entry.Arguments,
-            Params = [.. entry.Params.Select(param => Compile($"{path}.params.{param.Key}", param.Key, param.Value ?? new ParamEntry(), areBehindDashes, errors))],
+            Params =
+            [
+                .. entry.Params.Select(param => Compile($"{path}.params.{param.Key}", param.Key, param.Value ?? new ParamEntry(), areBehindDashes, errors)),
+            ],
             Environment = entry.Environment,
             PassEnvironment = entry.PassEnvironment,
             AllowProjectEnvironment = entry.AllowProjectEnvironment,
@@ -94,7 +99,8 @@ public sealed partial class TaskCatalogue
             type = type with
             {
                 OutputLines = limit.Lines ?? type.OutputLines,
-                OutputBytes = limit.Bytes is null ? type.OutputBytes : Required(Quantity.Bytes(limit.Bytes), $"{path}.output_limit.bytes", "a size such as 64KiB or 256MiB", errors),
+                OutputBytes = limit.Bytes is null ? type.OutputBytes
+                    : Required(Quantity.Bytes(limit.Bytes), $"{path}.output_limit.bytes", "a size such as 64KiB or 256MiB", errors),
                 AtOutputLimit = Word<AtOutputLimit>(limit.Then, $"{path}.output_limit.then", errors) ?? type.AtOutputLimit,
             };
         type = WithLimits(type, path, entry, errors) with

@@ -118,7 +118,10 @@ public sealed record TaskType
     /// The arguments behind the executable, and what goes to its stdin. <paramref name="parameters"/> must be valid;
     /// throws <see cref="ArgumentsException"/> where a path leaves its project folder or does not exist.
     /// </summary>
-    /// <summary><see cref="Validate(IReadOnlyDictionary{string, JsonElement})"/>, and whether the files are kept for as long as the task may wait from a time on.</summary>
+    /// <summary>
+    /// <see cref="Validate(IReadOnlyDictionary{string, JsonElement})"/>, and whether the files are kept for as long as the task may wait from a time
+    /// on.
+    /// </summary>
     /// <param name="runAt">When the task may run first.</param>
     /// <param name="taskRetention">Files are kept for twice as long.</param>
     public IReadOnlyList<FieldError> Validate(IReadOnlyDictionary<string, JsonElement> parameters, DateTimeOffset runAt, TimeSpan taskRetention)
@@ -127,7 +130,9 @@ public sealed record TaskType
         return errors.Count > 0
             ? errors
             : [.. FilesOf(parameters).Where(given => runAt > given.File.StoredAt + taskRetention)
-                .Select(given => new FieldError($"params.{given.Param}", $"is kept for tasks that run by {given.File.StoredAt + taskRetention:yyyy-MM-ddTHH:mm:ssZ} only: store the file again"))];
+                .Select(given => new FieldError(
+                    $"params.{given.Param}", $"is kept for tasks that run by {given.File.StoredAt + taskRetention:yyyy-MM-ddTHH:mm:ssZ} only: store "
+                    + "the file again"))];
     }
 
     /// <summary>The files that a task is given.</summary>
@@ -138,7 +143,8 @@ public sealed record TaskType
                 yield return (rule.Name, file);
     }
 
-    public AgentArguments BuildArguments(IReadOnlyDictionary<string, JsonElement> parameters, IReadOnlyDictionary<string, string> projectPaths, string workspace)
+    public AgentArguments BuildArguments(
+        IReadOnlyDictionary<string, JsonElement> parameters, IReadOnlyDictionary<string, string> projectPaths, string workspace)
     {
         var arguments = new AgentArguments(Arguments, projectPaths, workspace);
         foreach (var rule in Params.OrderBy(rule => rule.Kind == ParamKind.Positional))   // stable: positionals last, each kind in the catalogue's order

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace TaskPipeline.Shared.Hosting;
 
 /// <summary>
-/// The heap of native code, with settings of mallopt(3). By default glibc takes blocks as large as any that was freed from arenas, of which threads have their own, so that
-/// the buffers of librdkafka's dozen of threads leave holes there: some tens of MiB.
+/// The heap of native code, with settings of mallopt(3). By default glibc takes blocks as large as any that was freed from arenas, of which threads
+/// have their own, so that the buffers of librdkafka's dozen of threads leave holes there: some tens of MiB.
 /// </summary>
 public static class NativeHeap
 {

@@ -7,7 +7,10 @@ using Serilog.Formatting.Compact;
 
 namespace TaskPipeline.Shared.Hosting;
 
-/// <summary>The same log in every process: one readable line per event, or compact JSON (CLEF) with <c>Logging:Json=true</c>; <c>Logging:Level</c> sets how much.</summary>
+/// <summary>
+/// The same log in every process: one readable line per event, or compact JSON (CLEF) with <c>Logging:Json=true</c>; <c>Logging:Level</c> sets how
+/// much.
+/// </summary>
 public static class PipelineLogging
 {
     private const string Line = "{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}";
@@ -19,8 +22,10 @@ public static class PipelineLogging
             .MinimumLevel.Is(level)
             .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
             .MinimumLevel.Override("System", LogEventLevel.Warning)
-            .MinimumLevel.Override("Microsoft.Extensions.Hosting.Internal.Host", LogEventLevel.Fatal)   // a host that does not start says why itself, in a sentence
-            .MinimumLevel.Override("Microsoft.AspNetCore.Hosting.Diagnostics", LevelAlias.Off)   // an activity and a scope for each request, and so for each of ten thousand watchers
+            // a host that does not start says why itself, in a sentence
+            .MinimumLevel.Override("Microsoft.Extensions.Hosting.Internal.Host", LogEventLevel.Fatal)
+            // an activity and a scope for each request, and so for each of ten thousand watchers
+            .MinimumLevel.Override("Microsoft.AspNetCore.Hosting.Diagnostics", LevelAlias.Off)
             .Filter.ByExcluding(logged => logged.Exception is Microsoft.AspNetCore.SignalR.HubException)   // the answer to a client's mistake, logged as ours
             .Enrich.FromLogContext();
         if (builder.Configuration.GetValue("Logging:Json", false))

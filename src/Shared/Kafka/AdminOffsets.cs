@@ -7,9 +7,13 @@ public static class AdminOffsets
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>The first or the last offset of partitions, but of those whose leader does not answer. With <see cref="IsolationLevel.ReadCommitted"/> an unended transaction is the end.</summary>
+    /// <summary>
+    /// The first or the last offset of partitions, but of those whose leader does not answer. With <see cref="IsolationLevel.ReadCommitted"/> an
+    /// unended transaction is the end.
+    /// </summary>
     /// <exception cref="KafkaException">Kafka did not answer, for none of them.</exception>
-    public static async Task<Dictionary<TopicPartition, long>> OffsetsAsync(this IAdminClient admin, IEnumerable<TopicPartition> partitions, OffsetSpec spec, IsolationLevel isolation)
+    public static async Task<Dictionary<TopicPartition, long>> OffsetsAsync(
+        this IAdminClient admin, IEnumerable<TopicPartition> partitions, OffsetSpec spec, IsolationLevel isolation)
     {
         var specs = partitions.Select(partition => new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = spec }).ToList();
         if (specs.Count == 0)
@@ -18,7 +22,8 @@ public static class AdminOffsets
         // Where nobody answers in time, librdkafka 2.15 calls it a success, with offsets that no record can have.
         var offsets = answered.Select(info => info.TopicPartitionOffsetError).Where(found => !found.Error.IsError && found.Offset.Value >= 0)
             .ToDictionary(found => found.TopicPartition, found => found.Offset.Value);
-        return offsets.Count > 0 ? offsets : throw new KafkaException(answered.Select(info => info.TopicPartitionOffsetError.Error).FirstOrDefault(error => error.IsError, new Error(ErrorCode.Local_TimedOut)));
+        return offsets.Count > 0 ? offsets : throw new KafkaException(
+            answered.Select(info => info.TopicPartitionOffsetError.Error).FirstOrDefault(error => error.IsError, new Error(ErrorCode.Local_TimedOut)));
     }
 
     private static async Task<List<ListOffsetsResultInfo>> ListAsync(IAdminClient admin, List<TopicPartitionOffsetSpec> specs, ListOffsetsOptions options)

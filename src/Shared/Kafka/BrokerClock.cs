@@ -5,8 +5,9 @@ using Microsoft.Extensions.Options;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// The time by Kafka's clock, which all processes share: one that is an hour ahead would else expire and fire what others let wait. It follows from acknowledgements: the
-/// time at which the broker has appended a record lies between when that was sent and when it was heard of. Timers are the system's.
+/// The time by Kafka's clock, which all processes share: one that is an hour ahead would else expire and fire what others let wait. It follows from
+/// acknowledgements: the time at which the broker has appended a record lies between when that was sent and when it was heard of. Timers are the
+/// system's.
 /// </summary>
 public sealed partial class BrokerClock(KafkaCluster cluster, IOptions<KafkaOptions> options, ILogger<BrokerClock> logger) : TimeProvider
 {
@@ -44,13 +45,16 @@ public sealed partial class BrokerClock(KafkaCluster cluster, IOptions<KafkaOpti
     }
 
     /// <summary>The same as a sentence.</summary>
-    public string? Warning => Ahead is { } ahead ? $"the clock of {Environment.MachineName} is {Describe(ahead)} Kafka's, whose time is taken: set it right" : null;
+    public string? Warning =>
+        Ahead is { } ahead ? $"the clock of {Environment.MachineName} is {Describe(ahead)} Kafka's, whose time is taken: set it right" : null;
 
     public override DateTimeOffset GetUtcNow() => _anchor is { } anchor ? anchor.Time + GetElapsedTime(anchor.Timestamp) : SystemNow;
 
     /// <summary>A record was acknowledged.</summary>
     /// <param name="sent">The timestamp of this clock at which it was handed to the client.</param>
-    /// <param name="appended">As the acknowledgement has it. Topics with the times of their writers tell nothing of a clock, and the embedded broker says 1234 ms each time.</param>
+    /// <param name="appended">
+    /// As the acknowledgement has it. Topics with the times of their writers tell nothing of a clock, and the embedded broker says 1234 ms each time.
+    /// </param>
     public void Heard(long sent, Timestamp appended)
     {
         if (appended.Type == TimestampType.LogAppendTime && !cluster.IsEmbedded)

@@ -120,7 +120,8 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         GroupProtocol = GroupProtocol.Classic,
         PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky,
         SessionTimeoutMs = (int)_options.SessionTimeout.TotalMilliseconds,
-        HeartbeatIntervalMs = (int)Math.Min(_options.SessionTimeout.TotalMilliseconds / 4, MostHeartbeatInterval.TotalMilliseconds),   // how soon a member hears of a rebalance
+        // how soon a member hears of a rebalance
+        HeartbeatIntervalMs = (int)Math.Min(_options.SessionTimeout.TotalMilliseconds / 4, MostHeartbeatInterval.TotalMilliseconds),
         MaxPollIntervalMs = (int)Math.Max(_options.MaxPollInterval.TotalMilliseconds, _options.SessionTimeout.TotalMilliseconds),
         EnableAutoCommit = false,
         EnableAutoOffsetStore = false,
@@ -189,7 +190,8 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
             return null;
         try
         {
-            return new RecordGuard(_options.HandlingDirectory, ClusterId, [.. Topics.All.Select(topic => topic.Name)], _options.CrashOn, TimeProvider.System, logger);
+            return new RecordGuard(
+                _options.HandlingDirectory, ClusterId, [.. Topics.All.Select(topic => topic.Name)], _options.CrashOn, TimeProvider.System, logger);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -241,7 +243,8 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
             var wrong = Topics.All.Where(topic => found.TryGetValue(topic.Name, out var count) && count > 0 && count != topic.Partitions).ToList();
             if (wrong.Count > 0)
                 throw new TopicMismatchException(string.Join("; ", wrong.Select(topic =>
-                    $"topic {topic.Name} has {found[topic.Name]} partitions where {topic.Partitions} are configured (Kafka:Partitions): set that number, or take a new Kafka:TopicPrefix")));
+                    $"topic {topic.Name} has {found[topic.Name]} partitions where {topic.Partitions} are configured (Kafka:Partitions): set that "
+                    + "number, or take a new Kafka:TopicPrefix")));
             var absent = Topics.All.Where(topic => found.GetValueOrDefault(topic.Name) == 0).Select(topic => topic.Name).ToList();
             if (absent.Count == 0)
                 return;
@@ -288,7 +291,8 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     [LoggerMessage(Level = LogLevel.Error, Message = "Record {Topic}[{Partition}]@{Offset} cannot be handled and is passed over")]
     private static partial void LogSkipped(ILogger logger, Exception exception, string topic, int partition, long offset);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka:HandlingDirectory {Folder} cannot be used, so a record that ends this process will end it again: {Reason}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning, Message = "Kafka:HandlingDirectory {Folder} cannot be used, so a record that ends this process will end it again: {Reason}")]
     private static partial void LogUnguarded(ILogger logger, string folder, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Connected to {BootstrapServers}, cluster {ClusterId} ({Kind})")]

@@ -8,8 +8,9 @@ using Microsoft.Extensions.Options;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// The librdkafka of this process: of the builds that come with the program the one that fits this system, loaded by its path. By its name alone, the system's own would be
-/// taken where our first build does not find what it needs, such as a newer libsasl2; and that may be years older than what Confluent.Kafka calls.
+/// The librdkafka of this process: of the builds that come with the program the one that fits this system, loaded by its path. By its name alone, the
+/// system's own would be taken where our first build does not find what it needs, such as a newer libsasl2; and that may be years older than what
+/// Confluent.Kafka calls.
 /// </summary>
 public static class KafkaLibrary
 {
@@ -29,7 +30,8 @@ public static class KafkaLibrary
     private static string[] Builds =>
         OperatingSystem.IsWindows() ? ["librdkafka.dll"]
         : OperatingSystem.IsMacOS() ? ["librdkafka.dylib"]
-        : RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal) ? ["alpine-librdkafka.so", "librdkafka.so"]   // built here from source, it has the first name
+        // built here from source, it has the first name
+        : RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal) ? ["alpine-librdkafka.so", "librdkafka.so"]
         : ["librdkafka.so", "centos8-librdkafka.so", "alpine-librdkafka.so"];
 
     /// <summary>Before anything of this assembly runs: so before any client is made.</summary>
@@ -71,7 +73,8 @@ public static class KafkaLibrary
     private static nint LoadOurs()
     {
         // The folders in which the runtime looks: those of the packages for this system, and the program's own.
-        var folders = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Append(AppContext.BaseDirectory);
+        var folders = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Append(AppContext.BaseDirectory);
         foreach (var file in folders.SelectMany(folder => Builds.Select(build => Path.Combine(folder, build))).Where(File.Exists))
             if (NativeLibrary.TryLoad(file, out var ours))
             {
@@ -79,7 +82,8 @@ public static class KafkaLibrary
                 return ours;
             }
         if (!NativeLibrary.TryLoad($"{Name}.so.1", out var systems) && !NativeLibrary.TryLoad(Name, typeof(KafkaLibrary).Assembly, null, out systems))
-            throw new KafkaLibraryException($"none of the builds of librdkafka in {AppContext.BaseDirectory} fits this system: name one of version {Text(Needed)} or later with {Setting}");
+            throw new KafkaLibraryException(
+                $"none of the builds of librdkafka in {AppContext.BaseDirectory} fits this system: name one of version {Text(Needed)} or later with {Setting}");
         Check(systems, "of this system");
         return systems;
     }
@@ -91,7 +95,8 @@ public static class KafkaLibrary
         var number = Marshal.GetDelegateForFunctionPointer<VersionFunction>(address)();
         var found = new Version(number >> 24 & 0xff, number >> 16 & 0xff, number >> 8 & 0xff);   // 0xMMmmrrff, where ff is a final version
         if (found < new Version(Needed.Major, Needed.Minor, Needed.Build))
-            throw new KafkaLibraryException($"librdkafka {place} is version {Text(found)}, and {Text(Needed)} or later is needed: name such a one with {Setting}, or none");
+            throw new KafkaLibraryException(
+                $"librdkafka {place} is version {Text(found)}, and {Text(Needed)} or later is needed: name such a one with {Setting}, or none");
     }
 
     private static string Text(Version version) => version.ToString(3);

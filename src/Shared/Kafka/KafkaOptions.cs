@@ -26,7 +26,9 @@ public sealed class KafkaOptions
     [Range(typeof(TimeSpan), "00:00:01", "00:30:00", ErrorMessage = "Kafka:SessionTimeout must be 1 s to 30 min")]
     public TimeSpan SessionTimeout { get; set; } = TimeSpan.FromSeconds(6);
 
-    /// <summary>A worker whose loop has not polled for so long is taken out of the group. The length of a task does not matter: the loop polls throughout.</summary>
+    /// <summary>
+    /// A worker whose loop has not polled for so long is taken out of the group. The length of a task does not matter: the loop polls throughout.
+    /// </summary>
     [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00", ErrorMessage = "Kafka:MaxPollInterval must be 1 s to 1 day")]
     public TimeSpan MaxPollInterval { get; set; } = TimeSpan.FromMinutes(5);
 
@@ -43,8 +45,8 @@ public sealed class KafkaOptions
     public TimeSpan DeadLetterRetention { get; set; } = TimeSpan.FromDays(30);
 
     /// <summary>
-    /// Where processes note which record they are at work on, so that one at which three of them have died within a minute is passed over. It must outlive them. Empty:
-    /// nowhere, and such a record ends them again and again.
+    /// Where processes note which record they are at work on, so that one at which three of them have died within a minute is passed over. It must
+    /// outlive them. Empty: nowhere, and such a record ends them again and again.
     /// </summary>
     public string? HandlingDirectory { get; set; }
 

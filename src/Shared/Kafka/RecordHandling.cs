@@ -4,8 +4,8 @@ using Confluent.Kafka;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// Hands records to whoever handles them, one at a time. Whatever is wrong with one, those behind it are read: it was written once, and would end each process that
-/// reads it, again and again.
+/// Hands records to whoever handles them, one at a time. Whatever is wrong with one, those behind it are read: it was written once, and would end
+/// each process that reads it, again and again.
 /// </summary>
 public sealed class RecordHandling
 {

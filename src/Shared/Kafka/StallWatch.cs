@@ -4,8 +4,9 @@ using Confluent.Kafka.Admin;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// Notices that a consumer stands still: it has been behind the end of a partition for a while, though it was asked for more and Kafka answers others. The client
-/// has been seen to do that after a broker's restart, for single partitions and without an error; a new one at the same place goes on.
+/// Notices that a consumer stands still: it has been behind the end of a partition for a while, though it was asked for more and Kafka answers
+/// others. The client has been seen to do that after a broker's restart, for single partitions and without an error; a new one at the same place goes
+/// on.
 /// </summary>
 /// <param name="isolation">Of the consumer.</param>
 /// <param name="interval">Between two looks; null: 10 s.</param>
@@ -39,7 +40,8 @@ public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, T
         (_asking, _lookedAt) = (null, Environment.TickCount64);
         var before = _behind;
         _behind = positions().Where(place => ends.TryGetValue(place.Key, out var end) && place.Value < end).ToDictionary();
-        var stalled = string.Join(", ", _behind.Where(place => before.TryGetValue(place.Key, out var then) && then == place.Value).Select(place => $"{place.Key} at {place.Value} of {ends[place.Key]}"));
+        var stalled = string.Join(", ", _behind.Where(place => before.TryGetValue(place.Key, out var then) && then == place.Value)
+            .Select(place => $"{place.Key} at {place.Value} of {ends[place.Key]}"));
         if (stalled.Length == 0)
             return null;
         _behind = [];

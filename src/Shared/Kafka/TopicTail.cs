@@ -99,7 +99,8 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         var partitions = cluster.Topics.All.Where(topic => topics.Contains(topic.Name))
             .SelectMany(topic => Enumerable.Range(0, topic.Partitions).Select(partition => new TopicPartition(topic.Name, partition)))
             .ToList();
-        using (var admin = new DependentAdminClientBuilder(consumer.Handle).Build())   // so the consumer knows its leaders by now: else it looks for them once a second
+        // so the consumer knows its leaders by now: else it looks for them once a second
+        using (var admin = new DependentAdminClientBuilder(consumer.Handle).Build())
         {
             var first = OffsetsOf(admin, partitions, OffsetSpec.Earliest(), cancellationToken);
             var end = OffsetsOf(admin, partitions, OffsetSpec.Latest(), cancellationToken);
@@ -112,7 +113,8 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
     }
 
     /// <summary>Of all of them, however long it takes.</summary>
-    private Dictionary<TopicPartition, long> OffsetsOf(IAdminClient admin, List<TopicPartition> partitions, OffsetSpec spec, CancellationToken cancellationToken)
+    private Dictionary<TopicPartition, long> OffsetsOf(
+        IAdminClient admin, List<TopicPartition> partitions, OffsetSpec spec, CancellationToken cancellationToken)
     {
         while (true)
         {

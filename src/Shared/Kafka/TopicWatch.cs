@@ -8,7 +8,10 @@ namespace TaskPipeline.Shared.Kafka;
 /// Looks now and then whether Kafka answers, whether its topics are still the ones that this process has read, and whether their settings are right.
 /// What a process remembers of topics that were deleted, or came back empty, is wrong: it must not outlive them.
 /// </summary>
-/// <param name="heldLimit">How long a transaction may keep committed records from their readers before a person should know; null: 30 s, three times what the broker gives it.</param>
+/// <param name="heldLimit">
+/// How long a transaction may keep committed records from their readers before a person should know; null: 30 s, three times what the broker gives
+/// it.
+/// </param>
 public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock, ILogger<TopicWatch> logger, TimeSpan? heldLimit = null)
 {
     private const int DriftEvery = 12;   // rounds
@@ -25,7 +28,8 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
 
     /// <summary>What a person should know, in sentences; the process goes on all the same.</summary>
     public IReadOnlyList<string> Warnings =>
-        _silentSince is { } since ? [$"Kafka has not answered since {since:O}: nothing new is taken or seen until it does", .. _drift, .. _held] : [.. _drift, .. _held];
+        _silentSince is { } since ? [$"Kafka has not answered since {since:O}: nothing new is taken or seen until it does", .. _drift, .. _held]
+            : [.. _drift, .. _held];
 
     /// <summary>For how long Kafka has answered whatever it was asked here; zero: not the last time.</summary>
     public TimeSpan AnsweringFor => _answeringSince is { } since ? clock.GetElapsedTime(since) : TimeSpan.Zero;
@@ -77,7 +81,8 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
             await admin.DescribeClusterAsync(new DescribeClusterOptions { RequestTimeout = RequestTimeout }).WaitAsync(cancellationToken);
             return "";   // it gives topics no ids
         }
-        // Whoever answers says who the controller is now. The client goes on asking the one it knows of, without a pause between its tries, also when that has died.
+        // Whoever answers says who the controller is now. The client goes on asking the one it knows of, without a pause between its tries, also when
+        // that has died.
         await Task.Run(() => admin.GetMetadata(cluster.Topics.Control, RequestTimeout), cancellationToken);
         var names = TopicCollection.OfTopicNames(cluster.Topics.All.Select(topic => topic.Name));
         var gone = new List<string>();
@@ -91,7 +96,10 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
         return string.Join(", ", gone);
     }
 
-    /// <summary>Where a transaction that does not end, such as a program's that is no worker, keeps committed records from being read: all is in the topic, and nobody is told.</summary>
+    /// <summary>
+    /// Where a transaction that does not end, such as a program's that is no worker, keeps committed records from being read: all is in the topic,
+    /// and nobody is told.
+    /// </summary>
     private async Task<IReadOnlyList<string>> HeldAsync(IAdminClient admin, CancellationToken cancellationToken)
     {
         var committed = await EndsAsync(admin, IsolationLevel.ReadCommitted, cancellationToken);
@@ -102,7 +110,8 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
         List<string> warnings = [];
         foreach (var (partition, held) in _heldAt.Where(held => clock.GetElapsedTime(held.Value.Since, now) >= (heldLimit ?? HeldLimit)))
         {
-            warnings.Add($"{partition} cannot be read beyond {held.Offset} of {all[partition]}: a transaction there does not end. What ended behind it is not lost and not shown; kafka-transactions.sh find-hanging names it, and aborts it");
+            warnings.Add($"{partition} cannot be read beyond {held.Offset} of {all[partition]}: a transaction there does not end. What ended behind it "
+                + "is not lost and not shown; kafka-transactions.sh find-hanging names it, and aborts it");
             if (!held.IsLogged)
                 LogHeld(logger, warnings[^1]);
             held.IsLogged = true;
@@ -111,13 +120,15 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
     }
 
     private Task<Dictionary<TopicPartition, long>> EndsAsync(IAdminClient admin, IsolationLevel isolation, CancellationToken cancellationToken) =>
-        admin.OffsetsAsync(Enumerable.Range(0, cluster.Topics.Lanes).Select(lane => new TopicPartition(cluster.Topics.State, lane)), OffsetSpec.Latest(), isolation).WaitAsync(cancellationToken);
+        admin.OffsetsAsync(Enumerable.Range(0, cluster.Topics.Lanes).Select(lane => new TopicPartition(cluster.Topics.State, lane)), OffsetSpec.Latest(
+            ), isolation).WaitAsync(cancellationToken);
 
     private static async Task<IReadOnlyList<TopicDescription>> DescribeAsync(IAdminClient admin, TopicCollection names, CancellationToken cancellationToken)
     {
         try
         {
-            return (await admin.DescribeTopicsAsync(names, new DescribeTopicsOptions { RequestTimeout = RequestTimeout }).WaitAsync(cancellationToken)).TopicDescriptions;
+            return (await admin.DescribeTopicsAsync(names, new DescribeTopicsOptions { RequestTimeout = RequestTimeout }).WaitAsync(
+                cancellationToken)).TopicDescriptions;
         }
         catch (DescribeTopicsException exception)
         {

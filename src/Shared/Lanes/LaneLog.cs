@@ -8,7 +8,10 @@ namespace TaskPipeline.Shared.Lanes;
 /// </summary>
 public sealed class LaneLog
 {
-    /// <summary>Each claim is one more than the last, so none ever comes to this. What says so was not written by an owner, and is void: else one such barrier would close its lane for good.</summary>
+    /// <summary>
+    /// Each claim is one more than the last, so none ever comes to this. What says so was not written by an owner, and is void: else one such barrier
+    /// would close its lane for good.
+    /// </summary>
     public const long MostEpoch = 1L << 30;
 
     private readonly Dictionary<string, TaskStory> _stories = [];
@@ -57,7 +60,10 @@ public sealed class LaneLog
     /// <summary>A committed state of a task that waits: it tells of all attempts so far, and their records are not needed any more.</summary>
     public void Settle(TaskState waiting) => StoryOf(waiting.TaskId).Settle(waiting);
 
-    /// <summary>What is to be written, with the time it is written at, so that the story of a task outlives the records it was read from; null where the committed state knows all.</summary>
+    /// <summary>
+    /// What is to be written, with the time it is written at, so that the story of a task outlives the records it was read from; null where the
+    /// committed state knows all.
+    /// </summary>
     public AttemptsRetold? Retell(string taskId) => _stories.GetValueOrDefault(taskId)?.Retell(taskId, InForce, EndOfLog);
 
     /// <summary>The task has ended: its story is not needed any more.</summary>
@@ -106,5 +112,7 @@ public sealed class LaneLog
         || (record.Epoch == claim.Epoch && record.Owner == claim.Owner);
 }
 
-/// <summary>One ownership of a lane. Epochs rise; where no transaction makes them unique, the random owner tells claims apart and the later barrier wins.</summary>
+/// <summary>
+/// One ownership of a lane. Epochs rise; where no transaction makes them unique, the random owner tells claims apart and the later barrier wins.
+/// </summary>
 public readonly record struct Claim(long Epoch, string Owner);

@@ -2,7 +2,9 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Shared.Lanes;
 
-/// <summary>What a lane's log, and the committed state before it, tell of one unended task: its attempts in order, and the outcome if the last one has it.</summary>
+/// <summary>
+/// What a lane's log, and the committed state before it, tell of one unended task: its attempts in order, and the outcome if the last one has it.
+/// </summary>
 public sealed class TaskStory
 {
     private readonly List<AttemptSummary> _attempts = [];
@@ -16,7 +18,8 @@ public sealed class TaskStory
     {
         _attempts = [.. other._attempts];
         _lastSeq = other._lastSeq;
-        (From, InForce, KnownSince, Settled, Outcome, IsHanded, LogEnd) = (other.From, other.InForce, other.KnownSince, other.Settled, other.Outcome, other.IsHanded, other.LogEnd);
+        (From, InForce, KnownSince, Settled, Outcome, IsHanded, LogEnd) = (
+            other.From, other.InForce, other.KnownSince, other.Settled, other.Outcome, other.IsHanded, other.LogEnd);
     }
 
     /// <summary>Offset of the first record that is not in the committed state; null where all is.</summary>
@@ -120,7 +123,8 @@ public sealed class TaskStory
     /// <summary>All of the one, and of the other what the one has not before its last.</summary>
     private void Merge(IReadOnlyList<AttemptSummary> one, IReadOnlyList<AttemptSummary> other)
     {
-        List<AttemptSummary> merged = [.. one.Concat(other.Where(attempt => attempt.Attempt < one[^1].Attempt)).DistinctBy(attempt => attempt.Attempt).OrderBy(attempt => attempt.Attempt)];
+        List<AttemptSummary> merged = [.. one.Concat(other.Where(attempt => attempt.Attempt < one[^1].Attempt)).DistinctBy(attempt => attempt.Attempt).OrderBy(
+            attempt => attempt.Attempt)];
         _attempts.RemoveAll(attempt => attempt.Attempt > Settled);
         _attempts.AddRange(merged.Where(attempt => attempt.Attempt > Settled));
     }

@@ -15,7 +15,8 @@ public static class EnumWords
 
     private static class Words<T> where T : struct, Enum
     {
-        public static readonly IReadOnlyDictionary<T, string> All = Enum.GetValues<T>().ToDictionary(value => value, value => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()));
+        public static readonly IReadOnlyDictionary<T, string> All = Enum.GetValues<T>()
+            .ToDictionary(value => value, value => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString()));
         public static readonly IReadOnlyDictionary<string, T> Values = All.ToDictionary(word => word.Value, word => word.Key);
     }
 }

@@ -5,8 +5,8 @@ using System.Text.RegularExpressions;
 namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
-/// A file in the topic <c>task-files</c>: where its chunks lie, and what they make together. It says everything itself, so nobody keeps an index. The chunks are
-/// records with the keys <c>{id}/0</c>, <c>{id}/1</c> …, in one partition; records of other files may lie between them.
+/// A file in the topic <c>task-files</c>: where its chunks lie, and what they make together. It says everything itself, so nobody keeps an index. The
+/// chunks are records with the keys <c>{id}/0</c>, <c>{id}/1</c> …, in one partition; records of other files may lie between them.
 /// </summary>
 /// <param name="Id">A UUID of version 7, which tells when the file was stored.</param>
 /// <param name="Offset">Of the first chunk.</param>
@@ -19,13 +19,15 @@ public sealed partial record FileReference(Guid Id, int Partition, long Offset, 
     public const int ChunkBytes = 512 * 1024;
 
     public static readonly string NameRule =
-        "1 to 100 characters and at most 255 bytes of UTF-8: letters, digits, marks and symbols of any script, spaces and punctuation but / \\ : * ? \" < > | ` $ ^, not beginning with a dot, dash, space or mark";
+        "1 to 100 characters and at most 255 bytes of UTF-8: letters, digits, marks and symbols of any script, spaces and punctuation but / \\ : * ? "
+        + "\" < > | ` $ ^, not beginning with a dot, dash, space or mark";
 
     private const int MostCharacters = 100;
     private const int MostBytes = 255;   // a file system takes no longer name
     private const string Refused = "/\\:*?\"<>|`$^";
 
-    public DateTimeOffset StoredAt => DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(Id.ToString("N")[..12], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+    public DateTimeOffset StoredAt =>
+        DateTimeOffset.FromUnixTimeMilliseconds(long.Parse(Id.ToString("N")[..12], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
 
     public string KeyOf(int chunk) => $"{Id:N}/{chunk}";
 
@@ -35,14 +37,16 @@ public sealed partial record FileReference(Guid Id, int Partition, long Offset, 
         name.EnumerateRunes().ToList() is { Count: >= 1 and <= MostCharacters } characters
         && Encoding.UTF8.GetByteCount(name) <= MostBytes
         && characters.TrueForAll(IsInName)
-        && Rune.GetUnicodeCategory(characters[0]) is not (UnicodeCategory.SpaceSeparator or UnicodeCategory.DashPunctuation or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
+        && Rune.GetUnicodeCategory(characters[0]) is not (
+            UnicodeCategory.SpaceSeparator or UnicodeCategory.DashPunctuation or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
             or UnicodeCategory.EnclosingMark or UnicodeCategory.Format)
         && characters[0].Value != '.';
 
     /// <summary>Null: it is no reference.</summary>
     public static FileReference? Parse(string text)
     {
-        if (Pattern().Match(text) is not { Success: true } match || !IsName(match.Groups[7].Value) || !Guid.TryParseExact(match.Groups[1].Value, "N", out var id))
+        if (Pattern().Match(text) is not { Success: true } match || !IsName(match.Groups[7].Value)
+            || !Guid.TryParseExact(match.Groups[1].Value, "N", out var id))
             return null;
         return int.TryParse(match.Groups[2].Value, out var partition) && long.TryParse(match.Groups[3].Value, out var offset)
             && int.TryParse(match.Groups[4].Value, out var chunks) && long.TryParse(match.Groups[5].Value, out var size)
@@ -53,12 +57,16 @@ public sealed partial record FileReference(Guid Id, int Partition, long Offset, 
     [GeneratedRegex(@"\Afile:([0-9a-f]{32})\.([0-9]{1,9})\.([0-9]{1,18})\.([0-9]{1,9})\.([0-9]{1,18})\.([0-9a-f]{64})/(.*)\z")]
     private static partial Regex Pattern();
 
-    /// <summary>Nothing that a file system refuses, that moves what is shown beside it, or that a shell would take for more than a character even in double quotes.</summary>
+    /// <summary>
+    /// Nothing that a file system refuses, that moves what is shown beside it, or that a shell would take for more than a character even in double
+    /// quotes.
+    /// </summary>
     private static bool IsInName(Rune character) => Rune.GetUnicodeCategory(character) switch
     {
         UnicodeCategory.SpaceSeparator => character.Value == ' ',
         UnicodeCategory.Format => character.Value is 0x200C or 0x200D,   // without these two Persian, Hindi and some emoji are misspelt
-        UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned => false,
+        UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
+            or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned => false,
         _ => character.Value != Rune.ReplacementChar.Value && !(character.IsAscii && Refused.Contains((char)character.Value, StringComparison.Ordinal)),
     };
 }

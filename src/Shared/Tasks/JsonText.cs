@@ -20,8 +20,9 @@ public sealed record JsonTextError(string Path, long Byte, string Reason)
 }
 
 /// <summary>
-/// Whether bytes that somebody else wrote are JSON through and through. The parser takes strings that are no text: half of a surrogate pair, bytes that are
-/// not UTF-8. Whoever reads or writes such a string later gets an exception that nobody expects. So this is asked wherever bytes become a <see cref="JsonElement"/>.
+/// Whether bytes that somebody else wrote are JSON through and through. The parser takes strings that are no text: half of a surrogate pair, bytes
+/// that are not UTF-8. Whoever reads or writes such a string later gets an exception that nobody expects. So this is asked wherever bytes become a
+/// <see cref="JsonElement"/>.
 /// </summary>
 public static class JsonText
 {
@@ -30,7 +31,9 @@ public static class JsonText
     private const string NotUtf8 = "has bytes that are not UTF-8";
     private const string HalfAPair = @"has half of a surrogate pair, a \u escape that is no character by itself";
 
-    /// <summary>The first problem; null where there is none: then it can be parsed, each of its strings can be read, and all of it can be written again.</summary>
+    /// <summary>
+    /// The first problem; null where there is none: then it can be parsed, each of its strings can be read, and all of it can be written again.
+    /// </summary>
     /// <param name="maxDepth">Leave room for what it will be put into: readers take 64 in all.</param>
     public static JsonTextError? Check(ReadOnlySpan<byte> json, int maxDepth)
     {
@@ -47,7 +50,9 @@ public static class JsonText
                     continue;
                 }
                 if (path.TryPop(out var step))
-                    path.Push(type == JsonTokenType.PropertyName ? step with { Name = (start + 1)..(start + 1 + reader.ValueSpan.Length) } : step with { Element = step.Element + 1 });
+                    path.Push(type == JsonTokenType.PropertyName
+                        ? step with { Name = (start + 1)..(start + 1 + reader.ValueSpan.Length) }
+                        : step with { Element = step.Element + 1 });
                 if (type is JsonTokenType.PropertyName or JsonTokenType.String && WrongWith(reader.ValueSpan, reader.ValueIsEscaped) is var (at, reason))
                     return new JsonTextError(Show(path, json), start + 1 + at, type == JsonTokenType.String ? reason : $"is a name that {reason}");
                 if (type is not (JsonTokenType.StartObject or JsonTokenType.StartArray))
@@ -124,7 +129,8 @@ public static class JsonText
     /// <summary>What is no text is shown as it was written, with U+FFFD in place of bytes that are not UTF-8.</summary>
     private static string NameOf(ReadOnlySpan<byte> written)
     {
-        var name = WrongWith(written, isEscaped: true) is null ? JsonSerializer.Deserialize<string>([(byte)'"', .. written, (byte)'"'])! : Encoding.UTF8.GetString(written);
+        var name = WrongWith(written, isEscaped: true) is null ? JsonSerializer.Deserialize<string>([(byte)'"', .. written, (byte)'"'])!
+            : Encoding.UTF8.GetString(written);
         return Beginning.Shown(name, LongestName);
     }
 

@@ -15,7 +15,8 @@ public sealed class LineBatch : IReadOnlyList<OutputLine>
     private ReadOnlyMemory<byte> _json;
     private OutputLine[]? _lines;
 
-    private LineBatch(OutputLine[] lines) => (_lines, Count, First, Last) = (lines, lines.Length, lines is [var first, ..] ? first.Seq : 0, lines is [.., var last] ? last.Seq : 0);
+    private LineBatch(OutputLine[] lines) =>
+        (_lines, Count, First, Last) = (lines, lines.Length, lines is [var first, ..] ? first.Seq : 0, lines is [.., var last] ? last.Seq : 0);
 
     /// <param name="json">What stands between the brackets of the array; it was checked.</param>
     internal LineBatch(ReadOnlyMemory<byte> json, int count, long first, long last) => (_json, Count, First, Last) = (json, count, first, last);
@@ -68,7 +69,8 @@ internal sealed class LineBatchJson : JsonConverter<LineBatch>
     public override LineBatch Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         var lines = JsonSerializer.Deserialize(ref reader, TaskJson.Wire.OutputLineArray);
-        return lines is not null && Array.TrueForAll(lines, line => line is not null) ? LineBatch.Of(lines) : throw new JsonException("an element of a list is null");
+        return lines is not null && Array.TrueForAll(lines, line => line is not null) ? LineBatch.Of(lines)
+            : throw new JsonException("an element of a list is null");
     }
 
     public override void Write(Utf8JsonWriter writer, LineBatch value, JsonSerializerOptions options)

@@ -18,7 +18,8 @@ internal static class OutputLinesReader
         {
             return Utf8.IsValid(value.Span) ? Parse(value) : null;
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)   // InvalidOperation: a value of another type
+        // InvalidOperation: a value of another type
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)
         {
             return null;
         }

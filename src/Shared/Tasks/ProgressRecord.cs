@@ -134,7 +134,8 @@ public sealed record AttemptNoted : AttemptRecord
 
     [JsonIgnore]
     public bool IsResultLeftOut =>
-        Name == NoteName.Warning && Data.ValueKind == JsonValueKind.Object && Data.TryGetProperty(LeftOutMember, out var isLeftOut) && isLeftOut.ValueKind == JsonValueKind.True;
+        Name == NoteName.Warning && Data.ValueKind == JsonValueKind.Object && Data.TryGetProperty(LeftOutMember, out var isLeftOut)
+            && isLeftOut.ValueKind == JsonValueKind.True;
 }
 
 /// <summary>Watchers are told of each as an event of that type. Values are part of the wire contract.</summary>

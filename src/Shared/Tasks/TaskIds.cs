@@ -13,8 +13,12 @@ public static partial class TaskIds
     /// <summary>A new id that sorts by time of creation (UUID version 7).</summary>
     public static string New() => Guid.CreateVersion7().ToString();
 
-    /// <summary>Whether it looks like one that the API has made, of which nobody else makes the same: a UUID of version 7, or one that it has derived from a caller's key.</summary>
-    public static bool IsMade(string id) => id.StartsWith(DerivedPrefix, StringComparison.Ordinal) || (Guid.TryParseExact(id, "D", out var uuid) && uuid.Version == 7);
+    /// <summary>
+    /// Whether it looks like one that the API has made, of which nobody else makes the same: a UUID of version 7, or one that it has derived from a
+    /// caller's key.
+    /// </summary>
+    public static bool IsMade(string id) =>
+        id.StartsWith(DerivedPrefix, StringComparison.Ordinal) || (Guid.TryParseExact(id, "D", out var uuid) && uuid.Version == 7);
 
     /// <summary>What ids begin with that were derived from a caller's key.</summary>
     public const string DerivedPrefix = "h-";

@@ -1,6 +1,9 @@
 namespace TaskPipeline.Shared.Tasks;
 
-/// <summary>A record of the topic <c>task-input</c>, in the partition of the task's lane: a line for the agent's stdin, or its end. It is for one attempt; another one begins without it.</summary>
+/// <summary>
+/// A record of the topic <c>task-input</c>, in the partition of the task's lane: a line for the agent's stdin, or its end. It is for one attempt;
+/// another one begins without it.
+/// </summary>
 public sealed record TaskInput
 {
     public int V { get; set; } = 1;

@@ -4,9 +4,10 @@ using System.Text.Json.Serialization;
 namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
-/// The JSON of every topic: snake_case, UTF-8, unknown fields ignored. A <c>kind</c> that is not known is an error, and readers skip and count it.
-/// A record is checked as a whole before anything is read from it (<see cref="JsonText"/>): what comes out of here can be encoded again, as it is or as a part of another record.
-/// Members that have a default are settable, not init-only: generated code would put the type's own default in place of ours.
+/// The JSON of every topic: snake_case, UTF-8, unknown fields ignored. A <c>kind</c> that is not known is an error, and readers skip and count it. A
+/// record is checked as a whole before anything is read from it (<see cref="JsonText"/>): what comes out of here can be encoded again, as it is or as
+/// a part of another record. Members that have a default are settable, not init-only: generated code would put the type's own default in place of
+/// ours.
 /// </summary>
 [JsonSerializable(typeof(TaskSubmission))]
 [JsonSerializable(typeof(ControlRecord))]
@@ -21,7 +22,10 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonSerializable(typeof(WorkerHeartbeat))]
 public sealed partial class TaskJson : JsonSerializerContext
 {
-    /// <summary>How deep a value may be nested that somebody else wrote: params, an event's data, what an agent says. Half of what JSON readers take by default is left for what it will be put into.</summary>
+    /// <summary>
+    /// How deep a value may be nested that somebody else wrote: params, an event's data, what an agent says. Half of what JSON readers take by
+    /// default is left for what it will be put into.
+    /// </summary>
     public const int MostValueDepth = 48;
 
     /// <summary>How deep a record may be nested that anybody may write.</summary>
@@ -30,7 +34,9 @@ public sealed partial class TaskJson : JsonSerializerContext
     /// <summary>How deep a record may be nested that holds one of those; the default of the serializer.</summary>
     private const int MostStateDepth = 64;
 
-    /// <summary>What a submission may have, encoded, in bytes: its end, its dead letter and its next attempt hold it again, together with what came of it.</summary>
+    /// <summary>
+    /// What a submission may have, encoded, in bytes: its end, its dead letter and its next attempt hold it again, together with what came of it.
+    /// </summary>
     public const int MostSubmissionBytes = 1024 * 1024;
 
     /// <summary>For records of Kafka: text is written as it is, not escaped for HTML; every reader of ours takes it as JSON.</summary>
@@ -116,7 +122,8 @@ public sealed partial class TaskJson : JsonSerializerContext
         return error is null;
     }
 
-    private static bool TryDecode<T>(ReadOnlySpan<byte> value, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, out T? record, out string? error, int mostDepth = MostRecordDepth)
+    private static bool TryDecode<T>(ReadOnlySpan<byte> value, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, out T? record, out string? error,
+        int mostDepth = MostRecordDepth)
         where T : class
     {
         record = null;
@@ -130,7 +137,9 @@ public sealed partial class TaskJson : JsonSerializerContext
             record = JsonSerializer.Deserialize(value, type);
             error = record is null ? "the record is null" : null;
         }
-        catch (Exception exception) when (exception is JsonException or NotSupportedException or InvalidOperationException or ArgumentException or FormatException or OverflowException)   // NotSupported: no kind at all
+        // NotSupported: no kind at all
+        catch (Exception exception) when (
+            exception is JsonException or NotSupportedException or InvalidOperationException or ArgumentException or FormatException or OverflowException)
         {
             error = exception.Message;
         }

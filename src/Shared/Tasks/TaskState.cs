@@ -2,7 +2,10 @@ using System.Text.Json;
 
 namespace TaskPipeline.Shared.Tasks;
 
-/// <summary>A record of the topic <c>task-state</c>, key <c>{task_id}</c>: how a task ended, or what it waits for between two attempts. Only the owner of its lane writes it.</summary>
+/// <summary>
+/// A record of the topic <c>task-state</c>, key <c>{task_id}</c>: how a task ended, or what it waits for between two attempts. Only the owner of its
+/// lane writes it.
+/// </summary>
 public sealed record TaskState
 {
     public int V { get; set; } = 1;
@@ -28,7 +31,10 @@ public sealed record TaskState
     /// <summary>When the next attempt is due, where it waits for one.</summary>
     public DateTimeOffset? DueAt { get; init; }
 
-    /// <summary>Of an end: the STOP that was known when it was decided, as in <c>task-control</c>. With another end than <see cref="Status.Stopped"/> it came too late.</summary>
+    /// <summary>
+    /// Of an end: the STOP that was known when it was decided, as in <c>task-control</c>. With another end than <see cref="Status.Stopped"/> it came
+    /// too late.
+    /// </summary>
     public ControlRecord? Stop { get; init; }
 
     /// <summary>The attempt that decided; 0 where none was started.</summary>
@@ -41,7 +47,10 @@ public sealed record TaskState
     /// <summary>Of the task's record in <c>tasks</c>.</summary>
     public long Offset { get; init; }
 
-    /// <summary>Offset in <c>task-progress</c> of the last record that counts for this task; -1 where there is none. A reader that has passed it has every line.</summary>
+    /// <summary>
+    /// Offset in <c>task-progress</c> of the last record that counts for this task; -1 where there is none. A reader that has passed it has every
+    /// line.
+    /// </summary>
     public long LogEnd { get; set; } = -1;
 
     /// <summary>When this was written; of an end, when the task ended.</summary>
@@ -116,7 +125,9 @@ public sealed record AttemptSummary
     public int? ArtifactsLeftOut { get; init; }
 }
 
-/// <summary>A record of the topic <c>task-state</c>, key <c>lane/{partition}</c>: who owns the lane, and where to read from to know its unended tasks.</summary>
+/// <summary>
+/// A record of the topic <c>task-state</c>, key <c>lane/{partition}</c>: who owns the lane, and where to read from to know its unended tasks.
+/// </summary>
 public sealed record LaneState
 {
     public const string KeyPrefix = "lane/";
@@ -140,7 +151,10 @@ public sealed record LaneState
     public static string Key(int lane) => $"{KeyPrefix}{lane}";
 }
 
-/// <summary>A record of the topic <c>task-workers</c>, key <c>{worker}</c>: what a worker does, each second while it runs a task and each five seconds else. Its tombstone is a good-bye.</summary>
+/// <summary>
+/// A record of the topic <c>task-workers</c>, key <c>{worker}</c>: what a worker does, each second while it runs a task and each five seconds else.
+/// Its tombstone is a good-bye.
+/// </summary>
 public sealed record WorkerHeartbeat
 {
     public int V { get; set; } = 1;
@@ -151,7 +165,9 @@ public sealed record WorkerHeartbeat
     public DateTimeOffset StartedAt { get; init; }
     public DateTimeOffset At { get; init; }
 
-    /// <summary>By how many seconds the clock of its machine is ahead of Kafka's, where that is 5 or more either way. Its times are Kafka's all the same.</summary>
+    /// <summary>
+    /// By how many seconds the clock of its machine is ahead of Kafka's, where that is 5 or more either way. Its times are Kafka's all the same.
+    /// </summary>
     public double? ClockAhead { get; init; }
 
     /// <summary>It has left the group for the length of its task, so that its lanes go to workers with time.</summary>

@@ -17,8 +17,8 @@ public sealed record TaskSubmission
     public Dictionary<string, string>? Labels { get; init; }
 
     /// <summary>
-    /// The lane that the API has put it into. A copy of the record that another producer writes elsewhere, by a hash of the key for one, is not the task: an id is one
-    /// task over all lanes. Null: another producer has written it, and its lane is where it was read first.
+    /// The lane that the API has put it into. A copy of the record that another producer writes elsewhere, by a hash of the key for one, is not the
+    /// task: an id is one task over all lanes. Null: another producer has written it, and its lane is where it was read first.
     /// </summary>
     public int? Lane { get; init; }
 
@@ -96,8 +96,8 @@ public sealed record ControlRecord
     public const string Resume = "RESUME";
 
     /// <summary>
-    /// Not a request: the owner of a lane tells that a task whose record says nothing of its lane is in this one. The first that says so is right, because all of them
-    /// lie in one partition: so a task whose record was written into two lanes is one task.
+    /// Not a request: the owner of a lane tells that a task whose record says nothing of its lane is in this one. The first that says so is right,
+    /// because all of them lie in one partition: so a task whose record was written into two lanes is one task.
     /// </summary>
     public const string InLane = "LANE";
 

@@ -24,28 +24,33 @@ internal static class ArtifactEndpoints
         if (problem is not null)
             return problem;
         var leftOut = table.Read(found!, tracked => tracked.Attempts.Sum(attempt => attempt.ArtifactsLeftOut ?? 0));
-        return TypedResults.Ok(new ArtifactList(
-            [.. Of(found!, table).Select(kept =>
-                new ArtifactView(kept.Attempt, kept.Artifact.Name, kept.Artifact.Size, store.Find(id, kept.Attempt, kept.Artifact.Name) is null ? null : UrlOf(id, kept.Attempt, kept.Artifact.Name)))],
-            leftOut > 0 ? leftOut : null));
+        return TypedResults.Ok(new ArtifactList([.. Of(found!, table).Select(kept => ViewOf(kept.Attempt, kept.Artifact))], leftOut > 0 ? leftOut : null));
+
+        ArtifactView ViewOf(int attempt, Artifact artifact) =>
+            new(attempt, artifact.Name, artifact.Size, store.Find(id, attempt, artifact.Name) is null ? null : UrlOf(id, attempt, artifact.Name));
     }
 
     /// <summary>Always as a download: what an agent wrote must not run as a page of this API.</summary>
-    public static async Task<IResult> GetAsync(string id, int attempt, string name, HttpContext context, TaskFinder finder, TaskTable table, ArtifactStore store)
+    public static async Task<IResult> GetAsync(
+        string id, int attempt, string name, HttpContext context, TaskFinder finder, TaskTable table, ArtifactStore store)
     {
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
         if (problem is not null)
             return problem;
         if (!Of(found!, table).Any(kept => kept.Attempt == attempt && kept.Artifact.Name == name))
-            return new Problem(StatusCodes.Status404NotFound, $"Attempt {attempt} of task '{id}' has left no '{name}'; GET /tasks/{id}/artifacts lists what there is");
+            return new Problem(
+                StatusCodes.Status404NotFound, $"Attempt {attempt} of task '{id}' has left no '{name}'; GET /tasks/{id}/artifacts lists what there is");
         if (store.Find(id, attempt, name) is not { } file)
-            return new Problem(StatusCodes.Status404NotFound, $"'{name}' is not in this API's Artifacts:Directory (any more): the worker keeps it elsewhere, or it is older than Artifacts:Keep");
-        return TypedResults.PhysicalFile(
-            file.FullName, ContentTypes.TryGetContentType(name, out var type) ? type : "application/octet-stream", Path.GetFileName(name), file.LastWriteTimeUtc, enableRangeProcessing: true);
+            return new Problem(
+                StatusCodes.Status404NotFound,
+                $"'{name}' is not in this API's Artifacts:Directory (any more): the worker keeps it elsewhere, or it is older than Artifacts:Keep");
+        var contentType = ContentTypes.TryGetContentType(name, out var type) ? type : "application/octet-stream";
+        return TypedResults.PhysicalFile(file.FullName, contentType, Path.GetFileName(name), file.LastWriteTimeUtc, enableRangeProcessing: true);
     }
 
     private static List<(int Attempt, Artifact Artifact)> Of(TrackedTask task, TaskTable table) =>
         table.Read(task, tracked => tracked.Attempts.SelectMany(attempt => (attempt.Artifacts ?? []).Select(artifact => (attempt.Attempt, artifact))).ToList());
 
-    private static string UrlOf(string id, int attempt, string name) => $"/tasks/{id}/artifacts/{attempt}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}";
+    private static string UrlOf(string id, int attempt, string name) =>
+        $"/tasks/{id}/artifacts/{attempt}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}";
 }

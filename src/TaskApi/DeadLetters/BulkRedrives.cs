@@ -37,7 +37,8 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
     public RedriveRun? Find(string id) => _runs.GetValueOrDefault(id);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Parallel.ForEachAsync(_asked.Reader.ReadAllAsync(stoppingToken), new ParallelOptions { MaxDegreeOfParallelism = MostRunsAtOnce, CancellationToken = stoppingToken }, RunAsync);
+        Parallel.ForEachAsync(_asked.Reader.ReadAllAsync(
+            stoppingToken), new ParallelOptions { MaxDegreeOfParallelism = MostRunsAtOnce, CancellationToken = stoppingToken }, RunAsync);
 
     private async ValueTask RunAsync(RedriveRun run, CancellationToken cancellationToken)
     {
@@ -96,7 +97,8 @@ internal sealed class RedriveRun(string id, IReadOnlyList<string> taken, double 
         get
         {
             lock (_gate)
-                return new RedriveProgress(id, _finishedAt is null ? RedriveStatus.Running : RedriveStatus.Finished, rate, taken.Count, _redriven, _skipped, _failed,
+                return new RedriveProgress(
+                    id, _finishedAt is null ? RedriveStatus.Running : RedriveStatus.Finished, rate, taken.Count, _redriven, _skipped, _failed,
                     [.. _errors.Select(error => new RedriveError(error.Ids[0], error.Detail, error.Count, [.. error.Ids]))], startedAt, _finishedAt);
         }
     }

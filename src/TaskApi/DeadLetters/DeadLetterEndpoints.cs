@@ -16,7 +16,8 @@ internal static class DeadLetterEndpoints
     private const int MostLetters = 500;
     private const double HighestRate = 1000;
 
-    public static IResult List(DeadLetterTable letters, string? project, string? type, string? @class, string? reason, string? dealt, string? limit, string? after)
+    public static IResult List(
+        DeadLetterTable letters, string? project, string? type, string? @class, string? reason, string? dealt, string? limit, string? after)
     {
         var errors = new FieldErrors();
         bool? isDealtWith = dealt == "all" ? null : dealt == "true";
@@ -30,7 +31,8 @@ internal static class DeadLetterEndpoints
         if (errors.Problem is { } problem)
             return problem;
         var found = letters.NewestFirst(filter, last, most + 1);
-        return TypedResults.Ok(new DeadLetterPage([.. found.Take(most).Select(entry => new DeadLetterSummary(entry))], found.Count > most ? found[most - 1].Id : null));
+        return TypedResults.Ok(
+            new DeadLetterPage([.. found.Take(most).Select(entry => new DeadLetterSummary(entry))], found.Count > most ? found[most - 1].Id : null));
     }
 
     public static IResult Get(string id, DeadLetterTable letters, CatalogueFile catalogue) =>
@@ -55,7 +57,8 @@ internal static class DeadLetterEndpoints
         var fields = new FieldReader(body.Content);
         var filter = DeadLetterFilter.Read(fields.Text, isDealtWith: false, fields.Errors);
         var rate = RedriveTasks.DefaultRate;
-        if (fields.Has("rate", out var givenRate) && (givenRate.ValueKind != JsonValueKind.Number || !givenRate.TryGetDouble(out rate) || rate is not (> 0 and <= HighestRate)))
+        if (fields.Has("rate", out var givenRate)
+            && (givenRate.ValueKind != JsonValueKind.Number || !givenRate.TryGetDouble(out rate) || rate is not (> 0 and <= HighestRate)))
             fields.Errors.Add("rate", $"must be a number above 0, at most {HighestRate}");
         var limit = int.MaxValue;
         if (fields.Has("limit", out var givenLimit) && (givenLimit.ValueKind != JsonValueKind.Number || !givenLimit.TryGetInt32(out limit) || limit < 1))
@@ -74,7 +77,9 @@ internal static class DeadLetterEndpoints
     public static IResult Progress(string id, BulkRedrives bulk) =>
         bulk.Find(id) is { } run
             ? TypedResults.Ok(run.Progress)
-            : new Problem(StatusCodes.Status404NotFound, $"This replica has no redrive '{id}'; if it has started since, send the call again, which takes what is still left");
+            : new Problem(
+                StatusCodes.Status404NotFound,
+                $"This replica has no redrive '{id}'; if it has started since, send the call again, which takes what is still left");
 
     public static async Task<IResult> DiscardAsync(string id, DeadLetterTable letters, RecordWriter writer, TimeProvider clock)
     {

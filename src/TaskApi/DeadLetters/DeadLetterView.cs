@@ -64,7 +64,10 @@ public sealed record DeadLetterDetail : DeadLetterSummary
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
     public required IReadOnlyList<AttemptView> Attempts { get; init; }
 
-    /// <summary>Hash of its type in this API's catalogue, by which a redrive runs; as <c>hash</c> in <c>GET /task-types</c>. Missing: there is no such type any more.</summary>
+    /// <summary>
+    /// Hash of its type in this API's catalogue, by which a redrive runs; as <c>hash</c> in <c>GET /task-types</c>. Missing: there is no such type
+    /// any more.
+    /// </summary>
     public string? TypeHash { get; init; }
 
     /// <summary>What it was when the task was submitted; only where it has changed.</summary>
@@ -82,7 +85,10 @@ public sealed record DeadLetterDetail : DeadLetterSummary
     /// <summary>Bytes of that record.</summary>
     public long? RawBytes { get; init; }
 
-    /// <summary>What is not here because Kafka would not have taken it: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>, <c>params</c>, <c>raw</c>.</summary>
+    /// <summary>
+    /// What is not here because Kafka would not have taken it: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>, <c>params</c>,
+    /// <c>raw</c>.
+    /// </summary>
     public IReadOnlyList<string>? LeftOut { get; init; }
 
     [SetsRequiredMembers]

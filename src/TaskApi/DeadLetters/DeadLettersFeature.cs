@@ -14,12 +14,16 @@ internal static class DeadLettersFeature
     {
         var letters = routes.MapWhenReady("/dead-letters", "Dead letters");
         letters.MapGet("/", DeadLetterEndpoints.List).WithSummary("List dead letters, newest first")
-            .WithDescription("Those that nobody has dealt with; dealt=true lists the others, dealt=all both. Filters by project, type, class and reason; give a page's next as after for the page that follows.")
+            .WithDescription(
+                "Those that nobody has dealt with; dealt=true lists the others, dealt=all both. Filters by project, type, class and reason; give a "
+                + "page's next as after for the page that follows.")
             .Produces<DeadLetterPage>().Problems(400, 503);
         letters.MapGet("/{id}", DeadLetterEndpoints.Get).WithSummary("Everything known of a dead letter")
             .Produces<DeadLetterDetail>().Problems(404, 503);
         letters.MapPost("/{id}/redrive", DeadLetterEndpoints.RedriveAsync).WithSummary("Submit a new task in the place of a dead one")
-            .WithDescription("With the same params or others. 200: its latest redrive has not ended yet, and is this one. The new task has redrive_of; the dead one never changes.")
+            .WithDescription(
+                "With the same params or others. 200: its latest redrive has not ended yet, and is this one. The new task has redrive_of; the dead one "
+                + "never changes.")
             .TakesIdempotencyKey()
             .Accepts<RepeatTask>(isOptional: true, "application/json")
             .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>().Problems(400, 404, 409, 415, 503);

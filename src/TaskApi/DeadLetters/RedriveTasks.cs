@@ -32,9 +32,12 @@ public sealed record RedriveAnswer(string Id, int Taken, string Progress);
 
 /// <summary>How far a redrive of many has come.</summary>
 /// <param name="Skipped">Those that somebody else has dealt with meanwhile.</param>
-/// <param name="Errors">Why some failed: the first hundred reasons, each once. A single redrive, <c>POST /dead-letters/{id}/redrive</c>, takes other params.</param>
+/// <param name="Errors">
+/// Why some failed: the first hundred reasons, each once. A single redrive, <c>POST /dead-letters/{id}/redrive</c>, takes other params.
+/// </param>
 public sealed record RedriveProgress(
-    string Id, RedriveStatus Status, double Rate, int Taken, int Redriven, int Skipped, int Failed, IReadOnlyList<RedriveError> Errors, DateTimeOffset StartedAt, DateTimeOffset? FinishedAt);
+    string Id, RedriveStatus Status, double Rate, int Taken, int Redriven, int Skipped, int Failed, IReadOnlyList<RedriveError> Errors,
+        DateTimeOffset StartedAt, DateTimeOffset? FinishedAt);
 
 /// <param name="Id">The first dead letter that failed so.</param>
 /// <param name="Count">How many did.</param>

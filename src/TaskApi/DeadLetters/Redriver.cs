@@ -14,7 +14,8 @@ namespace TaskPipeline.TaskApi.DeadLetters;
 /// whichever replica, and after whatever crash in between, gets one new task.
 /// </summary>
 internal sealed partial class Redriver(
-    DeadLetterTable letters, TaskTable table, TaskFinder finder, TaskRepeater repeater, Submissions submissions, RecordWriter writer, TimeProvider clock, ILogger<Redriver> logger)
+    DeadLetterTable letters, TaskTable table, TaskFinder finder, TaskRepeater repeater, Submissions submissions, RecordWriter writer, TimeProvider clock,
+        ILogger<Redriver> logger)
 {
     public async Task<IResult> RedriveAsync(string id, RepeatTask body, string? key, string requestedBy, CancellationToken cancellationToken)
     {
@@ -22,9 +23,13 @@ internal sealed partial class Redriver(
         {
             var entry = letters.Find(id)!;
             if (entry.Letter.Task is not { } task)
-                return new Problem(StatusCodes.Status409Conflict, $"Dead letter '{id}' is a record that nobody could read; submit what it should have been, and discard it");
+                return new Problem(
+                    StatusCodes.Status409Conflict, $"Dead letter '{id}' is a record that nobody could read; submit what it should have been, and discard it");
             if (entry.Letter.LeftOut?.Contains(StateParts.Params) == true && body.Params is null)
-                return new Problem(StatusCodes.Status409Conflict, $"The params of dead letter '{id}' were more than Kafka takes in its record, and are not here: redrive it with params, or submit the task again");
+                return new Problem(
+                    StatusCodes.Status409Conflict,
+                    $"The params of dead letter '{id}' were more than Kafka takes in its record, and are not here: redrive it with params, or submit "
+                    + "the task again");
             var named = key is null ? null : DerivedId.Of(id, "redrive", "key", key);
             if (entry.Redrives is [.., var latest] && (named is null || !entry.Redrives.Contains(named))
                 && await FindAsync(latest, cancellationToken) is { } last && !table.Read(last, found => found.HasEnded))
@@ -34,13 +39,15 @@ internal sealed partial class Redriver(
                 return refused;
 
             var seq = entry.Redrives.Count + 1;
-            var redrive = again! with { TaskId = named ?? DerivedId.Of(id, "redrive", seq.ToString(CultureInfo.InvariantCulture)), RedriveOf = id, RedriveSeq = seq };
+            var redrive = again! with { TaskId = named ?? DerivedId.Of(
+                id, "redrive", seq.ToString(CultureInfo.InvariantCulture)), RedriveOf = id, RedriveSeq = seq };
             var otherwise = key is null ? StillGoing(id, redrive.TaskId) : IdempotencyKey.UsedOtherwise(key);
             var answer = await submissions.SubmitOnceAsync(redrive, otherwise, cancellationToken);
             if (answer is Problem && answer != otherwise)
                 return answer;
             if (!await RecordAsync(entry, redrive, requestedBy))
-                return Problem.NotTaken($"Kafka has task '{redrive.TaskId}', but did not take in time that it was redriven; send this again, which leaves it at one task");
+                return Problem.NotTaken(
+                    $"Kafka has task '{redrive.TaskId}', but did not take in time that it was redriven; send this again, which leaves it at one task");
             if (answer != otherwise || key is not null)
                 return answer;
             // That number was taken, by somebody who did not live to record it or who is at it now: what is known now decides.
@@ -68,7 +75,10 @@ internal sealed partial class Redriver(
         return true;
     }
 
-    /// <summary>Its record is older than that of its redrive, but in another topic, which may be read later. What is not found in time is no longer kept, so it has ended.</summary>
+    /// <summary>
+    /// Its record is older than that of its redrive, but in another topic, which may be read later. What is not found in time is no longer kept, so
+    /// it has ended.
+    /// </summary>
     private async Task<TrackedTask?> FindAsync(string taskId, CancellationToken cancellationToken)
     {
         await finder.WaitUntilAsync(() => table.Find(taskId) is not null, cancellationToken);
@@ -76,7 +86,8 @@ internal sealed partial class Redriver(
     }
 
     private static Problem StillGoing(string id, string taskId) =>
-        new(StatusCodes.Status409Conflict, $"Dead letter '{id}' was redriven with other params as task '{taskId}', which has not ended; stop it or wait for its end");
+        new(StatusCodes.Status409Conflict, $"Dead letter '{id}' was redriven with other params as task '{taskId}', which has not ended; stop it or "
+            + "wait for its end");
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} is redriven as {NewTaskId}, requested by {RequestedBy}")]
     private static partial void LogRedriven(ILogger logger, string taskId, string newTaskId, string requestedBy);

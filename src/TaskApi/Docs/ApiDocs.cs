@@ -4,7 +4,8 @@ namespace TaskPipeline.TaskApi.Docs;
 internal static class ApiDocs
 {
     // The page's own style sheet is partly inline; its scripts are not.
-    private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; font-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+    private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; "
+        + "font-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
     public static IServiceCollection AddDocs(this IServiceCollection services) => services.AddOpenApi(options =>
     {
@@ -20,7 +21,8 @@ internal static class ApiDocs
     public static WebApplication MapDocs(this WebApplication app)
     {
         app.MapOpenApi();
-        app.MapGet("/asyncapi/v1.json", () => TypedResults.Stream(typeof(ApiDocs).Assembly.GetManifestResourceStream("asyncapi.json")!, "application/json")).ExcludeFromDescription();
+        app.MapGet("/asyncapi/v1.json", () => TypedResults.Stream(typeof(ApiDocs).Assembly.GetManifestResourceStream("asyncapi.json")!, "application/json"))
+            .ExcludeFromDescription();
         app.UseWhen(context => context.Request.Path.StartsWithSegments("/docs"), docs => docs.Use((context, next) =>
         {
             context.Response.Headers.ContentSecurityPolicy = Policy;

@@ -22,14 +22,14 @@ public sealed partial record EmitEvent
         var body = await JsonBody.ReadAsync(request, "name", "data");
         if (body.Problem is not null)
             return (null, body.Problem);
-        Dictionary<string, string[]> errors = [];
-        var hasName = body.Content.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String && NamePattern().IsMatch(name.GetString()!);
-        if (!hasName)
-            errors["name"] = ["is required: 1 to 100 characters of A-Z, a-z, 0-9, dot, underscore and dash"];
+        var fields = new FieldReader(body.Content);
+        var name = fields.Text("name");
+        if (name is null || !NamePattern().IsMatch(name))
+            fields.Errors.Add("name", "is required: 1 to 100 characters of A-Z, a-z, 0-9, dot, underscore and dash");
         var hasData = body.Content.TryGetProperty("data", out var data);
         if (hasData && Encoding.UTF8.GetByteCount(data.GetRawText()) > MostDataBytes)
-            errors["data"] = [$"may have at most {MostDataBytes} bytes; keep what is larger elsewhere and emit where it is"];
-        return errors.Count > 0 ? (null, Problem.Invalid(errors)) : (new EmitEvent { Name = name.GetString()!, Data = hasData ? data : null }, null);
+            fields.Errors.Add("data", $"may have at most {MostDataBytes} bytes; keep what is larger elsewhere and emit where it is");
+        return fields.Errors.Problem is { } problem ? (null, problem) : (new EmitEvent { Name = name!, Data = hasData ? data : null }, null);
     }
 
     [GeneratedRegex(@"\A[A-Za-z0-9._-]{1,100}\z")]

@@ -25,7 +25,8 @@ internal static class FileEndpoint
     private const string ContentType = "application/octet-stream";
     private const int ChunksOnTheirWay = 8;
 
-    public static async Task<IResult> PostAsync(string? name, HttpRequest request, KafkaCluster cluster, RecordWriter writer, IOptions<ApiOptions> options, IOptions<KafkaOptions> kafka)
+    public static async Task<IResult> PostAsync(
+        string? name, HttpRequest request, KafkaCluster cluster, RecordWriter writer, IOptions<ApiOptions> options, IOptions<KafkaOptions> kafka)
     {
         name ??= Default;
         // Counted below. A body that is refused unread would take the connection with it, and the answer.
@@ -33,11 +34,12 @@ internal static class FileEndpoint
             limit.MaxRequestBodySize = null;
         // A web page can send forms and plain text to strangers without asking, but not this.
         if (request.ContentType?.Split(';')[0].Trim() is not ContentType)
-            return new Problem(StatusCodes.Status415UnsupportedMediaType, $"Send the file as it is, with Content-Type: {ContentType} instead of '{request.ContentType}'");
+            return new Problem(
+                StatusCodes.Status415UnsupportedMediaType, $"Send the file as it is, with Content-Type: {ContentType} instead of '{request.ContentType}'");
         if (!IsText(request.QueryString))
-            return Problem.Invalid(new Dictionary<string, string[]> { ["name"] = ["must be UTF-8, percent-encoded"] });
+            return Problem.Invalid("name", "must be UTF-8, percent-encoded");
         if (!FileReference.IsName(name))
-            return Problem.Invalid(new Dictionary<string, string[]> { ["name"] = [$"must be {FileReference.NameRule}"] });
+            return Problem.Invalid("name", $"must be {FileReference.NameRule}");
         var most = options.Value.MaxFileBytes;
         if (request.ContentLength > most)
             return TooLarge(most);

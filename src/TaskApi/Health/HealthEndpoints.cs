@@ -10,7 +10,10 @@ namespace TaskPipeline.TaskApi.Health;
 public sealed record HealthAnswer(string Status, long SkippedRecords);
 
 /// <param name="Status"><c>ready</c>; until then the answer is 503 and says what is missing.</param>
-/// <param name="Warnings">What a person should know: Kafka does not answer, topics have other settings than they are meant to have, a record was set aside, a clock is wrong, or what a worker says.</param>
+/// <param name="Warnings">
+/// What a person should know: Kafka does not answer, topics have other settings than they are meant to have, a record was set aside, a clock is
+/// wrong, or what a worker says.
+/// </param>
 public sealed record ReadyAnswer(string Status, IReadOnlyList<string>? Warnings = null);
 
 internal static class HealthEndpoints
@@ -25,8 +28,10 @@ internal static class HealthEndpoints
         if ((tails.Failure ?? tails.NotReadyBecause) is { } reason)
             return Problem.NotReady(reason);
         var wrongClocks = workers.Since(clock.GetUtcNow() - WorkerEndpoints.LostAfter).Where(worker => worker.ClockAhead is not null)
-            .Select(worker => $"the clock of {worker.Host}, where worker {worker.Worker} is, is {BrokerClock.Describe(TimeSpan.FromSeconds(worker.ClockAhead!.Value))} Kafka's: set it right");
-        List<string> warnings = [.. topics.Warnings, .. tails.Warnings, .. clock.Warning is { } own ? [own] : Array.Empty<string>(), .. wrongClocks, .. WorkerEndpoints.Warnings(workers, clock)];
+            .Select(worker => $"the clock of {worker.Host}, where worker {worker.Worker} is, is "
+                + $"{BrokerClock.Describe(TimeSpan.FromSeconds(worker.ClockAhead!.Value))} Kafka's: set it right");
+        List<string> warnings = [.. topics.Warnings, .. tails.Warnings, .. clock.Warning is { } own ? [own] : Array.Empty<string>(
+            ), .. wrongClocks, .. WorkerEndpoints.Warnings(workers, clock)];
         return TypedResults.Ok(new ReadyAnswer("ready", warnings.Count > 0 ? warnings : null));
     }
 }

@@ -6,7 +6,9 @@ internal static class HealthFeature
 {
     public static void MapHealth(this IEndpointRouteBuilder routes)
     {
-        routes.MapGet("/healthz", HealthEndpoints.Health).WithTags("Health").WithSummary("Whether this process is of use").Produces<HealthAnswer>().Problems(503);
-        routes.MapGet("/readyz", HealthEndpoints.Ready).WithTags("Health").WithSummary("Whether everything in Kafka was read").Produces<ReadyAnswer>().Problems(503);
+        routes.MapGet("/healthz", HealthEndpoints.Health).WithTags("Health").WithSummary("Whether this process is of use").Produces<HealthAnswer>()
+            .Problems(503);
+        routes.MapGet("/readyz", HealthEndpoints.Ready).WithTags("Health").WithSummary("Whether everything in Kafka was read").Produces<ReadyAnswer>()
+            .Problems(503);
     }
 }

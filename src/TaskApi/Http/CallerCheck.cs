@@ -17,9 +17,12 @@ internal sealed class CallerCheck(RequestDelegate next, IOptions<ApiOptions> opt
     {
         var request = context.Request;
         if (!IsOurs(request.Host.Host))
-            return new Problem(StatusCodes.Status421MisdirectedRequest, $"This API is not '{request.Host.Host}'; names it may be called by are set with Api:AllowedHosts").ExecuteAsync(context);
+            return new Problem(
+                StatusCodes.Status421MisdirectedRequest,
+                $"This API is not '{request.Host.Host}'; names it may be called by are set with Api:AllowedHosts").ExecuteAsync(context);
         if (request.Headers.Origin is [{ } origin, ..] && !IsAllowed(origin, request))
-            return new Problem(StatusCodes.Status403Forbidden, $"Pages of '{origin}' may not use this API; origins that may are set with Api:AllowedOrigins").ExecuteAsync(context);
+            return new Problem(StatusCodes.Status403Forbidden, $"Pages of '{origin}' may not use this API; origins that may are set with Api:AllowedOrigins")
+                .ExecuteAsync(context);
         return next(context);
     }
 

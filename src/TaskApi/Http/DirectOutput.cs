@@ -39,7 +39,8 @@ internal sealed class DirectOutput : Stream
     /// <summary>For all TCP connections that are accepted there; others are left as they are.</summary>
     public static void Use(ListenOptions listen) => listen.Use(next => connection =>
     {
-        if (connection.Features.Get<IConnectionSocketFeature>() is { Socket: { AddressFamily: AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 } socket })
+        if (connection.Features.Get<IConnectionSocketFeature>(
+            ) is { Socket: { AddressFamily: AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 } socket })
         {
             var output = new DirectOutput(connection, socket);
             connection.Features.Set(output);
@@ -109,7 +110,8 @@ internal sealed class DirectOutput : Stream
         await sending;
     }
 
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -12,7 +12,7 @@ internal static class IdempotencyKey
             return (null, null);
         return values is [{ Length: >= 1 and <= Longest } key] && !key.AsSpan().ContainsAnyExceptInRange(' ', '~')
             ? (key, null)
-            : (null, Problem.Invalid(new Dictionary<string, string[]> { [Header] = [$"must be 1 to {Longest} printable ASCII characters"] }));
+            : (null, Problem.Invalid(Header, $"must be 1 to {Longest} printable ASCII characters"));
     }
 
     public static Problem UsedOtherwise(string key) =>

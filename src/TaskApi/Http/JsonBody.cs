@@ -47,12 +47,10 @@ internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 return Refuse(StatusCodes.Status400BadRequest, "The body must be a JSON object");
             var unknown = document.RootElement.EnumerateObject().Select(property => property.Name).Where(name => !fields.Contains(name)).ToArray();
-            return unknown.Length == 0
-                ? new JsonBody(document.RootElement.Clone(), null)
-                : new JsonBody(default, new Problem(StatusCodes.Status400BadRequest, $"Unknown: {string.Join(", ", unknown)}. Known: {string.Join(", ", fields)}")
-                {
-                    Errors = unknown.ToDictionary(name => name, _ => NotKnown),
-                });
+            if (unknown.Length == 0)
+                return new JsonBody(document.RootElement.Clone(), null);
+            var detail = $"Unknown: {string.Join(", ", unknown)}. Known: {string.Join(", ", fields)}";
+            return new JsonBody(default, new Problem(StatusCodes.Status400BadRequest, detail) { Errors = unknown.ToDictionary(name => name, _ => NotKnown) });
         }
         catch (JsonException twice)   // all else was checked
         {
@@ -65,7 +63,7 @@ internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
         var (line, at) = error.PlaceIn(bytes);
         return error.Path.Length == 0
             ? new Problem(StatusCodes.Status400BadRequest, $"The body at line {line}, byte {at} {error.Reason}")
-            : Problem.Invalid(new Dictionary<string, string[]> { [error.Path] = [$"{error.Reason} (line {line}, byte {at} of the body)"] });
+            : Problem.Invalid(error.Path, $"{error.Reason} (line {line}, byte {at} of the body)");
     }
 
     private static JsonBody Refuse(int status, string detail) => new(default, new Problem(status, detail));

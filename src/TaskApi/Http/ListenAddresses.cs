@@ -14,14 +14,17 @@ internal static class ListenAddresses
     public static void Apply(WebApplicationBuilder builder)
     {
         var configuration = builder.Configuration;
-        var addresses = (configuration["urls"] ?? PortsOf(configuration, "http") ?? Default).Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var addresses = (configuration["urls"] ?? PortsOf(configuration, "http") ?? Default)
+            .Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         builder.WebHost.UseUrls(addresses);
         // An image of .NET sets HTTP_PORTS for itself; it is read above and must not be warned about as overridden.
         builder.WebHost.UseSetting("http_ports", null).UseSetting("https_ports", null);
         var endpoints = configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(endpoint => endpoint["Url"]).OfType<string>();
         var remote = addresses.Concat(endpoints).Where(address => !IsLoopback(address)).ToList();
         if (remote.Count > 0 && !configuration.GetValue<bool>($"{ApiOptions.Section}:{nameof(ApiOptions.AllowRemote)}"))
-            throw new StartRefusedException($"{string.Join(", ", remote)} can be reached from other machines and there is no login: listen on 127.0.0.1, or set Api:AllowRemote=true where only trusted ones can connect");
+            throw new StartRefusedException(
+                $"{string.Join(", ", remote)} can be reached from other machines and there is no login: listen on 127.0.0.1, or set "
+                + "Api:AllowRemote=true where only trusted ones can connect");
     }
 
     private static string? PortsOf(ConfigurationManager configuration, string scheme) =>

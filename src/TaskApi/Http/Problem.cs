@@ -29,18 +29,25 @@ internal sealed class Problem(int status, string detail) : IResult, IStatusCodeH
     /// <summary>Kafka did not acknowledge a record in time.</summary>
     public static Problem NotTaken(string detail) => new(StatusCodes.Status503ServiceUnavailable, detail) { RetryAfter = TimeSpan.FromSeconds(5) };
 
-    public static Problem NotReady(string reason) => new(StatusCodes.Status503ServiceUnavailable, $"Not ready: {reason}") { RetryAfter = TimeSpan.FromSeconds(2) };
+    public static Problem NotReady(string reason) =>
+        new(StatusCodes.Status503ServiceUnavailable, $"Not ready: {reason}") { RetryAfter = TimeSpan.FromSeconds(2) };
+
+    public static Problem Invalid(string field, string message) => Invalid(new Dictionary<string, string[]> { [field] = [message] });
 
     /// <summary>Everything that is wrong with a request, by field.</summary>
     /// <param name="wayOut">Where the fields alone do not show it.</param>
-    public static Problem Invalid(IReadOnlyDictionary<string, string[]> errors, string? wayOut = null) =>
-        new(StatusCodes.Status400BadRequest, string.Join("; ", [.. errors.SelectMany(error => error.Value.Select(text => $"{error.Key} {text}")), .. wayOut is null ? [] : new[] { wayOut }])) { Errors = errors };
+    public static Problem Invalid(IReadOnlyDictionary<string, string[]> errors, string? wayOut = null)
+    {
+        var sentences = errors.SelectMany(error => error.Value.Select(text => $"{error.Key} {text}"));
+        return new(StatusCodes.Status400BadRequest, string.Join("; ", wayOut is null ? sentences : sentences.Append(wayOut))) { Errors = errors };
+    }
 
     public async Task ExecuteAsync(HttpContext httpContext)
     {
         var document = new JsonObject { ["type"] = "about:blank", ["title"] = ReasonPhrases.GetReasonPhrase(status), ["status"] = status, ["detail"] = detail };
         if (Errors is not null)
-            document["errors"] = new JsonObject(Errors.Select(error => KeyValuePair.Create(error.Key, (JsonNode?)new JsonArray([.. error.Value.Select(text => JsonValue.Create(text))]))));
+            document["errors"] = new JsonObject(
+                Errors.Select(error => KeyValuePair.Create(error.Key, (JsonNode?)new JsonArray([.. error.Value.Select(text => JsonValue.Create(text))]))));
         var response = httpContext.Response;
         response.StatusCode = status;
         response.ContentType = MediaTypeNames.Application.ProblemJson;

@@ -22,7 +22,8 @@ internal static class RequestLogging
 
     /// <summary>While Kafka is away every answer is 503, which is said once elsewhere.</summary>
     private static LogEventLevel LevelOf(HttpContext context, double milliseconds, Exception? exception) =>
-        exception is not null || context.Response.StatusCode is >= StatusCodes.Status500InternalServerError and not StatusCodes.Status503ServiceUnavailable ? LogEventLevel.Error
+        exception is not null || context.Response.StatusCode is >= StatusCodes.Status500InternalServerError and not StatusCodes.Status503ServiceUnavailable
+            ? LogEventLevel.Error
         : HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method) ? LogEventLevel.Debug
         : LogEventLevel.Information;
 }

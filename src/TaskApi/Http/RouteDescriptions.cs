@@ -18,11 +18,13 @@ internal static class RouteDescriptions
     });
 
     /// <summary>Parameters of the query that the handler reads by itself.</summary>
-    public static TBuilder TakesQuery<TBuilder>(this TBuilder route, params IReadOnlyList<(string Name, string Description)> parameters) where TBuilder : IEndpointConventionBuilder =>
+    public static TBuilder TakesQuery<TBuilder>(this TBuilder route, params IReadOnlyList<(string Name, string Description)> parameters) where TBuilder
+        : IEndpointConventionBuilder =>
         route.AddOpenApiOperationTransformer((operation, _, _) =>
         {
             foreach (var (name, description) in parameters)
-                (operation.Parameters ??= []).Add(new OpenApiParameter { Name = name, In = ParameterLocation.Query, Description = description, Schema = new OpenApiSchema { Type = JsonSchemaType.String } });
+                (operation.Parameters ??= []).Add(new OpenApiParameter { Name = name, In = ParameterLocation.Query, Description = description,
+                    Schema = new OpenApiSchema { Type = JsonSchemaType.String } });
             return Task.CompletedTask;
         });
 

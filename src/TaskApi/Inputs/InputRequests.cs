@@ -9,7 +9,8 @@ namespace TaskPipeline.TaskApi.Inputs;
 /// <summary>Writes to the stdin of an agent that runs, on behalf of every transport. The worker tells when it was written.</summary>
 internal sealed class InputRequests(TaskTable table, CatalogueFile catalogue, RecordWriter writer, TimeProvider clock)
 {
-    public async Task<(InputAnswer? Answer, Problem? Problem)> SendAsync(TrackedTask tracked, SendInput input, string requestedBy, string? idempotencyKey = null)
+    public async Task<(InputAnswer? Answer, Problem? Problem)> SendAsync(
+        TrackedTask tracked, SendInput input, string requestedBy, string? idempotencyKey = null)
     {
         var (submission, status, attempt) = table.Read(tracked, task => (task.Submission!, task.Status, task.Attempt));
         if (catalogue.Current.Find(submission.Type, submission.Command) is not { TakesInput: true })
@@ -31,7 +32,8 @@ internal sealed class InputRequests(TaskTable table, CatalogueFile catalogue, Re
         if (status is not (Status.Starting or Status.Running or Status.Paused) || attempt == 0)
             return (null, new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' is {status.Word()}; only an agent that runs can be written to"));
         if (!await writer.InputAsync(record, tracked.Lane))
-            return (null, Problem.NotTaken($"Kafka did not take the input in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely"));
+            return (null, Problem.NotTaken(
+                $"Kafka did not take the input in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely"));
         if (idempotencyKey is not null)
             table.Asked(tracked, record);
         return (new InputAnswer(tracked.TaskId, attempt, record.InputId), null);

@@ -7,7 +7,9 @@ using TaskPipeline.TaskApi.Settings;
 
 namespace TaskPipeline.TaskApi.Kafka;
 
-/// <summary>Writes what callers ask for. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.</summary>
+/// <summary>
+/// Writes what callers ask for. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.
+/// </summary>
 internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, BrokerClock clock, IOptions<ApiOptions> options) : BackgroundService
 {
     private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(20);   // of failures alone, though Kafka has answered others for half of that
@@ -27,7 +29,8 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
 
     /// <summary>Null where Kafka did not take it.</summary>
     public Task<long?> ScheduleAsync(ScheduledTask scheduled, int lane) =>
-        WriteAsync(new TopicPartition(cluster.Topics.Schedule, lane), ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt), TaskJson.Encode(scheduled with { Task = scheduled.Task with { Lane = lane } }));
+        WriteAsync(new TopicPartition(cluster.Topics.Schedule, lane), ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt), TaskJson.Encode(
+            scheduled with { Task = scheduled.Task with { Lane = lane } }));
 
     /// <summary>The tombstone of an entry of <c>task-schedule</c>.</summary>
     public async Task<bool> ForgetScheduledAsync(string key, int lane) =>
@@ -56,8 +59,8 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
         await WriteAsync(new TopicPartition(cluster.Topics.DeadLetters, 0), dealtWith.TaskId, TaskJson.Encode(dealtWith)) is not null;
 
     /// <summary>
-    /// Writes now and then what means nothing to anybody, the tombstone of a worker that there never was: its acknowledgement tells Kafka's time. The first one also has the
-    /// producer made, which takes up to half a second, before somebody waits for it.
+    /// Writes now and then what means nothing to anybody, the tombstone of a worker that there never was: its acknowledgement tells Kafka's time. The
+    /// first one also has the producer made, which takes up to half a second, before somebody waits for it.
     /// </summary>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

@@ -13,7 +13,8 @@ internal sealed partial class SkippedRecords
     public SkippedRecords(IMeterFactory meters, ILogger<SkippedRecords> logger)
     {
         _logger = logger;
-        _skipped = meters.Create(new MeterOptions("TaskPipeline")).CreateCounter<long>("taskpipeline_records_skipped", description: "Records that could not be used");
+        _skipped = meters.Create(new MeterOptions("TaskPipeline"))
+            .CreateCounter<long>("taskpipeline_records_skipped", description: "Records that could not be used");
     }
 
     public long Total => Interlocked.Read(ref _total);

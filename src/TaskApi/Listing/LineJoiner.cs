@@ -8,12 +8,14 @@ internal sealed class LineJoiner
     private readonly SortedDictionary<OutputStream, List<NumberedLine>> _open = [];
 
     /// <summary>Whether the part in front of this one was taken.</summary>
-    public bool HasBefore(NumberedLine part) => part.Part == 1 || (_open.GetValueOrDefault(part.Stream) is [.., var last] && last.Attempt == part.Attempt && last.Part == part.Part - 1);
+    public bool HasBefore(NumberedLine part) =>
+        part.Part == 1 || (_open.GetValueOrDefault(part.Stream) is [.., var last] && last.Attempt == part.Attempt && last.Part == part.Part - 1);
 
     /// <summary>What is whole now: the line, and what can never be finished any more.</summary>
     public IEnumerable<NumberedLine> Take(NumberedLine line)
     {
-        foreach (var stream in _open.Keys.Where(stream => _open[stream][0].Attempt != line.Attempt || (stream == line.Stream && line.Part is null or 1)).ToList())
+        foreach (var stream in _open.Keys.Where(
+            stream => _open[stream][0].Attempt != line.Attempt || (stream == line.Stream && line.Part is null or 1)).ToList())
             yield return Close(stream);
         if (line.Part is null)
         {
@@ -41,6 +43,13 @@ internal sealed class LineJoiner
     {
         var cut = parts.Sum(part => part.Cut ?? 0);
         var isWhole = parts is [{ Part: 1 }, ..] && parts[^1].Last == true;
-        return parts[0] with { Text = string.Concat(parts.Select(part => part.Text)), Part = isWhole ? null : parts[0].Part, Last = isWhole ? null : parts[^1].Last, Cut = cut > 0 ? cut : null, Place = parts[^1].Place };
+        return parts[0] with
+        {
+            Text = string.Concat(parts.Select(part => part.Text)),
+            Part = isWhole ? null : parts[0].Part,
+            Last = isWhole ? null : parts[^1].Last,
+            Cut = cut > 0 ? cut : null,
+            Place = parts[^1].Place,
+        };
     }
 }

@@ -12,7 +12,10 @@ internal static class ListingFeature
         tasks.MapGet("/{id}", TaskEndpoints.GetAsync).WithSummary("Everything known of a task, but its output")
             .Produces<TaskDetail>().Problems(404, 503);
         tasks.MapGet("/{id}/output", OutputEndpoint.GetAsync).WithSummary("Output in pages, or as a text file")
-            .WithDescription("after and before take cursors, also those of events; seq begins at a line of an attempt. q finds lines with a text. wait=30s answers as soon as there are lines after that place. format=text answers plain text, ndjson a JSON object per line as they are found, both the whole output unless there is a limit.")
+            .WithDescription(
+                "after and before take cursors, also those of events; seq begins at a line of an attempt. q finds lines with a text. wait=30s answers "
+                + "as soon as there are lines after that place. format=text answers plain text, ndjson a JSON object per line as they are found, both "
+                    + "the whole output unless there is a limit.")
             .Produces<OutputPage>().Produces<string>(StatusCodes.Status200OK, "text/plain").Problems(400, 404, 503);
     }
 

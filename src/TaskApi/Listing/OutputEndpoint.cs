@@ -68,7 +68,8 @@ internal static class OutputEndpoint
         var filter = new LineFilter(streams, (int)attempt, string.IsNullOrEmpty(query.Q) ? null : query.Q);
         if (query.Format is "text" or "ndjson")
         {
-            var lines = new OutputReading(log, reader, filter).LinesAsync(from, string.IsNullOrEmpty(query.Limit) ? int.MaxValue : limit, context.RequestAborted);
+            var lines = new OutputReading(log, reader, filter)
+                .LinesAsync(from, string.IsNullOrEmpty(query.Limit) ? int.MaxValue : limit, context.RequestAborted);
             return query.Format == "text" ? new PlainOutput(id, lines) : new LineByLine(lines);
         }
         if (!string.IsNullOrEmpty(query.Before))
@@ -87,7 +88,8 @@ internal static class OutputEndpoint
     private static bool TryNumber(string? text, int byDefault, int most, out long number)
     {
         number = byDefault;
-        return string.IsNullOrEmpty(text) || (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number >= 1 && number <= most);
+        return string.IsNullOrEmpty(text)
+            || (long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number >= 1 && number <= most);
     }
 }
 

@@ -17,7 +17,8 @@ public sealed record OutputPage(
 /// <summary>One line of output; <paramref name="Seq"/> counts from 1 in each attempt.</summary>
 /// <param name="Cut">How many bytes of it are left out, because it is too long.</param>
 /// <param name="Part">The how-manieth part of a long line it is, from 1. What is searched for is found in whole lines.</param>
-public sealed record NumberedLine(int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null)
+public sealed record NumberedLine(
+    int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null)
 {
     internal Cursor Place { get; init; }
 }
@@ -101,10 +102,12 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         var first = lines.Count > 0 ? lines[0].Place with { Seq = lines[0].Place.Seq - 1 } : Cursor.Start;
         var hasPrevious = false;
         if (lines.Count > 0)
-            await foreach (var (line, _) in new OutputReading(log, reader, filter with { Streams = default, Text = null }).BackFromAsync(first, cancellationToken))
+            await foreach (
+                var (line, _) in new OutputReading(log, reader, filter with { Streams = default, Text = null }).BackFromAsync(first, cancellationToken))
                 if (hasPrevious = line is not null)
                     break;
-        return new OutputPage(log.TaskId, lines, next.ToString(), more, log[_count - 1] is EndEvent, hasPrevious ? first.ToString() : null, holes.Count > 0 ? holes : null);
+        return new OutputPage(
+            log.TaskId, lines, next.ToString(), more, log[_count - 1] is EndEvent, hasPrevious ? first.ToString() : null, holes.Count > 0 ? holes : null);
     }
 
     private IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> FromAsync(Cursor seen, CancellationToken cancellationToken) =>
@@ -114,7 +117,8 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         filter.Text is null ? PartsBackFromAsync(end, cancellationToken) : HitsBackFromAsync(end, cancellationToken);
 
     /// <summary>Lines that have the text, each once, as soon as it is over.</summary>
-    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> HitsFromAsync(Cursor seen, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> HitsFromAsync(
+        Cursor seen, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var joiner = new LineJoiner();
         var furthest = seen;
@@ -137,7 +141,8 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
                     yield return (hit with { Place = furthest }, null);
     }
 
-    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> HitsBackFromAsync(Cursor end, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> HitsBackFromAsync(
+        Cursor end, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var behind = new Dictionary<OutputStream, NumberedLine>();   // what comes next in each stream
         await foreach (var (part, hole) in PartsBackFromAsync(end, cancellationToken))
@@ -200,7 +205,8 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         return line with { Text = around, Cut = (line.Cut ?? 0) + Encoding.UTF8.GetByteCount(line.Text) - Encoding.UTF8.GetByteCount(around) };
     }
 
-    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> PartsFromAsync(Cursor seen, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> PartsFromAsync(
+        Cursor seen, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (var index = FirstBeyond(seen); index < _count; index++)
         {
@@ -221,7 +227,8 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         }
     }
 
-    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> PartsBackFromAsync(Cursor end, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> PartsBackFromAsync(
+        Cursor end, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (var index = Math.Min(FirstBeyond(end), _count - 1); index >= 0; index--)
         {
@@ -241,11 +248,16 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         }
     }
 
-    private NumberedLine[] LinesOf(BlockContent content, int item) => content.LinesOf(item) is { } lines
-        ? [.. lines.Lines.Where(filter.Passes).Select(line => new NumberedLine(lines.Cursor.Attempt, line.Seq, line.Stream, line.Text, line.At, line.Part, line.Last, line.Cut) { Place = lines.Cursor with { Seq = line.Seq } })]
-        : [];
+    private NumberedLine[] LinesOf(BlockContent content, int item)
+    {
+        return content.LinesOf(item) is { } lines ? [.. lines.Lines.Where(filter.Passes).Select(line => Numbered(line, lines.Cursor))] : [];
 
-    private OutputHole? HoleOf(LogEntry? entry) => entry is GapEvent { Hole: var hole } && (filter.Attempt == 0 || hole.Attempt == filter.Attempt) ? hole : null;
+        static NumberedLine Numbered(OutputLine line, Cursor last) =>
+            new(last.Attempt, line.Seq, line.Stream, line.Text, line.At, line.Part, line.Last, line.Cut) { Place = last with { Seq = line.Seq } };
+    }
+
+    private OutputHole? HoleOf(LogEntry? entry) =>
+        entry is GapEvent { Hole: var hole } && (filter.Attempt == 0 || hole.Attempt == filter.Attempt) ? hole : null;
 
     private bool IsWanted(LogBlock block) => filter.Attempt == 0 || block.From.Attempt == filter.Attempt;
 

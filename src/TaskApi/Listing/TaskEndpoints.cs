@@ -23,7 +23,8 @@ internal static class TaskEndpoints
     private const int DefaultLimit = 50;
     private const int MostTasks = 500;
 
-    public static IResult List(TaskTable table, string? status, string? project, string? type, [FromQuery(Name = "class")] string? failureClass, string? limit, string? after)
+    public static IResult List(
+        TaskTable table, string? status, string? project, string? type, [FromQuery(Name = "class")] string? failureClass, string? limit, string? after)
     {
         var errors = new FieldErrors();
         var wantedStatus = errors.OneOf<Status>("status", status);
@@ -38,7 +39,8 @@ internal static class TaskEndpoints
         return TypedResults.Ok(found.Count > most ? new TaskPage([.. found.Take(most)], found[most - 1].TaskId) : new TaskPage(found));
     }
 
-    public static async Task<IResult> GetAsync(string id, HttpContext context, TaskFinder finder, TaskTable table, TimeProvider clock, IOptions<KafkaOptions> kafka, string? wait, string? after)
+    public static async Task<IResult> GetAsync(
+        string id, HttpContext context, TaskFinder finder, TaskTable table, TimeProvider clock, IOptions<KafkaOptions> kafka, string? wait, string? after)
     {
         var (found, problem) = await finder.FindAsync(id, context.Request.Query, context.RequestAborted);
         if (problem is not null)
@@ -52,7 +54,8 @@ internal static class TaskEndpoints
         if (errors.Problem is { } unfit)
             return unfit;
         using var waiting = new LongPoll(patience, context.RequestAborted);
-        for (var version = found.Log.Version; patience > TimeSpan.Zero && !found.Log.HasNewsFor(seen) && !found.Log.HasEnded && await waiting.ForMoreAsync(found.Log, version);)
+        for (var version = found.Log.Version; patience > TimeSpan.Zero && !found.Log.HasNewsFor(seen) && !found.Log.HasEnded
+            && await waiting.ForMoreAsync(found.Log, version);)
             version = found.Log.Version;
         return TypedResults.Ok(table.Read(found!, tracked => new TaskDetail(tracked)   // at one moment
         {

@@ -38,7 +38,9 @@ public record TaskSummary
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? EndedAt { get; init; }
 
-    /// <summary>When the agent of its latest attempt ended, while it is not decided yet what follows from that: no worker owns its lane, or one is about to.</summary>
+    /// <summary>
+    /// When the agent of its latest attempt ended, while it is not decided yet what follows from that: no worker owns its lane, or one is about to.
+    /// </summary>
     public DateTimeOffset? ExitedAt { get; init; }
 
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
@@ -120,7 +122,10 @@ public sealed record TaskDetail : TaskSummary
     /// <summary>Its agent's result was too large, and is left out; missing where it was not.</summary>
     public bool? ResultLeftOut { get; init; }
 
-    /// <summary>What of its end is not kept because Kafka would not have taken it: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>, <c>params</c>.</summary>
+    /// <summary>
+    /// What of its end is not kept because Kafka would not have taken it: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>,
+    /// <c>params</c>.
+    /// </summary>
     public IReadOnlyList<string>? LeftOut { get; init; }
 
     /// <summary>It failed for good and lies in the dead letters.</summary>
@@ -173,7 +178,8 @@ public sealed record TaskDetail : TaskSummary
         Replays = tracked.Replays.Count > 0 ? tracked.Replays : null;
         TypeHash = task.TypeHash;
         PreviousTypeHash = task.PreviousTypeHash;
-        Stop = tracked.Stop is { } stop ? new StopView(stop.Force, stop.RequestedBy, stop.Reason, stop.At, end is not null && end.Status != Status.Stopped ? true : null) : null;
+        Stop = tracked.Stop is { } stop
+            ? new StopView(stop.Force, stop.RequestedBy, stop.Reason, stop.At, end is not null && end.Status != Status.Stopped ? true : null) : null;
         Cursor = tracked.Log.Latest.ToString();
         Lane = tracked.Lane;
         Offset = tracked.Place.IsScheduled ? null : tracked.Place.Offset;

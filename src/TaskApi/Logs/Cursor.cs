@@ -7,8 +7,13 @@ namespace TaskPipeline.TaskApi.Logs;
 /// the same on every replica, after a restart and in every transport. To clients it is opaque text.
 /// </summary>
 /// <param name="Seq">The last line of the attempt that was seen.</param>
-/// <param name="Events">Offset behind the last emitted event that was seen; 0: none was. They lie in the partition of the lines, so every replica reads them at the same offset.</param>
-/// <param name="StopSeen">The request to stop comes from another topic, so its place among the lines may differ between replicas. That it was seen is kept apart.</param>
+/// <param name="Events">
+/// Offset behind the last emitted event that was seen; 0: none was. They lie in the partition of the lines, so every replica reads them at the same
+/// offset.
+/// </param>
+/// <param name="StopSeen">
+/// The request to stop comes from another topic, so its place among the lines may differ between replicas. That it was seen is kept apart.
+/// </param>
 internal readonly record struct Cursor(int Attempt, long Seq, Stage Stage, bool StopSeen = false, bool EndSeen = false, long Events = 0)
 {
     public static readonly Cursor Start;
@@ -19,7 +24,8 @@ internal readonly record struct Cursor(int Attempt, long Seq, Stage Stage, bool 
             ? !seen.EndSeen
             : Attempt > seen.Attempt || (Attempt == seen.Attempt && (Seq > seen.Seq || Stage > seen.Stage));
 
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Attempt}.{Seq}.{(int)Stage}{(Events > 0 ? "." : "")}{Events:#}{(StopSeen ? "s" : "")}{(EndSeen ? "e" : "")}");
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture, $"{Attempt}.{Seq}.{(int)Stage}{(Events > 0 ? "." : "")}{Events:#}{(StopSeen ? "s" : "")}{(EndSeen ? "e" : "")}");
 
     public static bool TryParse(ReadOnlySpan<char> text, out Cursor cursor)
     {
@@ -56,7 +62,10 @@ internal enum Stage
     Stopping,
     GivenBack,
 
-    /// <summary>The committed state says that the task waits. It is told once every line of the attempt was read, so its place among them is the same everywhere.</summary>
+    /// <summary>
+    /// The committed state says that the task waits. It is told once every line of the attempt was read, so its place among them is the same
+    /// everywhere.
+    /// </summary>
     Waiting,
 
     /// <summary>It has waited, and is in its queue again.</summary>

@@ -46,7 +46,8 @@ internal sealed class LinesEvent(string taskId, Cursor cursor, ReadOnlyMemory<by
     /// <summary>By hand: of all events these are the many, and their bytes are there.</summary>
     private byte[] Encode()
     {
-        var head = string.Create(System.Globalization.CultureInfo.InvariantCulture, $$"""{"v":1,"type":"lines","task_id":"{{TaskId}}","cursor":"{{Cursor}}","attempt":{{Cursor.Attempt}},"lines":[""");
+        var head = string.Create(System.Globalization.CultureInfo.InvariantCulture,
+            $$"""{"v":1,"type":"lines","task_id":"{{TaskId}}","cursor":"{{Cursor}}","attempt":{{Cursor.Attempt}},"lines":[""");
         var json = new byte[head.Length + lines.Length + 2];   // ids and cursors are ASCII
         Encoding.ASCII.GetBytes(head, json);
         lines.Span.CopyTo(json.AsSpan(head.Length));

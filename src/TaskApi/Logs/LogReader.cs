@@ -26,7 +26,8 @@ internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, 
 
     /// <summary>The content of a block; what follows is fetched ahead.</summary>
     public ValueTask<BlockContent> ReadAsync(TaskLog log, int index, CancellationToken cancellationToken) =>
-        InMemory(log, index) is { } content ? ValueTask.FromResult(content) : new ValueTask<BlockContent>(LoadAsync(log, index, (LogBlock)log[index], cancellationToken));
+        InMemory(log, index) is { } content ? ValueTask.FromResult(content)
+            : new ValueTask<BlockContent>(LoadAsync(log, index, (LogBlock)log[index], cancellationToken));
 
     /// <summary>The same; null: it has to be read from Kafka.</summary>
     public BlockContent? InMemory(TaskLog log, int index)

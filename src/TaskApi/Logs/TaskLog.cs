@@ -49,7 +49,9 @@ internal sealed class TaskLog
     /// <summary>The count is read before: whoever knows an index sees an array that holds it.</summary>
     public LogEntry this[int index] => Volatile.Read(ref _entries)[index];
 
-    /// <summary>Places only rise along the log, so the first entry with something that is news is found by halving; <paramref name="count"/>: there is none.</summary>
+    /// <summary>
+    /// Places only rise along the log, so the first entry with something that is news is found by halving; <paramref name="count"/>: there is none.
+    /// </summary>
     public int FirstBeyond(Cursor seen, int count)
     {
         var (low, high) = (0, count);

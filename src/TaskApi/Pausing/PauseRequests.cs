@@ -20,7 +20,9 @@ internal sealed partial class PauseRequests(TaskTable table, RecordWriter writer
         if (inForce == signal)
             return null;
         if (signal == ControlRecord.Pause ? status is not (Status.Starting or Status.Running) : inForce is null)
-            return new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' is {status.Word()}; only a task that runs can be paused, and only one that is paused resumed");
+            return new Problem(
+                StatusCodes.Status409Conflict,
+                $"Task '{tracked.TaskId}' is {status.Word()}; only a task that runs can be paused, and only one that is paused resumed");
         var request = new ControlRecord
         {
             TaskId = tracked.TaskId,

@@ -9,7 +9,9 @@ internal static class PausingFeature
     public static void MapPausing(this IEndpointRouteBuilder tasks)
     {
         tasks.MapPost("/{id}/pause", PauseEndpoint.PauseAsync).WithSummary("Pause a running task")
-            .WithDescription("Its agent and all that it has started are frozen; limits of time and silence do not run meanwhile, a deadline does. The state event paused says when it has happened. Asking twice is harmless.")
+            .WithDescription(
+                "Its agent and all that it has started are frozen; limits of time and silence do not run meanwhile, a deadline does. The state event "
+                + "paused says when it has happened. Asking twice is harmless.")
             .TakesIdempotencyKey()
             .Produces<PauseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
         tasks.MapPost("/{id}/resume", PauseEndpoint.ResumeAsync).WithSummary("Resume a paused task")

@@ -11,7 +11,8 @@ internal sealed record DeadLetterFilter(string? Project, string? Type, FailureCl
 
     /// <summary>Reads the fields that a query and a body have in common.</summary>
     public static DeadLetterFilter Read(Func<string, string?> field, bool? isDealtWith, FieldErrors errors) =>
-        new(NullIfEmpty(field("project")), NullIfEmpty(field("type")), errors.OneOf<FailureClass>("class", field("class")), errors.OneOf<EndReason>("reason", field("reason")), isDealtWith);
+        new(NullIfEmpty(field("project")), NullIfEmpty(field("type")), errors.OneOf<FailureClass>("class", field("class")), errors.OneOf<EndReason>(
+            "reason", field("reason")), isDealtWith);
 
     public bool Passes(DeadLetterEntry entry) =>
         (Project is null || entry.Letter.Task?.Project == Project)

@@ -10,10 +10,14 @@ internal sealed record DeadLetterEntry(string Id, int Place, DeadLetter Letter, 
     public bool IsDealtWith => Dealings.Count > 0;
 
     /// <summary>The tasks that went on in its place, in order.</summary>
-    public IReadOnlyList<string> Redrives { get; } = [.. Dealings.Where(dealing => dealing.Action == DeadLetterAction.Redriven).Select(dealing => dealing.NewTaskId!)];
+    public IReadOnlyList<string> Redrives { get; } =
+        [.. Dealings.Where(dealing => dealing.Action == DeadLetterAction.Redriven).Select(dealing => dealing.NewTaskId!)];
 }
 
-/// <summary>All dead letters, as <c>tasks-dlq</c> tells. Its tail writes, and a request what Kafka has acknowledged; entries never change, but for being replaced.</summary>
+/// <summary>
+/// All dead letters, as <c>tasks-dlq</c> tells. Its tail writes, and a request what Kafka has acknowledged; entries never change, but for being
+/// replaced.
+/// </summary>
 internal sealed class DeadLetterTable
 {
     private readonly Lock _gate = new();

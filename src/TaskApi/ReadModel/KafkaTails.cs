@@ -13,13 +13,15 @@ namespace TaskPipeline.TaskApi.ReadModel;
 /// A tail that died or stands still would let this replica tell old news for ever, so it ends the process.
 /// </summary>
 internal sealed partial class KafkaTails(
-    KafkaCluster cluster, TaskTable table, Changes changes, WorkerTable workers, DeadLetterTable letters, TopicWatch topics, SkippedRecords skipped, IHostApplicationLifetime host, BrokerClock clock, ILogger<KafkaTails> logger)
+    KafkaCluster cluster, TaskTable table, Changes changes, WorkerTable workers, DeadLetterTable letters, TopicWatch topics, SkippedRecords skipped,
+        IHostApplicationLifetime host, BrokerClock clock, ILogger<KafkaTails> logger)
     : BackgroundService
 {
     private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ClockPatience = TimeSpan.FromSeconds(10);   // a Kafka that takes nothing can still be read
-    private static readonly TimeSpan EndedWithin = TimeSpan.FromSeconds(5);   // a task's `ended` lies in Kafka when its state is committed, and is read as fast as that
+    // a task's `ended` lies in Kafka when its state is committed, and is read as fast as that
+    private static readonly TimeSpan EndedWithin = TimeSpan.FromSeconds(5);
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TopicTail[] _tails = [];
@@ -56,9 +58,10 @@ internal sealed partial class KafkaTails(
         try
         {
             await cluster.ConnectAsync(stoppingToken);
-            _tasks = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Tasks, cluster.Topics.Control, cluster.Topics.Workers], TakeRequest) { News = changes.Publish, Skipped = Skip };
-            _progress = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Progress], TakeProgress) { Idle = Settle, News = changes.Publish, Skipped = Skip };
-            _state = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State, cluster.Topics.Schedule, cluster.Topics.DeadLetters], TakeCommitted) { News = changes.Publish, Skipped = Skip };
+            var names = cluster.Topics;
+            _tasks = NewTail(IsolationLevel.ReadUncommitted, [names.Tasks, names.Control, names.Workers], TakeRequest);
+            _progress = NewTail(IsolationLevel.ReadUncommitted, [names.Progress], TakeProgress, Settle);
+            _state = NewTail(IsolationLevel.ReadCommitted, [names.State, names.Schedule, names.DeadLetters], TakeCommitted);
             _clockIsKnown = Task.WhenAny(clock.Measured, Task.Delay(ClockPatience, stoppingToken));
             _tails = [_tasks, _progress, _state];
             var watching = WatchAsync([.. _tails.Select(tail => tail.RunAsync(stoppingToken)), topics.RunAsync(stoppingToken)], stoppingToken);
@@ -79,6 +82,9 @@ internal sealed partial class KafkaTails(
             Fail(mismatch.Message, null, ExitCodes.BadConfiguration);
         }
     }
+
+    private TopicTail NewTail(IsolationLevel isolation, IReadOnlyList<string> names, Action<ConsumeResult<byte[]?, byte[]?>> take, Action? idle = null) =>
+        new(cluster, isolation, names, take) { Idle = idle, News = changes.Publish, Skipped = Skip };
 
     private async Task WatchAsync(Task[] tails, CancellationToken stoppingToken)
     {
@@ -193,7 +199,8 @@ internal sealed partial class KafkaTails(
             table.Fired(KeyOf(result));
         else if (!TaskJson.TryDecodeScheduled(value, out var scheduled, out var error))
             skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
-        else if (scheduled!.TaskId != scheduled.Task.TaskId || !TaskIds.IsValid(scheduled.TaskId) || KeyOf(result) != ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt))
+        else if (scheduled!.TaskId != scheduled.Task.TaskId || !TaskIds.IsValid(scheduled.TaskId)
+            || KeyOf(result) != ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt))
             skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "its key does not fit its task");
         else
             table.Scheduled(new ScheduleEntry(scheduled, result.Partition.Value, result.Offset.Value), result.Message.Timestamp.UtcDateTime);

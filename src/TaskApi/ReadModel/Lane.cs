@@ -3,7 +3,9 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.ReadModel;
 
-/// <summary>One partition of <c>tasks</c> and its twin in <c>task-progress</c>, as far as they are read. Guarded by the lock of <see cref="TaskTable"/>.</summary>
+/// <summary>
+/// One partition of <c>tasks</c> and its twin in <c>task-progress</c>, as far as they are read. Guarded by the lock of <see cref="TaskTable"/>.
+/// </summary>
 internal sealed class Lane(LaneOwner nobody)
 {
     public LaneLog Log { get; } = new();
@@ -28,7 +30,9 @@ internal sealed class Lane(LaneOwner nobody)
     /// <summary>Committed states, while lines that they count are still to be read; by <see cref="TaskState.LogEnd"/>.</summary>
     public PriorityQueue<(TrackedTask Tracked, TaskState State), long> Committed { get; } = new();
 
-    /// <summary>Tasks whose end is committed and whose lines are read, while their <c>ended</c> is not: something that was emitted may lie in front of it.</summary>
+    /// <summary>
+    /// Tasks whose end is committed and whose lines are read, while their <c>ended</c> is not: something that was emitted may lie in front of it.
+    /// </summary>
     public HashSet<TrackedTask> Closing { get; } = [];
 
     /// <summary>How many tasks come before a queued one.</summary>
@@ -54,11 +58,14 @@ internal sealed class Lane(LaneOwner nobody)
 
     private static bool IsReady(TrackedTask tracked) => tracked is { Status: Status.Queued, Pause: not { Signal: ControlRecord.Pause } };
 
-    private static bool IsAtWork(TrackedTask tracked) => tracked is { Attempt: > 0, Status: Status.Starting or Status.Running or Status.Paused or Status.Stopping };
+    private static bool IsAtWork(TrackedTask tracked) =>
+        tracked is { Attempt: > 0, Status: Status.Starting or Status.Running or Status.Paused or Status.Stopping };
 }
 
 /// <summary>The task that has what another one waits for.</summary>
 /// <param name="Key">The concurrency key that is waited for.</param>
-/// <param name="TaskId">Who has it; while it changes hands, who is next. Of a task whose attempt was lost, that one, also where it is the one that waits.</param>
+/// <param name="TaskId">
+/// Who has it; while it changes hands, who is next. Of a task whose attempt was lost, that one, also where it is the one that waits.
+/// </param>
 /// <param name="Until">An attempt was lost with its worker, and until then it may still live where nobody hears it.</param>
 public sealed record KeyHolder(string Key, string TaskId, DateTimeOffset? Until = null);

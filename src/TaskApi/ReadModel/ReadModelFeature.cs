@@ -31,7 +31,8 @@ internal static class ReadModelFeature
     /// <summary>Routes that are answered once everything in Kafka was read; until then 503 says what is missing.</summary>
     public static RouteGroupBuilder MapWhenReady(this IEndpointRouteBuilder routes, string prefix, string tag) =>
         routes.MapGroup(prefix).WithTags(tag).AddEndpointFilter(async (context, next) =>
-            context.HttpContext.RequestServices.GetRequiredService<KafkaTails>().NotReadyBecause is { } reason ? Problem.NotReady(reason) : await next(context));
+            context.HttpContext.RequestServices.GetRequiredService<KafkaTails>().NotReadyBecause is { } reason ? Problem.NotReady(reason)
+                : await next(context));
 
     public static RouteGroupBuilder MapTaskGroup(this IEndpointRouteBuilder routes) => routes.MapWhenReady("/tasks", "Tasks");
 }

@@ -2,12 +2,16 @@ using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.ReadModel;
 
-/// <summary>What waits in <c>task-schedule</c>, in the order of this replica's turns. Whatever the number of entries, there is one queue and one loop that looks at its head.</summary>
+/// <summary>
+/// What waits in <c>task-schedule</c>, in the order of this replica's turns. Whatever the number of entries, there is one queue and one loop that
+/// looks at its head.
+/// </summary>
 internal sealed class Schedule(ReplicaDelay turns, TimeProvider clock)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ScheduleEntry> _entries = [];
-    private readonly PriorityQueue<ScheduleEntry, (DateTimeOffset At, long Number)> _queue = new();   // may hold an entry twice: that of its present turn counts
+    // may hold an entry twice: that of its present turn counts
+    private readonly PriorityQueue<ScheduleEntry, (DateTimeOffset At, long Number)> _queue = new();
     private long _number;
 
     /// <summary>Raised when there is an entry that comes before all others.</summary>

@@ -26,7 +26,8 @@ internal sealed class StateFeed
 
     /// <summary>Null: it is a place of another feed, such as that of another replica, or none at all.</summary>
     public long? TryFind(string place) =>
-        place.StartsWith(_id + '.', StringComparison.Ordinal) && long.TryParse(place.AsSpan(_id.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var found) && found <= Count ? found : null;
+        place.StartsWith(_id + '.', StringComparison.Ordinal)
+            && long.TryParse(place.AsSpan(_id.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var found) && found <= Count ? found : null;
 
     public void Add(WatchEvent added, string? project)
     {

@@ -21,8 +21,11 @@ internal sealed class TaskFinder(TaskTable table, Changes changes, KafkaCluster 
         var isScheduled = query.ContainsKey("schedule");
         if (!query.ContainsKey("lane") && !query.ContainsKey("offset") && !isScheduled)
             return (null, Problem.UnknownTask(taskId));
-        if (!TryNumber(query["lane"], cluster.Topics.Lanes - 1, out var lane) || !TryNumber(query[isScheduled ? "schedule" : "offset"], long.MaxValue, out var offset))
-            return (null, new Problem(StatusCodes.Status400BadRequest, $"lane and offset (or schedule) must be numbers as the task's links have them; there are {cluster.Topics.Lanes} lanes"));
+        if (!TryNumber(query["lane"], cluster.Topics.Lanes - 1, out var lane)
+            || !TryNumber(query[isScheduled ? "schedule" : "offset"], long.MaxValue, out var offset))
+            return (null, new Problem(
+                StatusCodes.Status400BadRequest,
+                $"lane and offset (or schedule) must be numbers as the task's links have them; there are {cluster.Topics.Lanes} lanes"));
         if (!await WaitUntilReadAsync(new TaskPlace((int)lane, offset, isScheduled), cancellationToken))
             return (null, Problem.NotReady("this replica has not read as far as the task's record yet"));
         return table.Find(taskId) is { } read ? (read, null) : (null, Problem.UnknownTask(taskId));

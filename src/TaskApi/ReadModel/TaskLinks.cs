@@ -6,6 +6,7 @@ public sealed record TaskLinks(string Self, string Watch, string Events, string 
     internal static TaskLinks Of(string taskId, TaskPlace place)
     {
         var at = $"?lane={place.Lane}&{(place.IsScheduled ? "schedule" : "offset")}={place.Offset}";
-        return new($"/tasks/{taskId}{at}", $"/tasks/{taskId}/watch{at}", $"/tasks/{taskId}/events{at}", $"/tasks/{taskId}/output{at}", $"/tasks/{taskId}/stop{at}");
+        return new($"/tasks/{taskId}{at}", $"/tasks/{taskId}/watch{at}", $"/tasks/{taskId}/events{at}", $"/tasks/{taskId}/output{at}",
+            $"/tasks/{taskId}/stop{at}");
     }
 }

@@ -97,7 +97,9 @@ internal sealed class TaskTable
         }
     }
 
-    /// <summary>Whether an entry is still to be put into <c>tasks</c>: no record there asks for its attempt, which has not begun, and the task has not ended.</summary>
+    /// <summary>
+    /// Whether an entry is still to be put into <c>tasks</c>: no record there asks for its attempt, which has not begun, and the task has not ended.
+    /// </summary>
     public bool IsWanted(ScheduleEntry entry)
     {
         lock (_gate)
@@ -255,7 +257,10 @@ internal sealed class TaskTable
             return read(tracked);
     }
 
-    /// <summary>How many tasks of its lane come before a queued task: what runs there, and what waits and is more urgent or was there before. Null for any other.</summary>
+    /// <summary>
+    /// How many tasks of its lane come before a queued task: what runs there, and what waits and is more urgent or was there before. Null for any
+    /// other.
+    /// </summary>
     public int? QueuePosition(TrackedTask tracked)
     {
         lock (_gate)
@@ -263,13 +268,14 @@ internal sealed class TaskTable
     }
 
     /// <summary>
-    /// Why the concurrency key of a queued task is not free for it: another one is at work with it, or comes before it, or an attempt was lost in its lane, which
-    /// may live on unheard for a session. Null where it waits for no key.
+    /// Why the concurrency key of a queued task is not free for it: another one is at work with it, or comes before it, or an attempt was lost in its
+    /// lane, which may live on unheard for a session. Null where it waits for no key.
     /// </summary>
     public KeyHolder? HolderOfKey(TrackedTask tracked, DateTimeOffset now, TimeSpan session)
     {
         lock (_gate)
-            return tracked is { Status: Status.Queued, IsInQueue: true, Submission.Concurrency: not null } ? _lanes[tracked.Lane].HolderOfKey(tracked, now, session) : null;
+            return tracked is { Status: Status.Queued, IsInQueue: true, Submission.Concurrency: not null }
+                ? _lanes[tracked.Lane].HolderOfKey(tracked, now, session) : null;
     }
 
     /// <summary>Tasks whose record in <c>tasks</c>, with all copies of it, is older than that.</summary>
@@ -285,7 +291,8 @@ internal sealed class TaskTable
         lock (_gate)
         {
             var log = _lanes[lane].Log;
-            return [.. log.Stories.Where(story => story.Value.KnownSince < time && _tasks.GetValueOrDefault(story.Key) is { Committed: null }).Select(story => log.Retell(story.Key)).OfType<AttemptsRetold>()];
+            var old = log.Stories.Where(story => story.Value.KnownSince < time && _tasks.GetValueOrDefault(story.Key) is { Committed: null });
+            return [.. old.Select(story => log.Retell(story.Key)).OfType<AttemptsRetold>()];
         }
     }
 
@@ -319,7 +326,8 @@ internal sealed class TaskTable
     private void TellOfLosses(LaneLog log, DateTimeOffset at)
     {
         foreach (var (taskId, story) in log.Stories)
-            if (story.Attempts is [.., { Reason: EndReason.WorkerLost } lost] && _tasks.TryGetValue(taskId, out var tracked) && tracked.Attempt == lost.Attempt && tracked.Committed is null)
+            if (story.Attempts is [.., { Reason: EndReason.WorkerLost } lost] && _tasks.TryGetValue(taskId, out var tracked) && tracked.Attempt == lost.Attempt
+                && tracked.Committed is null)
             {
                 Follow(taskId, story);
                 Tell(tracked, tracked.Lose(at));
@@ -385,7 +393,8 @@ internal sealed class TaskTable
             {
                 if (lane.SubmissionsRead <= state.Offset)
                     return;
-                Introduce(tracked, state.Task, new TaskPlace(state.Lane, state.Offset), state.Task.SubmittedAt ?? state.At);   // the topic `tasks` has it no more, the state still does
+                // the topic `tasks` has it no more, the state still does
+                Introduce(tracked, state.Task, new TaskPlace(state.Lane, state.Offset), state.Task.SubmittedAt ?? state.At);
             }
             lane.Committed.Dequeue();
             if (!_tasks.ContainsKey(tracked.TaskId))
@@ -423,7 +432,8 @@ internal sealed class TaskTable
     }
 
     private IEnumerable<TrackedTask> OlderThan(TrackedTask after) =>
-        NewestLast(_bySubmission.Min!, after) >= 0 ? [] : _bySubmission.GetViewBetween(_bySubmission.Min, after).Reverse().Where(tracked => NewestLast(tracked, after) < 0);
+        NewestLast(_bySubmission.Min!, after) >= 0 ? []
+            : _bySubmission.GetViewBetween(_bySubmission.Min, after).Reverse().Where(tracked => NewestLast(tracked, after) < 0);
 
     private static bool IsElsewhere(TrackedTask tracked, int lane) => tracked.Submission is not null && tracked.Lane != lane;
 

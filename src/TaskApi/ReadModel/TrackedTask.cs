@@ -281,7 +281,8 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
             return null;
         _stage = stage;
         Status = Stop is not null ? Status.Stopping
-            : status == Status.Queued && Pause is { Signal: ControlRecord.Pause } ? Status.Paused   // its worker has left it, and no other begins before it is resumed
+            // its worker has left it, and no other begins before it is resumed
+            : status == Status.Queued && Pause is { Signal: ControlRecord.Pause } ? Status.Paused
             : status;
         return Log.StateChanged(Attempt, stage, change with { Status = Status });
     }

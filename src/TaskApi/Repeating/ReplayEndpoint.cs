@@ -9,7 +9,8 @@ namespace TaskPipeline.TaskApi.Repeating;
 /// <summary>Runs an ended task again, as a new one. The old one is never touched.</summary>
 internal static class ReplayEndpoint
 {
-    public static async Task<IResult> PostAsync(string id, HttpRequest request, TaskTable table, TaskFinder finder, TaskRepeater repeater, Submissions submissions)
+    public static async Task<IResult> PostAsync(
+        string id, HttpRequest request, TaskTable table, TaskFinder finder, TaskRepeater repeater, Submissions submissions)
     {
         var (body, key, wrong) = await RepeatTask.ReadAsync(request);
         if (wrong is not null)
@@ -19,8 +20,11 @@ internal static class ReplayEndpoint
             return problem;
         if (!table.Read(found!, task => task.HasEnded))
             return new Problem(StatusCodes.Status409Conflict, $"Task '{id}' has not ended yet; wait for its end or stop it, then replay it");
-        if (body!.Params is null && table.Read(found!, task => task.Committed!.LeftOut?.Contains(StateParts.Params) == true && task.Submission!.Params.Count == 0))
-            return new Problem(StatusCodes.Status409Conflict, $"The params of task '{id}' were more than Kafka takes in the record of its end, and are not kept: replay it with params");
+        if (body!.Params is null
+            && table.Read(found!, task => task.Committed!.LeftOut?.Contains(StateParts.Params) == true && task.Submission!.Params.Count == 0))
+            return new Problem(
+                StatusCodes.Status409Conflict,
+                $"The params of task '{id}' were more than Kafka takes in the record of its end, and are not kept: replay it with params");
         var (again, refused) = repeater.Again(found!.Submission!, body!);
         if (refused is not null)
             return refused;

@@ -12,13 +12,17 @@ internal sealed class TaskRepeater(CatalogueFile catalogue, IOptions<KafkaOption
     public (TaskSubmission? Submission, Problem? Problem) Again(TaskSubmission task, RepeatTask body)
     {
         if (catalogue.Current.Find(task.Type, task.Command) is not { } type)
-            return (null, new Problem(StatusCodes.Status409Conflict, $"The task types have no '{$"{task.Type} {task.Command}".TrimEnd()}' any more; put it back into the catalogue, or submit a new task"));
+            return (null, new Problem(
+                StatusCodes.Status409Conflict,
+                $"The task types have no '{$"{task.Type} {task.Command}".TrimEnd()}' any more; put it back into the catalogue, or submit a new task"));
         var parameters = body.Params is { } edited ? new(edited) : task.Params;
         var previous = task.TypeHash is { } accepted && accepted != type.Hash ? accepted : null;
-        var errors = type.Validate(parameters, clock.GetUtcNow(), kafka.Value.TaskRetention).GroupBy(error => error.Field, error => error.Message).ToDictionary(field => field.Key, field => field.ToArray());
+        var errors = type.Validate(parameters, clock.GetUtcNow(), kafka.Value.TaskRetention).GroupBy(error => error.Field, error => error.Message)
+            .ToDictionary(field => field.Key, field => field.ToArray());
         if (errors.Count > 0)
             return (null, Problem.Invalid(errors, body.Params is not null ? null
-                : $"{(previous is null ? "" : $"its type has changed since it was submitted (type_hash {type.Hash}, then {previous}); ")}send params that fit with it: {{\"params\":{{…}}}}"));
+                : $"{(previous is null ? "" : $"its type has changed since it was submitted (type_hash {type.Hash}, then {previous}); ")}send params "
+                    + $"that fit with it: {{\"params\":{{…}}}}"));
         // Its times are over, and its number among repetitions is its own.
         var again = new TaskSubmission
         {

@@ -9,7 +9,8 @@ namespace TaskPipeline.TaskApi.Scheduling;
 /// Retention would take what an unended task depends on: the record that asks for it is put into <c>tasks</c> again before, and what is known of its
 /// attempts is told again in <c>task-progress</c>. For whoever knows it already, either is a double.
 /// </summary>
-internal sealed class CarryForward(TaskTable table, RecordWriter writer, KafkaTails tails, ReplicaDelay turns, KafkaCluster cluster, BrokerClock clock, IOptions<KafkaOptions> options) : BackgroundService
+internal sealed class CarryForward(TaskTable table, RecordWriter writer, KafkaTails tails, ReplicaDelay turns, KafkaCluster cluster, BrokerClock clock,
+    IOptions<KafkaOptions> options) : BackgroundService
 {
     private const double AtShareOfRetention = 0.8;
     private static readonly TimeSpan LongestInterval = TimeSpan.FromMinutes(1);

@@ -20,7 +20,8 @@ internal static class ReleaseEndpoint
             await finder.WaitUntilReadAsync(place, request.HttpContext.RequestAborted);   // a task that was just submitted is known before its entry
         var (status, entry) = table.Read(found!, tracked => (tracked.Status, tracked.Entry));
         if (status is not (Status.Held or Status.Scheduled or Status.RetryWaiting))
-            return new Problem(StatusCodes.Status409Conflict, $"Task '{id}' is {status.Word()}; only a task that is held, scheduled or retry_waiting can be released");
+            return new Problem(
+                StatusCodes.Status409Conflict, $"Task '{id}' is {status.Word()}; only a task that is held, scheduled or retry_waiting can be released");
         if (entry is null)
             return Problem.NotReady("this replica has not read the task's schedule entry yet");
         if (await writer.SubmitAsync(entry.Task, entry.Lane) is not { } offset)

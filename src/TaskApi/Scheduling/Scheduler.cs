@@ -9,7 +9,8 @@ namespace TaskPipeline.TaskApi.Scheduling;
 /// Puts into <c>tasks</c> what is due in <c>task-schedule</c>, then writes the entry's tombstone. It may happen twice, when this process dies between the
 /// two or replicas do it at the same moment: workers know a record whose attempt is not the task's next.
 /// </summary>
-internal sealed partial class Scheduler(Schedule schedule, TaskTable table, RecordWriter writer, KafkaTails tails, BrokerClock clock, ILogger<Scheduler> logger) : BackgroundService
+internal sealed partial class Scheduler(
+    Schedule schedule, TaskTable table, RecordWriter writer, KafkaTails tails, BrokerClock clock, ILogger<Scheduler> logger) : BackgroundService
 {
     private const int MostAtOnce = 256;
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);   // the clock may be set meanwhile
@@ -36,7 +37,8 @@ internal sealed partial class Scheduler(Schedule schedule, TaskTable table, Reco
         if (due.Count == 0)
         {
             // Rounded up: a timer that rings too early would make the loop spin.
-            var milliseconds = wait == Timeout.InfiniteTimeSpan ? LongestWait.TotalMilliseconds : Math.Min(Math.Ceiling(wait.TotalMilliseconds), LongestWait.TotalMilliseconds);
+            var milliseconds = wait == Timeout.InfiniteTimeSpan ? LongestWait.TotalMilliseconds
+                : Math.Min(Math.Ceiling(wait.TotalMilliseconds), LongestWait.TotalMilliseconds);
             await changed.WaitAsync(TimeSpan.FromMilliseconds(milliseconds), stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             stoppingToken.ThrowIfCancellationRequested();
             return;

@@ -46,7 +46,8 @@ internal sealed class ApiOptionsValidator : IValidateOptions<ApiOptions>
 {
     public ValidateOptionsResult Validate(string? name, ApiOptions options)
     {
-        var problems = options.AllowedOrigins.Where(origin => !IsOrigin(origin)).Select(origin => $"Api:AllowedOrigins: '{origin}' is not an origin like https://host:port")
+        var problems = options.AllowedOrigins.Where(origin => !IsOrigin(origin))
+            .Select(origin => $"Api:AllowedOrigins: '{origin}' is not an origin like https://host:port")
             .Concat(options.AllowedHosts.Where(host => host != "*" && Uri.CheckHostName(host.Trim('[', ']')) == UriHostNameType.Unknown)
                 .Select(host => $"Api:AllowedHosts: '{host}' is not a host name; write it without a port"))
             .ToList();

@@ -9,7 +9,9 @@ namespace TaskPipeline.TaskApi.Stopping;
 /// <summary>The answer to a stop: it is on its way. The <c>end</c> event says when it has happened.</summary>
 public sealed record StopAnswer(string TaskId, Status Status);
 
-/// <summary>Asks for the end of a task, on behalf of every transport. Asking again is harmless; asking for a task that has ended is refused with how it ended.</summary>
+/// <summary>
+/// Asks for the end of a task, on behalf of every transport. Asking again is harmless; asking for a task that has ended is refused with how it ended.
+/// </summary>
 internal sealed partial class StopRequests(TaskTable table, Changes changes, RecordWriter writer, TimeProvider clock, ILogger<StopRequests> logger)
 {
     /// <summary>Null: Kafka has the request.</summary>

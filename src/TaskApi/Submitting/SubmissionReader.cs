@@ -23,11 +23,14 @@ internal sealed class SubmissionReader
     private readonly DateTimeOffset _now;
     private readonly TimeSpan _taskRetention;
 
-    private SubmissionReader(JsonElement body, DateTimeOffset now, TimeSpan taskRetention) => (_body, _fields, _now, _taskRetention) = (body, new FieldReader(body), now, taskRetention);
+    private SubmissionReader(JsonElement body, DateTimeOffset now, TimeSpan taskRetention) =>
+        (_body, _fields, _now, _taskRetention) = (body, new FieldReader(body), now, taskRetention);
 
-    public static async Task<(TaskSubmission? Submission, bool HasOwnId, Problem? Problem)> ReadAsync(HttpRequest request, TaskCatalogue catalogue, DateTimeOffset now, TimeSpan taskRetention)
+    public static async Task<(TaskSubmission? Submission, bool HasOwnId, Problem? Problem)> ReadAsync(
+        HttpRequest request, TaskCatalogue catalogue, DateTimeOffset now, TimeSpan taskRetention)
     {
-        var body = await JsonBody.ReadAsync(request, "project", "type", "command", "params", "task_id", "delay", "run_at", "start_by", "deadline", "priority", "concurrency", "labels");
+        var body = await JsonBody.ReadAsync(
+            request, "project", "type", "command", "params", "task_id", "delay", "run_at", "start_by", "deadline", "priority", "concurrency", "labels");
         return body.Problem is { } problem ? (null, false, problem) : new SubmissionReader(body.Content, now, taskRetention).Read(catalogue);
     }
 
@@ -79,7 +82,9 @@ internal sealed class SubmissionReader
             return found;
         }
         else if (catalogue.Types.Where(known => known.Name == type).ToList() is { Count: > 0 } commands)
-            Wrong("command", commands is [{ Command: null }] ? $"must be left out: {type} has no commands" : $"must be one of {string.Join(", ", commands.Select(known => known.Command))}");
+            Wrong("command", commands is [{ Command: null }]
+                ? $"must be left out: {type} has no commands"
+                : $"must be one of {string.Join(", ", commands.Select(known => known.Command))}");
         else
             Wrong("type", $"must be one of {Names(catalogue.Types)}, not '{type}'");
         return null;
@@ -105,7 +110,8 @@ internal sealed class SubmissionReader
         const string Rule = $"must be a duration {DurationExample}, or a number of seconds";
         if (!_fields.Has("delay", out var given))
             return null;
-        var seconds = given.ValueKind == JsonValueKind.Number ? given.GetDouble() : given.ValueKind == JsonValueKind.String ? Quantity.Duration(given.GetString()!)?.TotalSeconds : null;
+        var seconds = given.ValueKind == JsonValueKind.Number ? given.GetDouble() : given.ValueKind == JsonValueKind.String
+            ? Quantity.Duration(given.GetString()!)?.TotalSeconds : null;
         if (seconds is null or < 0)
             Wrong("delay", Rule);
         else if (seconds > LongestDelay.TotalSeconds)
@@ -130,7 +136,8 @@ internal sealed class SubmissionReader
     {
         if (Text(field) is not { } text)
             return null;
-        if (DateTimeOffset.TryParseExact(text, TimeFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time))
+        if (DateTimeOffset.TryParseExact(
+            text, TimeFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time))
             return time;
         Wrong(field, field == "run_at" ? $"must be a time {TimeExample}" : $"must be a time {TimeExample}, or a duration {DurationExample}");
         return null;
@@ -149,7 +156,8 @@ internal sealed class SubmissionReader
         if (key.Length is 0 or > LongestKey)
             Wrong("concurrency.key", $"must be a string of 1 to {LongestKey} characters");
         var limit = 1;
-        if (given.TryGetProperty("limit", out var number) && (number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out limit) || limit is < 1 or > HighestLimit))
+        if (given.TryGetProperty("limit", out var number)
+            && (number.ValueKind != JsonValueKind.Number || !number.TryGetInt32(out limit) || limit is < 1 or > HighestLimit))
             Wrong("concurrency.limit", $"must be 1 to {HighestLimit}");
         return new Concurrency(key, limit);
     }

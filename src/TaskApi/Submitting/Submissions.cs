@@ -74,7 +74,8 @@ internal sealed partial class Submissions(TaskTable table, TaskFinder finder, Re
     }
 
     private static Problem NotTaken() =>
-        Problem.NotTaken("Kafka did not take the task in time; it may still arrive. With an Idempotency-Key, or a task_id of your own, it can be sent again safely");
+        Problem.NotTaken(
+            "Kafka did not take the task in time; it may still arrive. With an Idempotency-Key, or a task_id of your own, it can be sent again safely");
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} {Status} in lane {Lane} at {Offset}")]
     private static partial void LogAccepted(ILogger logger, string taskId, Status status, int lane, long offset);

@@ -7,7 +7,8 @@ namespace TaskPipeline.TaskApi.Submitting;
 
 internal static class SubmitEndpoint
 {
-    public static async Task<IResult> PostAsync(HttpRequest request, Submissions submissions, CatalogueFile catalogue, IOptions<KafkaOptions> kafka, TimeProvider clock)
+    public static async Task<IResult> PostAsync(
+        HttpRequest request, Submissions submissions, CatalogueFile catalogue, IOptions<KafkaOptions> kafka, TimeProvider clock)
     {
         var (key, unfit) = IdempotencyKey.Of(request);
         if (unfit is not null)
@@ -20,7 +21,7 @@ internal static class SubmitEndpoint
                 ? await submissions.SubmitOnceAsync(submission!, AnotherContent(submission!.TaskId), request.HttpContext.RequestAborted)
                 : await submissions.SubmitNewAsync(submission!);
         if (hasOwnId)
-            return Problem.Invalid(new Dictionary<string, string[]> { ["task_id"] = [$"must be left out where there is an {IdempotencyKey.Header}: either one alone makes the call repeatable"] });
+            return Problem.Invalid("task_id", $"must be left out where there is an {IdempotencyKey.Header}: either one alone makes the call repeatable");
         submission = submission! with { TaskId = DerivedId.Of(submission.Project, "submit", key) };
         return await submissions.SubmitOnceAsync(submission, IdempotencyKey.UsedOtherwise(key), request.HttpContext.RequestAborted);
     }

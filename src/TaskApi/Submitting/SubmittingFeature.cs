@@ -8,7 +8,9 @@ internal static class SubmittingFeature
 
     public static void MapSubmitting(this IEndpointRouteBuilder tasks) =>
         tasks.MapPost("/", SubmitEndpoint.PostAsync).WithSummary("Submit a task")
-            .WithDescription("Answers as soon as Kafka has the task, now or for later (delay, run_at). With an Idempotency-Key, or with a task_id of your own, the call can be repeated safely: the same one with the same body is the same task.")
+            .WithDescription(
+                "Answers as soon as Kafka has the task, now or for later (delay, run_at). With an Idempotency-Key, or with a task_id of your own, the "
+                + "call can be repeated safely: the same one with the same body is the same task.")
             .TakesIdempotencyKey()
             .Accepts<SubmitTask>("application/json")
             .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>()

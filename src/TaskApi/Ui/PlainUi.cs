@@ -2,10 +2,13 @@ using Microsoft.AspNetCore.StaticFiles;
 
 namespace TaskPipeline.TaskApi.Ui;
 
-/// <summary>The plain page: list, submit a sample, watch, stop. Served from the assembly, so there is nothing to build and nothing to deploy beside it.</summary>
+/// <summary>
+/// The plain page: list, submit a sample, watch, stop. Served from the assembly, so there is nothing to build and nothing to deploy beside it.
+/// </summary>
 internal static class PlainUi
 {
-    private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; "
+        + "form-action 'none'; frame-ancestors 'none'";
 
     private static readonly FileExtensionContentTypeProvider ContentTypes = new();
 

@@ -228,7 +228,8 @@ internal sealed class Audience(TaskLog log)
             return framed.Frame;
         const byte wholeText = 0x81;
         var json = told.Json.Span;
-        byte[] head = json.Length <= 125 ? [wholeText, (byte)json.Length] : json.Length <= ushort.MaxValue ? [wholeText, 126, 0, 0] : [wholeText, 127, .. new byte[8]];
+        byte[] head = json.Length <= 125 ? [wholeText, (byte)json.Length] : json.Length <= ushort.MaxValue ? [wholeText, 126, 0, 0]
+            : [wholeText, 127, .. new byte[8]];
         if (head.Length == 4)
             BinaryPrimitives.WriteUInt16BigEndian(head.AsSpan(2), (ushort)json.Length);
         else if (head.Length == 10)
@@ -285,7 +286,8 @@ internal sealed class Audience(TaskLog log)
         });
     }
 
-    private sealed class Member(Watcher watcher, DirectOutput output, Audience audience) : TaskCompletionSource<LeftOver>(TaskCreationOptions.RunContinuationsAsynchronously)
+    private sealed class Member(Watcher watcher, DirectOutput output, Audience audience) : TaskCompletionSource<LeftOver>(
+        TaskCreationOptions.RunContinuationsAsynchronously)
     {
         private const int SendsPerLook = 16;   // to look costs half of a send
         private const int MostLateness = 4;

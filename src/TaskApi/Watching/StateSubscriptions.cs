@@ -30,7 +30,8 @@ internal sealed class StateSubscriptions(StateFeed feed, IHubContext<TaskHub> hu
             }
             _groups[connectionId] = [group];
         }
-        _ = SendAllAsync(connectionId, new StateWatcher(feed, (found, project) => IsFor(connectionId, found, project)), connectionAborted);   // ends with the connection
+        // ends with the connection
+        _ = SendAllAsync(connectionId, new StateWatcher(feed, (found, project) => IsFor(connectionId, found, project)), connectionAborted);
     }
 
     public void Remove(string connectionId, string group)

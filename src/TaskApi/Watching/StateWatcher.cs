@@ -72,7 +72,8 @@ internal sealed class FeedEvent : WatchEvent
 
     public override ReadOnlyMemory<byte> Json { get; }
 
-    public static FeedEvent Hello(string place, string? project) => new(new { v = 1, type = "hello", place, project, heartbeat = HelloEvent.Heartbeat.TotalSeconds });
+    public static FeedEvent Hello(string place, string? project) =>
+        new(new { v = 1, type = "hello", place, project, heartbeat = HelloEvent.Heartbeat.TotalSeconds });
 
     public static FeedEvent Missed(string place, long? count) => new(new { v = 1, type = "missed", place, count }) { Count = count };
 }

@@ -15,7 +15,8 @@ namespace TaskPipeline.TaskApi.Watching;
 /// The SignalR hub. <c>Watch</c> is a stream of the events of one task, history first: a stream is sent at the speed of its own connection, which
 /// messages to a group are not. <c>Subscribe</c> is for state events of many tasks, sent to the client's <c>state</c> handler.
 /// </summary>
-internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, StateSubscriptions subscriptions, WatchLimit limit, TimeProvider clock) : Hub
+internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, StateSubscriptions subscriptions,
+    WatchLimit limit, TimeProvider clock) : Hub
 {
     public IAsyncEnumerable<WatchEvent> Watch(string taskId, CancellationToken cancellationToken) => WatchFrom(taskId, new WatchRequest(), cancellationToken);
 
@@ -45,7 +46,8 @@ internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader read
     {
         if (JsonText.Check(JsonMarshal.GetRawUtf8Value(input), JsonBody.MostLevels) is { } error)
             throw Refused(400, $"{error.Path} {error.Reason}".TrimStart());
-        var (body, wrong) = input.ValueKind == JsonValueKind.Object ? SendInput.Read(input) : (null, new Problem(400, "the input must be an object with text, close or both"));
+        var (body, wrong) = input.ValueKind == JsonValueKind.Object ? SendInput.Read(input)
+            : (null, new Problem(400, "the input must be an object with text, close or both"));
         var (answer, problem) = wrong is null ? await inputs.SendAsync(await FindAsync(taskId, Context.ConnectionAborted), body!, "signalr") : (null, wrong);
         return answer ?? throw Refused(problem!.StatusCode!.Value, problem.Detail);
     }
@@ -68,7 +70,8 @@ internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader read
     }
 
     private static string Checked(string group) =>
-        group == StateSubscriptions.All || (group.StartsWith("project:", StringComparison.Ordinal) && TaskIds.IsValid(group[8..])) || (group.StartsWith("task:", StringComparison.Ordinal) && TaskIds.IsValid(group[5..]))
+        group == StateSubscriptions.All || (group.StartsWith("project:", StringComparison.Ordinal) && TaskIds.IsValid(group[8..]))
+            || (group.StartsWith("task:", StringComparison.Ordinal) && TaskIds.IsValid(group[5..]))
             ? group
             : throw Refused(400, "a group is all, project:NAME or task:ID");
 

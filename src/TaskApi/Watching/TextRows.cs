@@ -25,8 +25,8 @@ internal enum RowEnd
 internal readonly record struct TextStep(string Text, bool Begins, RowEnd End, Cursor Place);
 
 /// <summary>
-/// Puts the parts of lines together again for those who watch in plain text. A part is shown at once, since somebody may wait for it; its row ends with the line, or
-/// before, where something else comes between.
+/// Puts the parts of lines together again for those who watch in plain text. A part is shown at once, since somebody may wait for it; its row ends
+/// with the line, or before, where something else comes between.
 /// </summary>
 internal sealed partial class TextRows
 {

@@ -62,7 +62,8 @@ internal sealed class WatchCommands(TrackedTask? tracked, StopRequests stops, In
         try
         {
             using var document = JsonDocument.Parse(message);
-            return document.RootElement is { ValueKind: JsonValueKind.Object } command ? (Field(command, "type"), Field(command, "request_id"), command.Clone()) : default;
+            return document.RootElement is { ValueKind: JsonValueKind.Object } command
+                ? (Field(command, "type"), Field(command, "request_id"), command.Clone()) : default;
         }
         catch (JsonException)
         {
@@ -70,7 +71,8 @@ internal sealed class WatchCommands(TrackedTask? tracked, StopRequests stops, In
         }
     }
 
-    private static string? Field(JsonElement command, string name) => command.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value.ToString() : null;
+    private static string? Field(JsonElement command, string name) =>
+        command.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value.ToString() : null;
 
     private ReadOnlyMemory<byte> Reply(string? requestId, Problem? problem)
     {

@@ -12,7 +12,8 @@ using TaskPipeline.TaskApi.Stopping;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>Watch sockets and event streams: of one task, or of how all of them stand.</summary>
-internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFeed feed, KafkaTails tails, LogReader reader, StopRequests stops, InputRequests inputs, WatchLimit limit, TimeProvider clock, IHostApplicationLifetime host, IOptions<ApiOptions> options)
+internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFeed feed, KafkaTails tails, LogReader reader, StopRequests stops,
+    InputRequests inputs, WatchLimit limit, TimeProvider clock, IHostApplicationLifetime host, IOptions<ApiOptions> options)
 {
     private static readonly TimeSpan ComeBackAfter = TimeSpan.FromSeconds(5);
 
@@ -61,7 +62,8 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
         else
         {
             var output = opened!.AsText || context.Request.IsHttps ? null : context.Features.Get<DirectOutput>();
-            using var watching = new WatchSocket(socket, output, opened.Watch, opened.AsText, new WatchCommands(opened.Task, stops, inputs), options.Value.WriteTimeout, host.ApplicationStopping);
+            using var watching = new WatchSocket(socket, output, opened.Watch, opened.AsText, new WatchCommands(
+                opened.Task, stops, inputs), options.Value.WriteTimeout, host.ApplicationStopping);
             await watching.RunAsync();
         }
     }

@@ -19,7 +19,8 @@ internal sealed class WatchLimit(IOptions<ApiOptions> options)
         {
             var watching = _byClient.GetValueOrDefault(client);
             refusal = _total >= options.Value.MaxWatchers ? $"this replica has {_total} watchers already, the most it takes (Api:MaxWatchers)"
-                : watching >= options.Value.MaxWatchersPerClient ? $"{client} has {watching} watchers here already, the most one client may have (Api:MaxWatchersPerClient)"
+                : watching >= options.Value.MaxWatchersPerClient
+                    ? $"{client} has {watching} watchers here already, the most one client may have (Api:MaxWatchersPerClient)"
                 : null;
             if (refusal is not null)
                 return null;

@@ -25,7 +25,8 @@ public sealed record WatchRequest
     internal static WatchRequest Of(IQueryCollection query) => new()
     {
         From = query["from"],
-        Tail = query["tail"] is [{ Length: > 0 } tail, ..] ? int.TryParse(tail, NumberStyles.None, CultureInfo.InvariantCulture, out var lines) ? lines : -1 : null,
+        Tail = query["tail"] is [{ Length: > 0 } tail, ..] ? int.TryParse(tail, NumberStyles.None, CultureInfo.InvariantCulture, out var lines) ? lines
+            : -1 : null,
         Since = query["since"],
         Stream = query["stream"],
         Format = query["format"],
@@ -35,7 +36,10 @@ public sealed record WatchRequest
 /// <summary>What a <see cref="WatchRequest"/> means.</summary>
 internal sealed record WatchPlan(Cursor From, bool FromNow, DateTimeOffset? Since, int? Tail, StreamFilter Filter, bool AsText)
 {
-    /// <summary>Null with a sentence where the request can't be understood. A <c>Last-Event-ID</c> goes before <c>from</c>, that before <c>since</c>, that before <c>tail</c>.</summary>
+    /// <summary>
+    /// Null with a sentence where the request can't be understood. A <c>Last-Event-ID</c> goes before <c>from</c>, that before <c>since</c>, that
+    /// before <c>tail</c>.
+    /// </summary>
     public static WatchPlan? Of(WatchRequest request, string? lastEventId, DateTimeOffset now, out string? error)
     {
         error = null;
@@ -45,7 +49,8 @@ internal sealed record WatchPlan(Cursor From, bool FromNow, DateTimeOffset? Sinc
             error = $"from must be a cursor, start or now, not '{from}'";
         DateTimeOffset? since = string.IsNullOrEmpty(request.Since) ? null
             : Quantity.Duration(request.Since) is { } before ? now - before
-            : DateTimeOffset.TryParse(request.Since, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : default(DateTimeOffset);
+            : DateTimeOffset.TryParse(request.Since, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time
+                : default(DateTimeOffset);
         if (since == default(DateTimeOffset))
             error = $"since must be a time as 2026-03-01T09:30:00Z, or a duration such as 10m, not '{request.Since}'";
         if (request.Tail < 0)
@@ -54,6 +59,7 @@ internal sealed record WatchPlan(Cursor From, bool FromNow, DateTimeOffset? Sinc
             error = $"stream must be stdout, stderr or system, or several of them with commas, not '{request.Stream}'";
         if (request.Format is not (null or "" or "json" or "text"))
             error = $"format must be json or text, not '{request.Format}'";
-        return error is null ? new WatchPlan(cursor, from == "now", string.IsNullOrEmpty(from) ? since : null, string.IsNullOrEmpty(from) ? request.Tail : null, filter, request.Format == "text") : null;
+        return error is null ? new WatchPlan(cursor, from == "now", string.IsNullOrEmpty(from) ? since : null, string.IsNullOrEmpty(
+            from) ? request.Tail : null, filter, request.Format == "text") : null;
     }
 }

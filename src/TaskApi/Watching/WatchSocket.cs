@@ -11,7 +11,8 @@ namespace TaskPipeline.TaskApi.Watching;
 /// Sending is not bound to a token: cancelling a WebSocket's send tears the connection down, and the client would not learn why.
 /// </summary>
 /// <param name="output">Of the connection below, which others may send events to; null: this socket alone sends them.</param>
-internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch watch, bool asText, WatchCommands commands, TimeSpan writeTimeout, CancellationToken draining) : IDisposable
+internal sealed class WatchSocket(
+    WebSocket socket, DirectOutput? output, IWatch watch, bool asText, WatchCommands commands, TimeSpan writeTimeout, CancellationToken draining) : IDisposable
 {
     private const int MostCommandBytes = 4 * 1024;
     private static readonly TimeSpan CloseGrace = TimeSpan.FromSeconds(2);
@@ -61,7 +62,8 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
                 var (next, sending) = (await watch.NextAsync(_leaving.Token), Task.CompletedTask);
                 if (next is null && output is not null)
                     (next, sending) = await watch.AttendAsync(output, _leaving.Token);
-                else if (next is null && !await watch.WaitAsync(_rows.IsOpen ? RowPatience : Timeout.InfiniteTimeSpan, _leaving.Token) && !await SendAsync(_rows.Pause()!.Value, isLast: false))
+                else if (next is null && !await watch.WaitAsync(_rows.IsOpen ? RowPatience : Timeout.InfiniteTimeSpan, _leaving.Token)
+                    && !await SendAsync(_rows.Pause()!.Value, isLast: false))
                     return (CloseCodes.TooSlow, Place);
                 if (!await IsSentAsync(sending) || (next is not null && !await SendAsync(next)))
                     return (CloseCodes.TooSlow, Place);
@@ -175,7 +177,8 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
         }
         catch (WebSocketException exception)
         {
-            return (exception.WebSocketErrorCode == WebSocketError.Faulted ? CloseCodes.NotUtf8 : WebSocketCloseStatus.Empty, "");   // else the connection is gone
+            // else the connection is gone
+            return (exception.WebSocketErrorCode == WebSocketError.Faulted ? CloseCodes.NotUtf8 : WebSocketCloseStatus.Empty, "");
         }
         finally
         {
@@ -187,7 +190,8 @@ internal sealed class WatchSocket(WebSocket socket, DirectOutput? output, IWatch
     {
         if (code == CloseCodes.NotUtf8)
         {
-            // Its code is on the way, and nothing can be read any more. Cut at once, the connection would be reset by the client's own close, and what it has not read yet be lost.
+            // Its code is on the way, and nothing can be read any more. Cut at once, the connection would be reset by the client's own close, and
+            // what it has not read yet be lost.
             await Task.Delay(CloseGrace, draining).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return;
         }

@@ -31,7 +31,8 @@ internal sealed class Watcher : IWatch
     public static Watcher Of(TaskTable table, TrackedTask tracked, LogReader reader, WatchPlan plan) =>
         table.Read(tracked, task => new Watcher(task.Log, reader, task.Status, plan));
 
-    private Watcher(TaskLog log, LogReader reader, Status status, WatchPlan plan)
+    /// <summary>To be made while nobody adds to the log.</summary>
+    public Watcher(TaskLog log, LogReader reader, Status status, WatchPlan plan)
     {
         (_log, _reader, _status, _plan, _live) = (log, reader, status, plan, log.Count);
         _liveItems = (log.Last as LogBlock)?.Content?.Count ?? 0;
@@ -187,7 +188,8 @@ internal sealed class Watcher : IWatch
             : Furthest(front, _seen);
     }
 
-    private static Cursor Furthest(Cursor place, Cursor other) => place with { Seq = Math.Max(place.Seq, other.Seq), Events = Math.Max(place.Events, other.Events) };
+    private static Cursor Furthest(Cursor place, Cursor other) =>
+        place with { Seq = Math.Max(place.Seq, other.Seq), Events = Math.Max(place.Events, other.Events) };
 
     /// <summary>The place that the first line from a time on is behind; where there is none so far, that of now.</summary>
     private async ValueTask<Cursor> BeforeTimeAsync(DateTimeOffset since, CancellationToken cancellationToken)

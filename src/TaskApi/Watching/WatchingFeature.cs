@@ -46,18 +46,23 @@ internal static class WatchingFeature
     public static void MapWatching(this WebApplication app)
     {
         app.MapTaskGroup().MapGet("/{id}/events", WatchEndpoints.EventsAsync).WithSummary("Watch a task as server-sent events")
-            .WithDescription("History first, then live, closed after the end event. A Last-Event-ID goes before from, and from before tail. 204: the end was seen.")
+            .WithDescription(
+                "History first, then live, closed after the end event. A Last-Event-ID goes before from, and from before tail. 204: the end was seen.")
             .TakesQuery(TaskQuery)
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Produces(StatusCodes.Status204NoContent).Problems(400, 404, 429, 503);
         app.MapWhenReady("/events", "Tasks").MapGet("", WatchEndpoints.AllEventsAsync).WithSummary("Watch the states of all tasks, as server-sent events")
-            .WithDescription("State, progress and end events of all tasks, or of a project, from now on: after hello, GET /tasks says what state they are in. Where some were missed, missed says how many.")
+            .WithDescription(
+                "State, progress and end events of all tasks, or of a project, from now on: after hello, GET /tasks says what state they are in. Where "
+                + "some were missed, missed says how many.")
             .TakesQuery(AllQuery)
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Problems(400, 429, 503);
         // Without the filter: a browser can read why a socket was closed, but not why a handshake was refused.
         // Short-circuited, and no service of the request: whatever stands around an open socket is held for as long as somebody watches.
         var sockets = app.Services.GetRequiredService<WatchEndpoints>();
         app.MapGet("/tasks/{id}/watch", sockets.WatchAsync).WithTags("Tasks").WithSummary("Watch a task over a WebSocket")
-            .WithDescription("The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task, {\"type\":\"input\",\"text\":\"…\"} to write to its agent.")
+            .WithDescription(
+                "The events of /tasks/{id}/events, one message each. Send STOP or {\"type\":\"stop\",\"request_id\":\"…\"} to stop the task, "
+                + "{\"type\":\"input\",\"text\":\"…\"} to write to its agent.")
             .TakesQuery(TaskQuery)
             .Produces(StatusCodes.Status101SwitchingProtocols).Problems(426).ShortCircuit();
         app.MapGet("/watch", (Delegate)sockets.WatchAllAsync).WithTags("Tasks").WithSummary("Watch the states of all tasks over a WebSocket")

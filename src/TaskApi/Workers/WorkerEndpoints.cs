@@ -15,7 +15,8 @@ public sealed record WorkerList(IReadOnlyList<WorkerView> Workers);
 /// <param name="Warnings">What a person should know of it; missing where there is nothing.</param>
 /// <param name="ClockAhead">By how many seconds the clock of its machine is ahead of Kafka's, where that is 5 or more either way.</param>
 public sealed record WorkerView(
-    string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes, int Waiting, WorkerTaskView? Task = null, IReadOnlyList<string>? Warnings = null,
+    string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes,
+        int Waiting, WorkerTaskView? Task = null, IReadOnlyList<string>? Warnings = null,
     double? ClockAhead = null);
 
 /// <param name="Elapsed">Seconds since the attempt began.</param>

@@ -22,14 +22,17 @@ public sealed class HealthTests(TestBroker broker)
         var prefix = await broker.NewPipelineAsync();
         var cluster = await broker.ConnectAsync(prefix);
         await using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        var metrics = new SkippedRecords(services.GetRequiredService<IMeterFactory>(), NullLogger<SkippedRecords>.Instance);
+        var skipped = new SkippedRecords(services.GetRequiredService<IMeterFactory>(), NullLogger<SkippedRecords>.Instance);
         // A table with fewer lanes than the topics have: the first record beyond it is a bug, as far as the tail can tell.
         var narrow = new KafkaCluster(Options.Create(new KafkaOptions { BootstrapServers = broker.BootstrapServers, TopicPrefix = prefix, Partitions = 1 }), NullLogger<KafkaCluster>.Instance);
         var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
         var clock = new BrokerClock(cluster, Options.Create(new KafkaOptions()), NullLogger<BrokerClock>.Instance);
         clock.Heard(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
+        var changes = new Changes(new StateFeed());
+        var table = new TaskTable(narrow, new Schedule(new ReplicaDelay(), TimeProvider.System), new LogMemory(Options.Create(new ApiOptions())), changes, skipped);
+        var topics = new TopicWatch(cluster, TimeProvider.System, NullLogger<TopicWatch>.Instance);
         using var tails = new KafkaTails(
-            cluster, new TaskTable(narrow, new Schedule(new ReplicaTurns(), TimeProvider.System), new StateFeed(), new LogMemory(Options.Create(new ApiOptions())), metrics), new WorkerTable(), new DeadLetterTable(), new TopicWatch(cluster, TimeProvider.System, NullLogger<TopicWatch>.Instance), metrics, lifetime, clock, NullLogger<KafkaTails>.Instance);
+            cluster, table, changes, new WorkerTable(), new DeadLetterTable(), topics, skipped, lifetime, clock, NullLogger<KafkaTails>.Instance);
         var exitCode = Environment.ExitCode;
         try
         {

@@ -5,6 +5,7 @@ using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskApi.Logs;
 using TaskPipeline.TaskApi.ReadModel;
+using TaskPipeline.TaskApi.Settings;
 using TaskPipeline.TaskApi.Watching;
 using Xunit;
 
