@@ -98,7 +98,7 @@ public sealed class SubmitTests(TestBroker broker) : ApiTest(broker)
     [InlineData("""{"type":"echo","params":{"text":"x"},"start_by":"2020-01-01T00:00:00Z"}""", "start_by", "must be in the future")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"delay":"1h","deadline":"0s"}""", "deadline", "must be behind the time at which the task is to run")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"deadline":"later"}""", "deadline", "or a duration such as 90s")]
-    [InlineData("""{"type":"echo","params":{"text":"x"},"priority":"urgent"}""", "priority", "must be high, normal, low")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"priority":"urgent"}""", "priority", "must be one of high, normal, low")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"concurrency":"k"}""", "concurrency", "must be {")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"concurrency":{"limit":2}}""", "concurrency.key", "must be a string of 1 to 200")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"concurrency":{"key":"k","limit":1001}}""", "concurrency.limit", "must be 1 to 1000")]
