@@ -7,10 +7,11 @@ using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker;
-using TaskPipeline.TaskWorker.Committing;
-using TaskPipeline.TaskWorker.Owning;
-using TaskPipeline.TaskWorker.Reporting;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Attempts;
+using TaskPipeline.TaskWorker.Kafka;
+using TaskPipeline.TaskWorker.Lanes;
+using TaskPipeline.TaskWorker.Processes;
+using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.Bench.Floors;
 
@@ -26,13 +27,13 @@ internal sealed class LoopFloor : IDisposable
 
     private readonly Dictionary<int, OwnedLane> _lanes = [];
     private readonly Topics _topics;
-    private readonly TaskRunner _runner;
+    private readonly AttemptRunner _runner;
     private readonly PlainProducer _producer;
     private readonly LaneWrites _writes;
     private readonly string _id;
     private readonly IConsumer<byte[]?, byte[]?> _consumer;
 
-    public LoopFloor(KafkaCluster cluster, TaskRunner runner, PlainProducer producer, IOptions<WorkerOptions> options)
+    public LoopFloor(KafkaCluster cluster, AttemptRunner runner, PlainProducer producer, IOptions<WorkerOptions> options)
     {
         (_topics, _runner, _producer, _writes, _id) = (cluster.Topics, runner, producer, new LaneWrites(cluster.Topics), options.Value.Id);
         _consumer = cluster.WorkerConsumer().SetPartitionsAssignedHandler((_, partitions) => Assigned(partitions)).Build();

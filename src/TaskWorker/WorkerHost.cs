@@ -7,11 +7,12 @@ using TaskPipeline.Shared.Artifacts;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
-using TaskPipeline.TaskWorker.Owning;
-using TaskPipeline.TaskWorker.Projects;
-using TaskPipeline.TaskWorker.Reporting;
-using TaskPipeline.TaskWorker.Running;
-using TaskPipeline.TaskWorker.Stopping;
+using TaskPipeline.TaskWorker.Attempts;
+using TaskPipeline.TaskWorker.Kafka;
+using TaskPipeline.TaskWorker.Lanes;
+using TaskPipeline.TaskWorker.Processes;
+using TaskPipeline.TaskWorker.Settings;
+using TaskPipeline.TaskWorker.Workspaces;
 
 namespace TaskPipeline.TaskWorker;
 
@@ -74,7 +75,7 @@ internal static class WorkerHost
         services.AddHostedService<OldArtifacts>();
         services.AddSingleton<InputFiles>();
         services.AddSingleton<LaneReader>();
-        services.AddSingleton<TaskRunner>();
+        services.AddSingleton<AttemptRunner>();
         services.AddHostedService<Guardian>();
         services.AddHostedService<OrphanCheck>();
         services.AddHostedService<WorkerService>();

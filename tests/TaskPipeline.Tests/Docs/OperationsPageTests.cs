@@ -1,7 +1,7 @@
 using System.Reflection;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.Protection;
-using TaskPipeline.TaskWorker;
+using TaskPipeline.TaskWorker.Settings;
 using TaskPipeline.Testing;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Processes;
 using TaskPipeline.Testing;
 
 namespace TaskPipeline.Tests.Processes;

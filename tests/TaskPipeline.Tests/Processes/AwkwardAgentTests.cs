@@ -1,5 +1,4 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
 using TaskPipeline.Testing;
 using Xunit;
 

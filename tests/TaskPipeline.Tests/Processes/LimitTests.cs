@@ -1,6 +1,6 @@
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Processes;
 using Xunit;
 
 namespace TaskPipeline.Tests.Processes;

@@ -1,7 +1,6 @@
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Reading;
-using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Output;
 using TaskPipeline.Testing;
 using Xunit;
 

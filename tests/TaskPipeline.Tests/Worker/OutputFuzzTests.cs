@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using TaskPipeline.TaskWorker.Reading;
+using TaskPipeline.TaskWorker.Output;
 using Xunit;
 
 namespace TaskPipeline.Tests.Worker;

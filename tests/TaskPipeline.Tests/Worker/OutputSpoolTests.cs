@@ -1,5 +1,5 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Output;
 using TaskPipeline.Testing;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using TaskPipeline.TaskWorker.Reading;
+using TaskPipeline.TaskWorker.Output;
 using Xunit;
 
 namespace TaskPipeline.Tests.Worker;
