@@ -55,10 +55,8 @@ internal static class WorkerHost
         builder.AddPipelineLogging();
         builder.AddParentWatch();
         var services = builder.Services;
-        services.AddAnnotatedOptions<WorkerOptions>(WorkerOptions.Section);
+        services.AddWorkerOptions();
         services.AddKafkaCluster();
-        services.AddOptions<WorkerOptions>().Validate<IOptions<KafkaOptions>>(
-            (worker, kafka) => worker.Keep >= kafka.Value.TaskRetention, "Worker:Keep must be at least Kafka:TaskRetention: a task that has ended and is read again would run again");
         services.AddTaskCatalogue();
         services.AddHttpClient<ProjectConfigClient>((provider, http) =>
             http.BaseAddress = new Uri(provider.GetRequiredService<IOptions<WorkerOptions>>().Value.ProjectConfigUrl.TrimEnd('/') + "/"))
@@ -75,6 +73,8 @@ internal static class WorkerHost
         services.AddHostedService<OldArtifacts>();
         services.AddSingleton<InputFiles>();
         services.AddSingleton<LaneReader>();
+        services.AddSingleton<AgentSetup>();
+        services.AddSingleton<InputFeeds>();
         services.AddSingleton<AttemptRunner>();
         services.AddHostedService<Guardian>();
         services.AddHostedService<OrphanCheck>();

@@ -4,6 +4,7 @@ using System.IO.MemoryMappedFiles;
 using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Shared.Kafka;
 
@@ -41,7 +42,7 @@ public sealed partial class RecordGuard : IDisposable
             var deaths = File.Exists(known) ? File.ReadAllLines(known).Select(Death.Parse).OfType<Death>().ToList() : [];
             var now = clock.GetUtcNow();
             foreach (var file in Directory.EnumerateFiles(folder, "*" + Suffix))
-                if (!LivesStill(Path.GetFileName(file)[..^Suffix.Length]))
+                if (ProcessIdentity.IsDead(Path.GetFileName(file).Split('-')[0]))
                 {
                     deaths.AddRange(ReadDead(file).Select(dead => new Death(now, cluster, dead.Place, dead.Begun)));
                     File.Delete(file);
@@ -52,7 +53,7 @@ public sealed partial class RecordGuard : IDisposable
                 deaths = [.. deaths.Where(death => death.IsSetAside || (death.Cluster, death.Place) != (suspect.Cluster, suspect.Place)), suspect with { IsSetAside = true }];
             File.WriteAllLines(known, deaths.Where(death => death.IsSetAside || now - death.At < Within).Select(death => death.ToString()));
             _setAside = [.. deaths.Where(death => death.IsSetAside && death.Cluster == cluster).Select(death => death.Place)];
-            _path = Path.Combine(folder, $"{Own}-{Guid.NewGuid():N}{Suffix}");   // a process may have several
+            _path = Path.Combine(folder, $"{ProcessIdentity.Own}-{Guid.NewGuid():N}{Suffix}");   // a process may have several
             _file = MemoryMappedFile.CreateFromFile(_path, FileMode.Create, mapName: null, HeadBytes + (Slots * SlotBytes));
         }
         _view = _file.CreateViewAccessor();
@@ -64,10 +65,6 @@ public sealed partial class RecordGuard : IDisposable
 
     private const int HeadBytes = 4096;   // the names of the topics
     private const string Suffix = ".handling";
-
-    private static string Namespace { get; } = OperatingSystem.IsLinux() ? string.Concat(new FileInfo("/proc/self/ns/pid").LinkTarget?.Where(char.IsAsciiDigit) ?? []) : "";
-
-    private static string Own { get; } = $"{Environment.ProcessId}.{StartOf(Environment.ProcessId)}.{Namespace}";
 
     /// <summary>What is passed over, in sentences.</summary>
     public IReadOnlyList<string> Warnings { get; }
@@ -128,29 +125,6 @@ public sealed partial class RecordGuard : IDisposable
             long Number(int index) => BitConverter.ToInt64(bytes, at + (index * sizeof(long)));
         }
         return places;
-    }
-
-    /// <summary>Of a process in another namespace, such as a container's, nobody here can say that it has died.</summary>
-    private static bool LivesStill(string owner) =>
-        owner.Split('-')[0].Split('.') is not [var pid, var start, var space] || space != Namespace || !int.TryParse(pid, out var id) || StartOf(id) == start;
-
-    /// <summary>Tells a process apart from a later one with the same id; empty: there is none.</summary>
-    private static string StartOf(int pid)
-    {
-        try
-        {
-            if (!OperatingSystem.IsLinux())
-            {
-                using var process = Process.GetProcessById(pid);
-                return process.StartTime.ToUniversalTime().Ticks.ToString(CultureInfo.InvariantCulture);
-            }
-            var stat = File.ReadAllText($"/proc/{pid}/stat");
-            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19];   // starttime of proc(5), behind a name that may hold anything
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
-        {
-            return "";
-        }
     }
 
     /// <summary>Processes that start together do so one after the other.</summary>

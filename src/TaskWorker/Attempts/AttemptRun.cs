@@ -4,11 +4,12 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Artifacts;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Lanes;
+using TaskPipeline.TaskWorker.Kafka;
 using TaskPipeline.TaskWorker.Output;
 using TaskPipeline.TaskWorker.Processes;
 using TaskPipeline.TaskWorker.Settings;
@@ -22,8 +23,16 @@ namespace TaskPipeline.TaskWorker.Attempts;
 /// </summary>
 internal sealed partial class AttemptRun : IDisposable
 {
-    private readonly AttemptRunner _tools;
+    private readonly AttemptOrder _order;
     private readonly AttemptLog _log;
+    private readonly AgentSetup _setup;
+    private readonly InputFeeds _inputs;
+    private readonly StopSignals _stops;
+    private readonly WorkerOptions _options;
+    private readonly TimeSpan _session;
+    private readonly TimeSpan _aliveInterval;
+    private readonly TimeProvider _clock;
+    private readonly ILogger _logger;
     private readonly TaskCompletionSource<AttemptStarting> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _called = new();   // before the attempt begins: ends the wait for the project's config
     private readonly Lock _gate = new();
@@ -35,21 +44,20 @@ internal sealed partial class AttemptRun : IDisposable
     private Lease? _lease;
     private long _saidAlive;                   // of the worker's loop
 
-    public AttemptRun(QueuedTask queued, int attempt, AttemptRunner tools, Action<AttemptRecord, long> wrote)
+    public AttemptRun(
+        AttemptOrder order, AttemptLog log, AgentSetup setup, InputFeeds inputs, StopSignals stops, WorkerOptions options, KafkaOptions kafka, TimeProvider clock, ILogger logger)
     {
-        Queued = queued;
-        Attempt = attempt;
-        _tools = tools;
-        _log = new AttemptLog(tools.Log, queued.Lane, queued.TaskId, attempt, tools.Options.Id, tools.Clock, wrote);
-        _saidAlive = tools.Clock.GetTimestamp();
-        StartedAt = tools.Clock.GetUtcNow();
+        (_order, _log, _setup, _inputs, _stops, _options, _clock, _logger) = (order, log, setup, inputs, stops, options, clock, logger);
+        _session = kafka.SessionTimeout;
+        _aliveInterval = kafka.ProgressRetention / 100;   // often enough that a part of it is never older than the retention
+        _saidAlive = clock.GetTimestamp();
+        StartedAt = clock.GetUtcNow();
         Result = Task.Run(RunAsync);
     }
 
-    public QueuedTask Queued { get; }
-    public int Attempt { get; }
+    public AttemptId Id => _order.Id;
     public DateTimeOffset StartedAt { get; }
-    public TimeSpan Elapsed => _tools.Clock.GetUtcNow() - StartedAt;
+    public TimeSpan Elapsed => _clock.GetUtcNow() - StartedAt;
 
     /// <summary>Of the agent, once there is one.</summary>
     public int? Pid { get; private set; }
@@ -70,10 +78,13 @@ internal sealed partial class AttemptRun : IDisposable
     /// <summary>Whether its lane has gone since it began.</summary>
     public bool IsDetached { get; private set; }
 
-    public bool MustNotOverlap => Queued.Type!.Overlap == Overlap.Never || Queued.Submission.Concurrency is not null;
+    public bool MustNotOverlap => _order.MustNotOverlap;
 
     /// <summary>Offset of the last of its records that Kafka has acknowledged.</summary>
     public long LastOffset => _log.LastOffset;
+
+    /// <summary>For log lines about it.</summary>
+    public IDisposable? BeginScope(ILogger logger) => logger.BeginAttempt(_order.Submission, Id.Attempt, _options.Id);
 
     /// <summary>Lets the agent stand still or go on; one that is not spawned yet begins with that.</summary>
     public void Pause(ControlRecord pause)
@@ -132,29 +143,30 @@ internal sealed partial class AttemptRun : IDisposable
 
     /// <summary>Whether the attempt is still valid behind a barrier.</summary>
     public bool IsKeptBy(LaneBarrier barrier) =>
-        (barrier.Epoch, barrier.Owner) == (Queued.Lane.Claim.Epoch, Queued.Lane.Claim.Owner)
-        || barrier.Epoch < Queued.Lane.Claim.Epoch
-        || barrier.Keeps.Contains(new KeptAttempt(Queued.TaskId, Attempt));
+        (barrier.Epoch, barrier.Owner) == (Id.Claim.Epoch, Id.Claim.Owner)
+        || barrier.Epoch < Id.Claim.Epoch
+        || barrier.Keeps.Contains(new KeptAttempt(Id.TaskId, Id.Attempt));
 
     /// <summary>Whether a later owner of its lane, who has read the log, knows that it goes on.</summary>
     public bool GoesOnIn(LaneLog log) =>
-        log.Stories.TryGetValue(Queued.TaskId, out var story) && story.IsOpen && story.Attempts[^1] is var last && (last.Attempt, last.Owner) == (Attempt, Queued.Lane.Claim.Owner);
+        log.Stories.TryGetValue(Id.TaskId, out var story) && story.IsOpen
+        && story.Attempts[^1] is var last && (last.Attempt, last.Owner) == (Id.Attempt, Id.Claim.Owner);
 
     /// <summary>To be called often; says now and then that the attempt goes on, and ends one that must not overlap when nobody hears it any more.</summary>
     public void SayAlive()
     {
         if (!_started.Task.IsCompletedSuccessfully || Result.IsCompleted)
             return;
-        var every = MustNotOverlap ? _tools.Session / 6 : IsDetached ? _tools.Session / 3 : _tools.AliveInterval;
-        if (_tools.Clock.GetElapsedTime(_saidAlive) >= every)
+        var every = MustNotOverlap ? _session / 6 : IsDetached ? _session / 3 : _aliveInterval;
+        if (_clock.GetElapsedTime(_saidAlive) >= every)
         {
-            _saidAlive = _tools.Clock.GetTimestamp();
+            _saidAlive = _clock.GetTimestamp();
             _log.Alive(_started.Task.Result);
         }
         if (!MustNotOverlap)
             return;
-        if (_log.Unheard < _tools.Session / 2)
-            _lease?.Renew((_tools.Session / 2) - _log.Unheard);
+        if (_log.Unheard < _session / 2)
+            _lease?.Renew((_session / 2) - _log.Unheard);
         else
             Leave(EndReason.WorkerLost);
     }
@@ -170,36 +182,16 @@ internal sealed partial class AttemptRun : IDisposable
     [SuppressMessage("Design", "CA1031", Justification = "Whatever goes wrong with one task must not end the worker, and with it the tasks of others")]
     private async Task<string?> RunAsync()
     {
-        using var scope = _tools.Logger.BeginAttempt(Queued, Attempt, _tools.Options.Id);
+        using var scope = BeginScope(_logger);
         try
         {
-            var type = Queued.Type!;
-            var asking = _tools.Projects.GetAsync(Queued.Submission.Project, _called.Token);
-            var secrets = new SecretForms([]);
-            using var workspace = new Workspace(   // while the config is on its way
-                _tools.Options.DataDirectory, _tools.Artifacts.FolderOf(Queued.TaskId, Attempt), left => _tools.Warnings.NotDeleted([.. left.Select(path => Masked(path, secrets))]));
-            await _tools.Files.FetchAsync(type, Queued.Submission, workspace.Folder, _called.Token);
-            var project = await asking;
-            var arguments = type.BuildArguments(Queued.Submission.Params, project.Paths ?? new Dictionary<string, string>(), workspace.Folder);
-            var environment = new AgentEnvironment(Queued.Submission, type, project, Attempt, workspace, _tools.Executables.Path);
-            secrets = environment.Secrets;
-            if (arguments.Arguments.Any(environment.Secrets.IsIn))
-                return "an argument holds a secret of the agent's environment, where every process of the machine could read it: let the agent take it from its environment";
-            if (_tools.Executables.Find(type.Executable) is not { } executable)
-                return $"the worker {_tools.Options.Id} has no program '{type.Executable}'";
-            var input = new TopicPartition(_tools.Topics.Input, Queued.Lane.Partition);
-            var inputFrom = type.TakesInput ? await InputFeed.EndOfAsync(_tools.Reader, input, _tools.Clock, _called.Token) : 0;
-            if (!TryBegin())
-                return null;
-            await RunAgentAsync(type, new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin)
-            {
-                TerminalSize = type.Terminal ? type.TerminalSize ?? TerminalSize.Usual : null,
-                OpenFiles = type.OpenFiles,
-                TakesInput = type.TakesInput,
-            }, environment, workspace, new TopicPartitionOffset(input, inputFrom), BeginAsync(project.Hash));
+            using var prepared = await _setup.PrepareAsync(_order, _called.Token);
+            var inputFrom = _order.Type.TakesInput ? await _inputs.EndOfAsync(Id.Lane, _called.Token) : 0;
+            if (TryBegin())
+                await RunAgentAsync(prepared, inputFrom, BeginAsync(prepared.ConfigHash));
             return null;
         }
-        catch (Exception exception) when (exception is ProjectRefusedException or ArgumentsException)
+        catch (Exception exception) when (exception is UnfitException or ArgumentsException)
         {
             return exception.Message;
         }
@@ -207,23 +199,25 @@ internal sealed partial class AttemptRun : IDisposable
         {
             return null;
         }
-        catch (Exception exception) when (!_tools.Log.Broken.IsFaulted)
+        catch (Exception exception) when (!_log.IsBroken)
         {
             // Whatever it was, it is this task's: it ends, and the others go on.
-            LogFailed(_tools.Logger, exception, Queued.TaskId);
-            return await FailAsync($"the worker {_tools.Options.Id} has failed on it: {exception.Message}");
+            LogFailed(_logger, exception, Id.TaskId);
+            return await FailAsync($"the worker {_options.Id} has failed on it: {exception.Message}");
         }
     }
 
-    /// <summary>Nothing of it is left then. Answers what is to be said of a task that has no attempt, or whose attempt the log does not take; null: the log has the outcome.</summary>
+    /// <summary>
+    /// Nothing of it is left then. Answers what is to be said of a task that has no attempt, or whose attempt the log does not take; null: the log has the outcome.
+    /// </summary>
     private async Task<string?> FailAsync(string error)
     {
-        RunMarker.Sweep(RunMarker.Of(Queued.TaskId, Attempt), cleanPasses: 2);
+        RunMarker.Sweep(RunMarker.Of(Id.TaskId, Id.Attempt), cleanPasses: 2);
         if (!_started.Task.IsCompletedSuccessfully)
             return error;
         try
         {
-            await _log.ExitedAsync(EndReason.SpawnFailed, null, error, OutputSummary.None, ([], 0));
+            await _log.ExitedAsync(new AttemptOutcome(EndReason.SpawnFailed, error), OutputSummary.None);
             return null;
         }
         catch (KafkaException exception) when (exception.Error.IsRefusal())
@@ -243,25 +237,26 @@ internal sealed partial class AttemptRun : IDisposable
     private async Task BeginAsync(string configHash)
     {
         CrashPoint.Reach(CrashPoint.BeforeStarting);
-        _started.SetResult(await _log.StartingAsync(configHash, Queued.Type!.Hash));
+        _started.SetResult(await _log.StartingAsync(configHash, _order.Type.Hash));
         CrashPoint.Reach(CrashPoint.Starting);
         // A STOP that Kafka had before that `starting` keeps the agent from beginning, also if it is read late.
-        await _tools.Stops.HaveReadAllAsync(_called.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (_tools.Stops.Find(Queued.TaskId) is { } stop)
+        await _stops.HaveReadAllAsync(_called.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_stops.Find(Id.TaskId) is { } stop)
             Stop(stop);
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Whatever goes wrong with one agent ends that alone")]
-    private async Task RunAgentAsync(TaskType type, AgentCommand command, AgentEnvironment environment, Workspace workspace, TopicPartitionOffset input, Task begun)
+    private async Task RunAgentAsync(PreparedAgent prepared, long inputFrom, Task begun)
     {
-        var marker = environment.Variables[RunMarker.Variable];
-        var (launcher, error) = await PrepareAsync(type, workspace);   // while the log takes the attempt
+        var (type, secrets, marker) = (_order.Type, prepared.Secrets, RunMarker.Of(Id.TaskId, Id.Attempt));
+        var (launcher, error) = await _setup.TakeLauncherAsync(type, prepared.Workspace);   // while the log takes the attempt
         using var cgroup = launcher?.Cgroup;
-        var agent = new AgentRun(command, marker, AgentLimits.Of(type, Queued.Submission.Deadline), launcher, _tools.Clock) { Paused = TellPaused };
-        using var output = new OutputPublisher(
-            _log, environment.Secrets, new AgentNotes(type.Parser, environment.Secrets, _tools.Clock) { GaveResult = agent.GaveResult }, Path.Combine(_tools.Options.DataDirectory, "spool"), new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false)), _tools.Clock);
-        using var feed = type.TakesInput ? new InputFeed(_tools.Reader, input.TopicPartition, input.Offset, Queued.TaskId, Attempt, _log, environment.Secrets, agent) : null;
-        using var lease = MustNotOverlap ? Lease.Start(_tools.Options.DataDirectory, marker, _tools.Session / 2) : null;
+        var agent = new AgentRun(prepared.Command, marker, AgentLimits.Of(type, _order.Submission.Deadline), launcher, _clock) { Paused = TellPaused };
+        var notes = new AgentNotes(type.Parser, secrets, _clock) { GaveResult = agent.GaveResult };
+        var limit = new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false));
+        using var output = new OutputPublisher(_log, secrets, notes, Path.Combine(_options.DataDirectory, "spool"), limit, _clock);
+        using var feed = type.TakesInput ? _inputs.Begin(Id, inputFrom, _log, secrets, agent) : null;
+        using var lease = MustNotOverlap ? Lease.Start(_options.DataDirectory, marker, _session / 2) : null;
         Supervise(agent, lease);
         AgentExit? exit = null;
         string? lost = null;
@@ -271,19 +266,20 @@ internal sealed partial class AttemptRun : IDisposable
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stdout, stream, giveUp),
                 (stream, giveUp) => output.ReadAsync(OutputStream.Stderr, stream, giveUp),
                 begun,
-                pid => Spawned(pid, workspace.Folder));
-            if (exit is { Reason: EndReason.ExitCode, Signal: "SIGKILL" })
-                (exit, lost) = Judge(exit, type.Retry, lease);
+                pid => Spawned(pid, prepared.Workspace.Folder));
+            lost = exit is null ? null : Ending.WhyLost(exit, type.Retry, lease);
+            if (lost is not null)
+                exit = exit! with { Reason = EndReason.WorkerLost };
         }
         catch (Win32Exception exception)
         {
-            error = $"{command.Executable} could not be started: {exception.Message}";
+            error = $"{prepared.Command.Executable} could not be started: {exception.Message}";
         }
         catch (Exception exception) when (begun.IsCompletedSuccessfully)
         {
-            LogFailed(_tools.Logger, exception, Queued.TaskId);
+            LogFailed(_logger, exception, Id.TaskId);
             RunMarker.Sweep(marker, cleanPasses: 2);
-            error = $"the worker {_tools.Options.Id} has failed on it: {exception.Message}";
+            error = $"the worker {_options.Id} has failed on it: {exception.Message}";
         }
         await begun;
         Supervise(null, null);
@@ -293,86 +289,68 @@ internal sealed partial class AttemptRun : IDisposable
         {
             await _log.AbandonedAsync(exit.Reason, lost);
             if (lost is null)
-                LogGivenBack(_tools.Logger, Queued.TaskId);
+                LogGivenBack(_logger, Id.TaskId);
             else
-                LogLost(_tools.Logger, Queued.TaskId, Attempt, lost);
+                LogLost(_logger, Id.TaskId, Id.Attempt, lost);
             return;
         }
-        var reason = exit?.Reason ?? EndReason.SpawnFailed;
-        error ??= Explain(reason, exit!, type, summary.Tail);
-        if (exit is not null && DecidedBy(summary.Said, exit) is { } decided)
-        {
-            Warn($"it was ended, but had given its result before, which decides: {error ?? $"it went on for longer than {type.AfterResult} after that"}");
-            (reason, error) = (decided, decided == EndReason.ResultError ? ErrorIn(summary.Said.Result) ?? summary.Tail : null);
-        }
-        await _log.ExitedAsync(reason, exit, error, summary, KeepArtifacts(environment.Secrets));
-        _tools.Launchers.Prepare();
+        await _log.ExitedAsync(OutcomeOf(exit, error, summary, prepared), summary);
+        _setup.PrepareLauncher();
         CrashPoint.Reach(CrashPoint.Exited);
     }
 
-    /// <summary>Nobody here has killed it, so that is no end of its own, unless its type says what it means.</summary>
-    private static (AgentExit Exit, string? Lost) Judge(AgentExit killed, RetryPolicy retry, Lease? lease) =>
-        lease is { HasLapsed: true } ? (killed with { Reason = EndReason.WorkerLost }, "its worker was too slow to renew its lease")
-        : retry.Names(killed.ExitCode, killed.Signal) ? (killed, null)
-        : (killed with { Reason = EndReason.WorkerLost }, "somebody else has killed its agent (SIGKILL)");
-
-    private async Task<(Launcher? Launcher, string? Error)> PrepareAsync(TaskType type, Workspace workspace)
+    /// <param name="exit">Null: no agent has run, for the reason that <paramref name="error"/> tells.</param>
+    private AttemptOutcome OutcomeOf(AgentExit? exit, string? error, OutputSummary summary, PreparedAgent prepared)
     {
-        Launcher? launcher = null;
-        try
+        var reason = exit?.Reason ?? EndReason.SpawnFailed;
+        error ??= Ending.Explain(exit!, _order, summary.Tail);
+        if (exit is not null && Ending.DecidedBy(summary.Said, exit) is { } decided)
         {
-            workspace.Furnish();
-            launcher = await _tools.Launchers.TakeAsync();
-            launcher?.Cgroup?.Limit(type);
-            return (launcher, null);
+            Warn($"it was ended, but had given its result before, which decides: {error ?? $"it went on for longer than {_order.Type.AfterResult} after that"}");
+            (reason, error) = (decided, decided == EndReason.ResultError ? Ending.ErrorIn(summary.Said.Result) ?? summary.Tail : null);
         }
-        catch (Exception exception) when (exception is Win32Exception or IOException or UnauthorizedAccessException)
+        var artifacts = CloseArtifacts(prepared.Workspace, prepared.Secrets);
+        return new AttemptOutcome(reason, error)
         {
-            if (launcher is not null)
-                await launcher.DiscardAsync();
-            return (null, $"the worker {_tools.Options.Id} cannot start processes as {type.FullName} needs them: {exception.Message}");
-        }
+            ExitCode = exit is { HasBegun: true } ? exit.ExitCode : null,
+            Signal = exit is { HasBegun: true } ? exit.Signal : null,
+            EndedBy = exit?.EndedBy,
+            StopTime = exit?.StopTime,
+            ProcessesEnded = exit?.ProcessesEnded ?? 0,
+            ProcessesKilled = exit?.ProcessesKilled,
+            Artifacts = artifacts.Kept,
+            ArtifactsLeftOut = artifacts.LeftOut,
+        };
     }
 
-    /// <summary>A limit that ends an agent which has given its result does not undo its work: the result decides how the attempt has ended. Null: nothing of the kind.</summary>
-    private static EndReason? DecidedBy(AgentNotes said, AgentExit exit) => exit.Reason switch
-    {
-        _ when !(said.FirstResultAt <= exit.EndAt) => null,
-        EndReason.Result or EndReason.TimeLimit or EndReason.Deadline or EndReason.SilenceLimit or EndReason.OutputLimit or EndReason.ProcessLimit or EndReason.DiskLimit or EndReason.MemoryLimit =>
-            said.IsError ? EndReason.ResultError : EndReason.Result,
-        _ => null,
-    };
-
-    private static string? ErrorIn(JsonElement? result) =>
-        result is { ValueKind: JsonValueKind.Object } json && json.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String && text.GetString() is { Length: > 0 } error ? error : null;
-
-    private static string Masked(string text, SecretForms secrets) => new SecretMask(secrets).Of(text, isWhole: true);
-
-    private void Warn(string message) =>
-        _log.Noted(new Note(NoteName.Warning, JsonSerializer.SerializeToElement(new JsonObject { ["message"] = message }), _tools.Clock.GetUtcNow()), static () => { });
-
-    private (IReadOnlyList<Artifact> Kept, int LeftOut) KeepArtifacts(SecretForms secrets)
+    private ClosedArtifacts CloseArtifacts(Workspace workspace, SecretForms secrets)
     {
         try
         {
-            var closed = _tools.Artifacts.Close(Queued.TaskId, Attempt);
-            _tools.Warnings.NotDeleted([.. closed.NotDeleted.Select(path => Masked(path, secrets))]);
+            var closed = workspace.CloseArtifacts();
             if (closed.LeftOut > 0)
-                Warn($"{closed.LeftOut} of its artifacts {(closed.LeftOut == 1 ? "is" : "are")} left out: {Masked(string.Join("; ", closed.Reasons), secrets)}{(closed.LeftOut > closed.Reasons.Count ? "; …" : "")}");
-            return (closed.Kept, closed.LeftOut);
+                Warn($"{closed.LeftOut} of its artifacts {(closed.LeftOut == 1 ? "is" : "are")} left out: {secrets.Masked(string.Join("; ", closed.Reasons))}"
+                    + (closed.LeftOut > closed.Reasons.Count ? "; …" : ""));
+            return closed;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            LogArtifacts(_tools.Logger, Queued.TaskId, exception.Message);
-            return ([], 0);
+            LogArtifacts(_logger, Id.TaskId, exception.Message);
+            return new ClosedArtifacts();
         }
+    }
+
+    private void Warn(string message)
+    {
+        var data = JsonSerializer.SerializeToElement(new JsonObject { ["message"] = message });
+        _log.Noted(new Note(NoteName.Warning, data, _clock.GetUtcNow()), static () => { });
     }
 
     private void Spawned(int pid, string folder)
     {
         Pid = pid;
         _log.Running(pid);
-        LogStarting(_tools.Logger, Queued.TaskId, Attempt, Queued.Type!.FullName, folder);
+        LogStarting(_logger, Id.TaskId, Id.Attempt, _order.Type.FullName, folder);
         CrashPoint.Reach(CrashPoint.Running);
     }
 
@@ -401,21 +379,8 @@ internal sealed partial class AttemptRun : IDisposable
             _log.Paused(asked?.RequestedBy);
         else
             _log.Resumed(asked?.RequestedBy);
-        LogPaused(_tools.Logger, Queued.TaskId, isPaused ? "stands still" : "goes on");
+        LogPaused(_logger, Id.TaskId, isPaused ? "stands still" : "goes on");
     }
-
-    private string? Explain(EndReason reason, AgentExit exit, TaskType type, string tail) => reason switch
-    {
-        EndReason.TimeLimit => $"it ran longer than its limit of {type.TimeLimit}",
-        EndReason.Deadline => $"it had not ended by {Queued.Submission.Deadline:O}",
-        EndReason.OutputLimit => $"it printed more than its limit of {type.OutputLines} lines or {type.OutputBytes} bytes",
-        EndReason.SilenceLimit => $"it printed nothing for longer than its limit of {type.SilenceLimit}",
-        EndReason.ProcessLimit => $"it had more processes than its limit of {type.ProcessLimit}",
-        EndReason.DiskLimit => $"its workspace held more than its limit of {type.DiskLimit} bytes",
-        EndReason.MemoryLimit => "the kernel killed it because memory had run out",
-        EndReason.ExitCode when exit.ExitCode != 0 => tail.Length > 0 ? tail : null,
-        _ => null,
-    };
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} starts, attempt {Attempt}: {Type} in {Folder}")]
     private static partial void LogStarting(ILogger logger, string taskId, int attempt, string type, string folder);

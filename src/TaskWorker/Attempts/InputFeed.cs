@@ -13,7 +13,6 @@ namespace TaskPipeline.TaskWorker.Attempts;
 internal sealed class InputFeed : IDisposable
 {
     private const int MostWaiting = 64;
-    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
 
     private readonly LaneReader _reader;
     private readonly TopicPartition _partition;
@@ -23,31 +22,16 @@ internal sealed class InputFeed : IDisposable
     private readonly HashSet<string> _seen = [];   // of the reader's thread
     private int _waiting;
 
-    /// <param name="from">Where the topic ended before the attempt began: what is there is for another one.</param>
-    public InputFeed(LaneReader reader, TopicPartition partition, long from, string taskId, int attempt, AttemptLog log, SecretForms secrets, AgentRun agent)
+    /// <param name="from">In <c>task-input</c>: see <see cref="InputFeeds.EndOfAsync"/>.</param>
+    public InputFeed(LaneReader reader, TopicPartitionOffset from, AttemptId id, AttemptLog log, SecretForms secrets, AgentRun agent)
     {
-        (_reader, _partition, _log, _secrets, _agent) = (reader, partition, log, secrets, agent);
-        _reader.Read(partition, from, result =>
+        (_reader, _partition, _log, _secrets, _agent) = (reader, from.TopicPartition, log, secrets, agent);
+        _reader.Read(_partition, from.Offset, result =>
         {
-            if (result.Message.Value is { } value && TaskJson.TryDecodeInput(value, out var input, out _) && (input!.TaskId, input.Attempt) == (taskId, attempt) && _seen.Add(input.InputId))
+            if (result.Message.Value is { } value && TaskJson.TryDecodeInput(value, out var input, out _)
+                && (input!.TaskId, input.Attempt) == (id.TaskId, id.Attempt) && _seen.Add(input.InputId))
                 Give(input);
         });
-    }
-
-    /// <summary>Where a partition ends now, however long Kafka takes to say so.</summary>
-    public static async Task<long> EndOfAsync(LaneReader reader, TopicPartition partition, TimeProvider clock, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            try
-            {
-                return await reader.EndOfAsync(partition).WaitAsync(cancellationToken);
-            }
-            catch (KafkaException)
-            {
-                await Task.Delay(AskAgain, clock, cancellationToken);
-            }
-        }
     }
 
     public void Dispose() => _reader.End(_partition);
@@ -58,15 +42,9 @@ internal sealed class InputFeed : IDisposable
             _reader.Pause(_partition);
         _agent.Type(new TypedInput(input.Text, input.Close, isWritten =>
         {
-            _log.Input(input with { Text = input.Text is null ? null : new SecretMask(_secrets).Of(input.Text, isWhole: true) }, isWritten);
+            _log.Input(input with { Text = input.Text is null ? null : _secrets.Masked(input.Text) }, isWritten);
             if (Interlocked.Decrement(ref _waiting) == MostWaiting / 2)
                 _reader.Resume(_partition);
         }));
     }
 }
-
-/// <summary>Something for an agent's stdin.</summary>
-/// <param name="Text">Null: nothing to write.</param>
-/// <param name="Closes">Nothing follows.</param>
-/// <param name="Done">Told whether the agent has it; false: it reads no more.</param>
-internal sealed record TypedInput(string? Text, bool Closes, Action<bool> Done);

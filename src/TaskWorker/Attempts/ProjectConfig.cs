@@ -11,6 +11,3 @@ internal sealed record ProjectConfig(
     /// <summary>SHA-256 of the answer as it came.</summary>
     public string Hash { get; init; } = "";
 }
-
-/// <summary>The API has answered that this project cannot be used; asking again would not help.</summary>
-internal sealed class ProjectRefusedException(string message) : Exception(message);

@@ -48,7 +48,7 @@ internal sealed partial class ProjectConfigClient
             .Build();
     }
 
-    /// <exception cref="ProjectRefusedException">There is no such project, or its config cannot be used.</exception>
+    /// <exception cref="UnfitException">There is no such project, or its config cannot be used.</exception>
     public async Task<ProjectConfig> GetAsync(string project, CancellationToken cancellationToken)
     {
         for (var told = false; ; told = true)
@@ -78,18 +78,18 @@ internal sealed partial class ProjectConfigClient
     private static async Task<ProjectConfig> ReadAsync(string project, HttpResponseMessage response, CancellationToken cancellationToken)
     {
         if (response.StatusCode == HttpStatusCode.NotFound)
-            throw new ProjectRefusedException($"the project-config API knows no project '{project}'");
+            throw new UnfitException($"the project-config API knows no project '{project}'");
         if (!response.IsSuccessStatusCode)
-            throw new ProjectRefusedException($"the project-config API answers {(int)response.StatusCode} for project '{project}'");
+            throw new UnfitException($"the project-config API answers {(int)response.StatusCode} for project '{project}'");
         var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
         try
         {
-            var config = JsonSerializer.Deserialize<ProjectConfig>(body, Json) ?? throw new ProjectRefusedException($"the config of project '{project}' is empty");
+            var config = JsonSerializer.Deserialize<ProjectConfig>(body, Json) ?? throw new UnfitException($"the config of project '{project}' is empty");
             return config with { Hash = "sha256:" + Convert.ToHexStringLower(SHA256.HashData(body)) };
         }
         catch (JsonException exception)
         {
-            throw new ProjectRefusedException($"the config of project '{project}' cannot be read: {exception.Message}");
+            throw new UnfitException($"the config of project '{project}' cannot be read: {exception.Message}");
         }
     }
 

@@ -15,10 +15,10 @@ internal sealed class Committer : IDisposable
 
     private readonly ILaneCommit _commit;
     private readonly BlockingCollection<Task> _queue = [];
-    private readonly CallTimer _committing = new();
+    private readonly CallTimer _committing;
     private Task _thread = Task.CompletedTask;
 
-    public Committer(ILaneCommit commit) => _commit = commit;
+    public Committer(ILaneCommit commit, TimeProvider clock) => (_commit, _committing) = (commit, new CallTimer(clock));
 
     public void Open(CancellationToken cancellationToken)
     {

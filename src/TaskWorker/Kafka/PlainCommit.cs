@@ -8,11 +8,11 @@ namespace TaskPipeline.TaskWorker.Kafka;
 /// and readers drop doubles.
 /// </summary>
 /// <param name="commitOffsets">Of the group's consumer.</param>
-internal sealed class PlainCommit(KafkaCluster cluster, Action<IEnumerable<TopicPartitionOffset>> commitOffsets) : ILaneCommit
+internal sealed class PlainCommit(KafkaCluster cluster, Action<IEnumerable<TopicPartitionOffset>> commitOffsets, TimeProvider clock) : ILaneCommit
 {
     private readonly IProducer<byte[]?, byte[]?> _producer = cluster.OrderedProducer();
     private readonly HashSet<CommitRecord> _written = new(ReferenceEqualityComparer.Instance);   // of batches whose offsets were refused: they come again
-    private readonly CallTimer _call = new();
+    private readonly CallTimer _call = new(clock);
 
     public TimeSpan? InCall => _call.Elapsed;
 

@@ -5,13 +5,13 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>On Kafka: one transaction, fenced by the group's generation. While the brokers are away it waits for them.</summary>
-internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId) : ILaneCommit
+internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId, TimeProvider clock) : ILaneCommit
 {
     private const int Attempts = 5;   // one that is aborted may fail the next one too
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
 
     private IProducer<byte[]?, byte[]?> _producer = cluster.TransactionalProducer(workerId);
-    private readonly CallTimer _call = new();
+    private readonly CallTimer _call = new(clock);
 
     public TimeSpan? InCall => _call.Elapsed;
 

@@ -77,7 +77,7 @@ internal sealed class Fleet
             Lanes = [.. lanes.Select(lane => lane.Partition).Order()],
             Paused = [.. lanes.Where(lane => lane.IsPaused).Select(lane => lane.Partition).Order()],
             Waiting = waiting,
-            Task = run is null ? null : new WorkerTask(run.Queued.TaskId, run.Attempt, run.StartedAt, run.Pid),
+            Task = run is null ? null : new WorkerTask(run.Id.TaskId, run.Id.Attempt, run.StartedAt, run.Pid),
             Warnings = _warnings.All is { Count: > 0 } warnings ? warnings : null,
         };
         Write(TaskJson.Encode(_last));

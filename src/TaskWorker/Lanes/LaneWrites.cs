@@ -11,7 +11,7 @@ internal sealed class LaneWrites(Topics topics)
 {
     private const int MostRawBytes = 1024 * 1024;   // in base64 it is a third more
     private const int ShortRawBytes = 256;
-    private const int LongestText = 1000;   // of a STOP, as callers of the API may give it
+    private const int LongestText = 1000;   // of a STOP, as callers of the API may give it: other producers may give more, and a task's end must find room in its record
 
     /// <param name="stop">The STOP in force for the task.</param>
     public IReadOnlyList<CommitRecord> End(QueuedTask task, TaskStory? story, Verdict.End end, ControlRecord? stop, DateTimeOffset now)
@@ -30,7 +30,12 @@ internal sealed class LaneWrites(Topics topics)
             ResultLeftOut = story?.Outcome?.ResultLeftOut,
             Class = end.Class,
             DeadLettered = end.IsDeadLettered,
-            Stop = stop is null ? null : stop with { RequestedBy = Head(stop.RequestedBy), Reason = Head(stop.Reason), IdempotencyKey = Head(stop.IdempotencyKey) },
+            Stop = stop is null ? null : stop with
+            {
+                RequestedBy = Beginning.Of(stop.RequestedBy, LongestText),
+                Reason = Beginning.Of(stop.Reason, LongestText),
+                IdempotencyKey = Beginning.Of(stop.IdempotencyKey, LongestText),
+            },
             Attempt = attempts is [.., var last] ? last.Attempt : 0,
             Attempts = attempts,
             Task = task.Submission,
@@ -113,7 +118,7 @@ internal sealed class LaneWrites(Topics topics)
         var most = isShort ? ShortRawBytes : MostRawBytes;
         return new(topics.DeadLetters, 0, null, TaskJson.Encode(new DeadLetter
         {
-            Error = isShort ? Reduction.Shortened(error)! : error,
+            Error = isShort ? Beginning.Shown(error, Reduction.ShortText) : error,
             Raw = Convert.ToBase64String(raw.AsSpan(0, Math.Min(raw.Length, most))),
             RawBytes = raw.Length,
             LeftOut = raw.Length > most ? [StateParts.Raw] : null,
@@ -122,9 +127,6 @@ internal sealed class LaneWrites(Topics topics)
             At = now,
         }));
     }
-
-    /// <summary>Other producers may give more, and a task's end must find room in its record.</summary>
-    private static string? Head(string? text) => text is null ? null : Beginning.Of(text, LongestText);
 
     private static IReadOnlyList<AttemptSummary> Attempts(TaskStory? story, FailureClass? failureClass) =>
         story is not { Attempts: [.., var last] } ? [] : failureClass is null ? [.. story.Attempts] : [.. story.Attempts.SkipLast(1), last with { Class = failureClass }];

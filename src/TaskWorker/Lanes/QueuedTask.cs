@@ -1,6 +1,8 @@
 using Confluent.Kafka;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Attempts;
+using TaskPipeline.TaskWorker.Output;
 
 namespace TaskPipeline.TaskWorker.Lanes;
 
@@ -25,7 +27,22 @@ internal sealed class QueuedTask(OwnedLane lane, long offset, TaskSubmission sub
     public bool IsRunning { get; set; }
 
     /// <summary>How often what is written of it was made smaller because Kafka has refused it: see <see cref="Reduction"/>.</summary>
-    public int Reductions { get; set; }
+    public int Reductions { get; private set; }
+
+    /// <summary>Whether no two attempts of it, or of tasks with its key, may ever run at once.</summary>
+    public bool MustNotOverlap => Type?.Overlap == Overlap.Never || Submission.Concurrency is not null;
+
+    /// <param name="attempt">Its type is known, else there is none.</param>
+    public AttemptOrder OrderOf(int attempt) => new(new AttemptId(Lane.Partition, Lane.Claim, TaskId, attempt), Submission, Type!, MustNotOverlap);
+
+    /// <summary>What is written of it is to be made smaller. False: that cannot be done.</summary>
+    public bool TryReduce()
+    {
+        if (Reductions >= Reduction.Most)
+            return false;
+        Reductions++;
+        return true;
+    }
 
     /// <summary>When the passing of time alone decides something about it.</summary>
     public DateTimeOffset? NextDeadline(bool hasStarted) => hasStarted ? Submission.Deadline

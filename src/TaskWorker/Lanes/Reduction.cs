@@ -9,8 +9,10 @@ namespace TaskPipeline.TaskWorker.Lanes;
 /// </summary>
 internal static class Reduction
 {
+    /// <summary>Characters of an error that was made shorter.</summary>
+    public const int ShortText = 200;
+
     private const int MostBytes = KafkaCluster.MaxRecordBytes - 4096;   // with its key, and what Kafka puts around a record
-    private const int ShortText = 200;   // characters
 
     private static readonly string[] Order = [StateParts.Artifacts, StateParts.Errors, StateParts.Result, StateParts.Attempts, StateParts.Params];
 
@@ -36,7 +38,7 @@ internal static class Reduction
         return state with
         {
             Attempts = Of(state.Attempts, level),
-            Error = Has(level, StateParts.Errors) ? Shortened(state.Error) : state.Error,
+            Error = Has(level, StateParts.Errors) ? Beginning.Shown(state.Error, ShortText) : state.Error,
             Result = Has(level, StateParts.Result) ? null : state.Result,
             Task = Of(state.Task, level),
             LeftOut = Order[..level],
@@ -50,22 +52,23 @@ internal static class Reduction
         return letter with
         {
             Attempts = Of(letter.Attempts, level),
-            Error = Has(level, StateParts.Errors) ? Shortened(letter.Error)! : letter.Error,
-            OutputTail = Has(level, StateParts.Errors) ? Shortened(letter.OutputTail) : letter.OutputTail,
+            Error = Has(level, StateParts.Errors) ? Beginning.Shown(letter.Error, ShortText) : letter.Error,
+            OutputTail = Has(level, StateParts.Errors) ? Beginning.Shown(letter.OutputTail, ShortText) : letter.OutputTail,
             Task = letter.Task is { } task ? Of(task, level) : null,
             LeftOut = Order[..level],
         };
     }
-
-    public static string? Shortened(string? text) =>
-        text is null ? null : Beginning.Shown(text, ShortText);
 
     private static TaskSubmission Of(TaskSubmission task, int level) => Has(level, StateParts.Params) ? task with { Params = [], Labels = null } : task;
 
     private static IReadOnlyList<AttemptSummary> Of(IReadOnlyList<AttemptSummary> attempts, int level)
     {
         var left = Has(level, StateParts.Attempts) ? attempts.Skip(attempts.Count - 1) : attempts;
-        return [.. left.Select(attempt => attempt with { Artifacts = null, Error = Has(level, StateParts.Errors) ? Shortened(attempt.Error) : attempt.Error })];
+        return [.. left.Select(attempt => attempt with
+        {
+            Artifacts = null,
+            Error = Has(level, StateParts.Errors) ? Beginning.Shown(attempt.Error, ShortText) : attempt.Error,
+        })];
     }
 
     private static bool Has(int level, string part) => Array.IndexOf(Order, part) < level;

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
@@ -21,15 +22,15 @@ internal sealed partial class WorkerLoop : IDisposable
     private const int TasksPerLane = 200;     // read ahead; beyond that a lane is paused
     private const int MostUncommitted = 64;   // ends that may wait for their transaction before no task is started
     private static readonly TimeSpan TurnTime = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan RefusedPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan HandOverTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LastCommitTimeout = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan UnwritablePause = TimeSpan.FromSeconds(30);   // then what Kafka has refused is tried again: somebody may have mended the topic
 
     private readonly KafkaCluster _cluster;
     private readonly Topics _topics;
     private readonly StopSignals _stops;
     private readonly AttemptRunner _runner;
+    private readonly CatalogueFile _catalogue;
+    private readonly WorkerWarnings _warnings;
     private readonly TopicWatch _watch;
     private readonly PlainProducer _producer;
     private readonly ProgressLog _log;
@@ -46,27 +47,40 @@ internal sealed partial class WorkerLoop : IDisposable
     private readonly LaneReader _reader;
     private readonly LaneWrites _writes;
     private readonly Fleet _fleet;
+    private readonly TaskChoice _choice;
+    private readonly PendingCommits _commits;
 
     private readonly Dictionary<int, object> _assigned = [];   // partition → this very assignment of it
     private readonly Dictionary<int, OwnedLane> _lanes = [];
     private readonly PriorityQueue<QueuedTask, DateTimeOffset> _deadlines = new();
-    private readonly List<Decided> _decided = [];
     private IReadOnlyList<Task> _parts = [];
     private Task? _claiming;
-    private Commitment? _committing;
-    private long _refusedAt;
     private AttemptRun? _run;
-    private long _turn;                    // of the choice among waiting tasks
+    private QueuedTask? _running;          // the task of that attempt
     private DateTimeOffset _nextSweep;
 
     public WorkerLoop(
-        KafkaCluster cluster, TopicWatch watch, StopSignals stops, AttemptRunner runner, LaneReader reader, PlainProducer producer, ProgressLog log, Fleet fleet, IOptions<WorkerOptions> options, IOptions<KafkaOptions> kafka,
-        TimeProvider clock, ILoggerFactory loggers)
+        KafkaCluster cluster,
+        TopicWatch watch,
+        StopSignals stops,
+        AttemptRunner runner,
+        CatalogueFile catalogue,
+        LaneReader reader,
+        PlainProducer producer,
+        ProgressLog log,
+        Fleet fleet,
+        WorkerWarnings warnings,
+        IOptions<WorkerOptions> options,
+        IOptions<KafkaOptions> kafka,
+        TimeProvider clock,
+        ILoggerFactory loggers)
     {
         (_cluster, _topics, _handling) = (cluster, cluster.Topics, cluster.NewHandling());
         _stops = stops;
         _watch = watch;
         _runner = runner;
+        _catalogue = catalogue;
+        _warnings = warnings;
         _producer = producer;
         _log = log;
         _fleet = fleet;
@@ -76,10 +90,14 @@ internal sealed partial class WorkerLoop : IDisposable
         _clock = clock;
         _logger = loggers.CreateLogger<WorkerLoop>();
         _member = new GroupMember(cluster, Assigned, Revoked, Lost, loggers.CreateLogger<GroupMember>());
-        _committer = new Committer(cluster.IsEmbedded ? new PlainCommit(cluster, _member.CommitOffsets) : new TransactionalCommit(cluster, _options.Id));
+        _committer = new Committer(
+            cluster.IsEmbedded ? new PlainCommit(cluster, _member.CommitOffsets, clock) : new TransactionalCommit(cluster, _options.Id, clock), clock);
         _claims = new LaneClaims(cluster, _member, _committer, log, stops, _options.Id, clock, loggers.CreateLogger<LaneClaims>());
         _reader = reader;
         _writes = new LaneWrites(_topics);
+        _choice = new TaskChoice(_session);
+        _commits = new PendingCommits(
+            _topics, _member, _committer, _inbox, warnings, ForgetSignals, _options.Id, clock, loggers.CreateLogger<PendingCommits>());
     }
 
     /// <summary>Runs until cancelled; the running task is then waited for or given back. Any other end is an exception, and the process must not outlive it.</summary>
@@ -89,11 +107,11 @@ internal sealed partial class WorkerLoop : IDisposable
         _parts = [.. parts, _log.Broken, _reader.Reading];
         _committer.Open(stoppingToken);
         foreach (var warning in _cluster.Guard?.Warnings ?? [])
-            _runner.Warnings.Add(warning);
+            _warnings.Add(warning);
         _stops.Heard = control => _inbox.Post(() => Hear(control));
         _stops.Placed = taskId => _inbox.Post(() => Place(taskId));
         _member.Join();
-        _runner.Launchers.Prepare();
+        _runner.Prepare();
         LogReady(_logger, _options.Id);
         while (!stoppingToken.IsCancellationRequested)
         {
@@ -127,7 +145,7 @@ internal sealed partial class WorkerLoop : IDisposable
         DecideOverdue();
         WatchKept();
         ForgetOld();
-        Commit();
+        _commits.Commit();
         _run?.SayAlive();
         _fleet.Tell(_run, _lanes.Values, isAway: !_member.IsJoined);
     }
@@ -148,13 +166,13 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         if (partitions.Count == 0)
             return;
-        CommitRest(HandOverTimeout);
-        if (_run is { IsDetached: false } run && partitions.Contains(run.Queued.Lane.Partition) && Detach(run))
+        _commits.CommitRest(HandOverTimeout);
+        if (_run is { IsDetached: false } run && partitions.Contains(run.Id.Lane) && Detach(run))
         {
             if (run.HandOver(HandOverTimeout))
             {
-                using var scope = About(run);
-                LogHanded(_logger, run.Queued.TaskId, run.Queued.Lane.Partition);
+                using var scope = run.BeginScope(_logger);
+                LogHanded(_logger, run.Id.TaskId, run.Id.Lane);
             }
             CrashPoint.Reach(CrashPoint.Handed);
         }
@@ -170,7 +188,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private void Lost(IReadOnlyList<int> partitions)
     {
         LogLost(_logger, partitions.Count);
-        if (_run is { IsDetached: false } run && partitions.Contains(run.Queued.Lane.Partition) && Detach(run) && run.MustNotOverlap)
+        if (_run is { IsDetached: false } run && partitions.Contains(run.Id.Lane) && Detach(run) && run.MustNotOverlap)
             run.Leave(EndReason.WorkerLost);
         foreach (var partition in partitions)
             Drop(partition);
@@ -193,18 +211,18 @@ internal sealed partial class WorkerLoop : IDisposable
         if (run.LeaveUnbegun())
             return false;
         run.Detach();
-        FollowLog(run.Queued.Lane.Partition, run.LastOffset);
+        FollowLog(run.Id.Lane, run.LastOffset);
         return true;
     }
 
     private void ClaimLanes()
     {
-        if (_claiming is not null || Environment.TickCount64 < _refusedAt)
+        if (_claiming is not null || _commits.IsPaused)
             return;
         var wanted = _assigned.Where(assignment => !_lanes.ContainsKey(assignment.Key)).ToDictionary();
         if (wanted.Count == 0)
             return;
-        var running = _run is { HasBegun: true } run ? new KeptAttempt(run.Queued.TaskId, run.Attempt) : null;
+        var running = _run is { HasBegun: true } run ? new KeptAttempt(run.Id.TaskId, run.Id.Attempt) : null;
         var claiming = _claims.ClaimAsync([.. wanted.Keys], _member.Metadata, running);
         _claiming = claiming;
         claiming.ContinueWith(_ => _inbox.Post(() => Claimed(wanted, claiming)), TaskScheduler.Default);
@@ -218,7 +236,7 @@ internal sealed partial class WorkerLoop : IDisposable
             if (exception is not (FencedException or TimeoutException) && exception is not KafkaException { Error.IsFatal: false })
                 claiming.GetAwaiter().GetResult();
             LogNotClaimed(_logger, wanted.Count, exception.Message);   // the group says more in the next poll
-            _refusedAt = Environment.TickCount64 + (long)RefusedPause.TotalMilliseconds;
+            _commits.Pause();
             return;
         }
         var owned = claiming.Result.Where(lane => _assigned.GetValueOrDefault(lane.Partition) == wanted[lane.Partition]).ToList();
@@ -229,12 +247,10 @@ internal sealed partial class WorkerLoop : IDisposable
             if (lane.Kept.Count > 0)
                 FollowLog(lane.Partition, lane.Log.EndOfLog);
         }
-        if (_run is { IsDetached: true } run && owned.Find(lane => lane.Partition == run.Queued.Lane.Partition) is { } back && !run.GoesOnIn(back.Log))
+        if (_run is { IsDetached: true } run && owned.Find(lane => lane.Partition == run.Id.Lane) is { } back && !run.GoesOnIn(back.Log))
         {
             // Another worker has had the lane meanwhile, and has counted the attempt as lost: its barrier lies in front of where the log is followed from.
-            using var scope = About(run);
-            LogNotKept(_logger, run.Queued.TaskId, back.Log.Owner ?? "");
-            run.Leave(EndReason.WorkerLost);
+            LeaveTo(back.Log.Owner ?? "", run);
         }
         foreach (var taskId in _stops.InForce)
             if (owned.Find(lane => lane.HasEnded(taskId)) is { } lane)
@@ -250,9 +266,16 @@ internal sealed partial class WorkerLoop : IDisposable
     /// <summary>Where nothing goes on any more under an earlier claim, a lane's log is not read.</summary>
     private void StopFollowing(int partition)
     {
-        var isNeeded = _lanes.GetValueOrDefault(partition) is { Kept.Count: > 0 } || (_run is { IsDetached: true } run && run.Queued.Lane.Partition == partition);
+        var isNeeded = _lanes.GetValueOrDefault(partition) is { Kept.Count: > 0 } || (_run is { IsDetached: true } run && run.Id.Lane == partition);
         if (!isNeeded)
             _reader.End(new TopicPartition(_topics.Progress, partition));
+    }
+
+    private void LeaveTo(string owner, AttemptRun run)
+    {
+        using var scope = run.BeginScope(_logger);
+        LogNotKept(_logger, run.Id.TaskId, owner);
+        run.Leave(EndReason.WorkerLost);
     }
 
     private void Follow(ConsumeResult<byte[]?, byte[]?> result)
@@ -260,12 +283,8 @@ internal sealed partial class WorkerLoop : IDisposable
         if (result.Message.Value is null || !TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
             return;
         var partition = result.Partition.Value;
-        if (record is LaneBarrier barrier && _run is { IsDetached: true } run && run.Queued.Lane.Partition == partition && !run.IsKeptBy(barrier))
-        {
-            using var scope = About(run);
-            LogNotKept(_logger, run.Queued.TaskId, barrier.Worker);
-            run.Leave(EndReason.WorkerLost);
-        }
+        if (record is LaneBarrier barrier && _run is { IsDetached: true } run && run.Id.Lane == partition && !run.IsKeptBy(barrier))
+            LeaveTo(barrier.Worker, run);
         if (!_lanes.TryGetValue(partition, out var lane))
             return;
         if (record is LaneBarrier own && own.Owner == lane.Claim.Owner)
@@ -359,9 +378,9 @@ internal sealed partial class WorkerLoop : IDisposable
 
     private void Add(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record, TaskSubmission submission)
     {
-        var type = _runner.Catalogue.Find(submission.Type, submission.Command);
+        var type = _catalogue.Current.Find(submission.Type, submission.Command);
         var task = new QueuedTask(lane, record.Offset.Value, type?.Complete(submission, record.Message.Timestamp.UtcDateTime) ?? submission, type);
-        if (lane.Log.Stories.GetValueOrDefault(task.TaskId)?.Attempts.LastOrDefault(attempt => attempt.Reason == EndReason.WorkerLost) is { EndedAt: { } lostAt } && MustNotOverlap(task))
+        if (lane.Log.Stories.GetValueOrDefault(task.TaskId)?.Attempts.LastOrDefault(attempt => attempt.Reason == EndReason.WorkerLost) is { EndedAt: { } lostAt } && task.MustNotOverlap)
             task.NotBefore = lostAt + _session;
         lane.Add(task);
         if (_stops.LaneOf(task.TaskId) is null && !(submission.Lane == lane.Partition && TaskIds.IsMade(task.TaskId)))
@@ -405,16 +424,17 @@ internal sealed partial class WorkerLoop : IDisposable
         LogUnreadable(_logger, lane.Partition, record.Offset.Value, error);
         lane.Done(record.Offset.Value);
         var (now, isShort) = (_clock.GetUtcNow(), false);
-        _decided.Add(Decided.Of(lane, () => [_writes.Unreadable(lane, record, error, now, isShort)]) with
+        _commits.Add(Decided.Of(lane, () => [_writes.Unreadable(lane, record, error, now, isShort)]) with
         {
             Reduce = () => !isShort && (isShort = true),
-            GiveUp = () => _runner.Warnings.Add($"the record at {lane.Partition}/{record.Offset.Value} of {_topics.Tasks} is no task, and {_topics.DeadLetters} does not take its dead letter"),
+            GiveUp = () => _warnings.Add(
+                $"the record at {lane.Partition}/{record.Offset.Value} of {_topics.Tasks} is no task, and {_topics.DeadLetters} does not take its dead letter"),
         });
     }
 
     private void Reconsider(OwnedLane lane, string taskId)
     {
-        if (lane.Find(taskId) is { } task && _run?.Queued != task)
+        if (lane.Find(taskId) is { } task && task != _running)
             Decide(task);
     }
 
@@ -459,8 +479,8 @@ internal sealed partial class WorkerLoop : IDisposable
         var (story, stop) = (task.Lane.Log.Stories.GetValueOrDefault(task.TaskId), _stops.Find(task.TaskId));
         var decided = Decided.Of(task.Lane, () => _writes.End(task, story, end, stop, now));
         task.Lane.End(task, new EndedTask(now, NamesStop: stop is not null));
-        _decided.Add(decided with { Ended = task.TaskId, Reduce = () => TryReduce(task), GiveUp = () => Reopen(task, story) });
-        using var scope = _logger.BeginAttempt(task, story?.Attempts is [.., var last] ? last.Attempt : 0, _options.Id);
+        _commits.Add(decided with { Ended = task.TaskId, Reduce = task.TryReduce, GiveUp = () => Reopen(task, story) });
+        using var scope = _logger.BeginAttempt(task.Submission, story?.Attempts is [.., var last] ? last.Attempt : 0, _options.Id);
         LogEnded(_logger, task.TaskId, end.Status, end.Reason, end.ExitCode, end.Error ?? "");
     }
 
@@ -469,38 +489,36 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         var (state, records) = _writes.Wait(task, story, wait, now);
         task.Lane.Wait(task, state);
-        _decided.Add(new Decided(task.Lane, records, () => _writes.Wait(task, story, wait, now).Records)
+        _commits.Add(new Decided(task.Lane, records, () => _writes.Wait(task, story, wait, now).Records)
         {
-            Reduce = () => TryReduce(task),
+            Reduce = task.TryReduce,
             GiveUp = () =>
             {
                 Reopen(task, story);
-                End(task, new Verdict.End(Status.Failed, wait.Reason) { Error = $"Kafka does not take the record of its next attempt; before that: {wait.Error}", Class = wait.Class, IsDeadLettered = true });
+                End(task, new Verdict.End(Status.Failed, wait.Reason)
+                {
+                    Error = $"Kafka does not take the record of its next attempt; before that: {wait.Error}",
+                    Class = wait.Class,
+                    IsDeadLettered = true,
+                });
             },
         });
-        using var scope = _logger.BeginAttempt(task, state.Attempt, _options.Id);
+        using var scope = _logger.BeginAttempt(task.Submission, state.Attempt, _options.Id);
         LogWaits(_logger, task.TaskId, state.Status, wait.Until, wait.Error);
-    }
-
-    private static bool TryReduce(QueuedTask task)
-    {
-        if (task.Reductions >= Reduction.Most)
-            return false;
-        task.Reductions++;
-        return true;
     }
 
     /// <summary>Nothing of what was decided about it can be written. It stays where it is, and is decided about again some time; the others go on.</summary>
     private void Reopen(QueuedTask task, TaskStory? story)
     {
         task.Lane.Reopen(task, story);
-        task.NotBefore = _clock.GetUtcNow() + UnwritablePause;
-        _runner.Warnings.Add($"task {task.TaskId} has ended, and Kafka does not take the record that says so; it is written again each {UnwritablePause.TotalSeconds:0} s");
+        task.NotBefore = _clock.GetUtcNow() + PendingCommits.UnwritablePause;
+        _warnings.Add(
+            $"task {task.TaskId} has ended, and Kafka does not take the record that says so; it is written again each {PendingCommits.UnwritablePause.TotalSeconds:0} s");
     }
 
     private void Hear(ControlRecord control)
     {
-        var run = _run?.Queued.TaskId == control.TaskId ? _run : null;
+        var run = _run?.Id.TaskId == control.TaskId ? _run : null;
         if (run is null)
             HearOfWaiting(control);
         else if (control.Signal == ControlRecord.Stop)
@@ -518,11 +536,9 @@ internal sealed partial class WorkerLoop : IDisposable
                 if (control.Signal == ControlRecord.Stop)
                     Reconsider(lane, control.TaskId);
             }
-            else if (!IsUncommitted(control.TaskId))
+            else if (!_commits.Holds(control.TaskId))
                 ForgetSignals(lane, control.TaskId);
     }
-
-    private bool IsUncommitted(string taskId) => _decided.Concat(_committing?.What ?? []).Any(decided => decided.Ended == taskId);
 
     /// <summary>
     /// What was asked of a task whose end is committed is taken out of <c>task-control</c>, but for a STOP that came too late to be named by that end: it
@@ -541,7 +557,7 @@ internal sealed partial class WorkerLoop : IDisposable
         while (_deadlines.TryPeek(out var task, out var deadline) && deadline <= now)
         {
             _deadlines.Dequeue();
-            if (!task.Lane.IsOwned || task.Lane.Find(task.TaskId) != task || _run?.Queued == task)
+            if (!task.Lane.IsOwned || task.Lane.Find(task.TaskId) != task || task == _running)
                 continue;
             Decide(task);
             if (task.Submission.Deadline > now && task.Lane.Find(task.TaskId) == task)
@@ -553,12 +569,12 @@ internal sealed partial class WorkerLoop : IDisposable
 
     private void StartNext()
     {
-        while (_run is null && _decided.Count < MostUncommitted && Choose() is { } task)
-            if (Decide(task) is Verdict.Run run)
+        while (_run is null && _commits.Count < MostUncommitted && _choice.Next(_lanes.Values, _stops.IsPaused, _clock.GetUtcNow()) is { } task)
+            if (Decide(task) is Verdict.Run next)
             {
-                _run = _runner.Start(task, run.Attempt, (record, offset) => _inbox.Post(() => Wrote(task, record, offset)));
-                var started = _run;
-                started.Result.ContinueWith(_ => _inbox.Post(() => EndRun(started)), TaskScheduler.Default);
+                var run = _runner.Start(task.OrderOf(next.Attempt), (record, offset) => _inbox.Post(() => Wrote(task, record, offset)));
+                (_run, _running) = (run, task);
+                run.Result.ContinueWith(_ => _inbox.Post(() => EndRun(run, task)), TaskScheduler.Default);
             }
         foreach (var lane in _lanes.Values)
             if (lane.IsPaused && lane.Tasks.Count < TasksPerLane / 2)
@@ -568,41 +584,6 @@ internal sealed partial class WorkerLoop : IDisposable
             }
     }
 
-    /// <summary>
-    /// The next task among all that wait here: the highest priority first, the oldest of it, whose key is free. Each fourth choice is the oldest of
-    /// all, so that no priority starves another.
-    /// </summary>
-    private QueuedTask? Choose()
-    {
-        var now = _clock.GetUtcNow();
-        var byAgeAlone = _turn % 4 == 3;
-        var chosen = _lanes.Values.SelectMany(lane => lane.Tasks)
-            .Where(task => !task.IsRunning && task.Unplaced is null && task.NotBefore <= now && !_stops.IsPaused(task.TaskId) && IsFree(task, now))
-            .MinBy(task => (byAgeAlone ? Priority.High : task.Submission.Priority, task.Submission.SubmittedAt, task.Offset));
-        if (chosen is not null)
-            _turn++;
-        return chosen;
-    }
-
-    /// <summary>
-    /// A key's slot has one lane, so whoever owns that knows what runs with it. After a loss, or while it does not know yet what the attempts are that go
-    /// on elsewhere, a session must pass: nobody else's agent with the key lives then.
-    /// </summary>
-    private bool IsFree(QueuedTask task, DateTimeOffset now)
-    {
-        if (task.Submission.Concurrency is not { } wanted)
-            return true;
-        var lane = task.Lane;
-        if (now < lane.ClaimedAt + _session && lane.Log.Stories.Values.Any(story => story.Attempts.Any(attempt => attempt.Reason == EndReason.WorkerLost && attempt.EndedAt + _session > now)))
-            return false;
-        return lane.Kept.Keys.All(kept => lane.Find(kept.TaskId) is { } known && !IsSameSlot(known));
-
-        bool IsSameSlot(QueuedTask other) =>
-            other.Submission.Project == task.Submission.Project && other.Submission.Concurrency is { } held && (held.Key, held.Slot) == (wanted.Key, wanted.Slot);
-    }
-
-    private static bool MustNotOverlap(QueuedTask task) => task.Type?.Overlap == Shared.Catalogue.Overlap.Never || task.Submission.Concurrency is not null;
-
     /// <summary>A record of the running attempt from which something follows has been acknowledged.</summary>
     private static void Wrote(QueuedTask task, AttemptRecord record, long offset)
     {
@@ -610,19 +591,19 @@ internal sealed partial class WorkerLoop : IDisposable
             task.Lane.Log.Apply(record, offset);
     }
 
-    private void EndRun(AttemptRun run)
+    private void EndRun(AttemptRun run, QueuedTask task)
     {
-        _run = null;
+        (_run, _running) = (null, null);
         run.Dispose();
         var refused = run.Result.GetAwaiter().GetResult();
         if (run.IsDetached)
-            StopFollowing(run.Queued.Lane.Partition);
-        if (!run.Queued.Lane.IsOwned)
+            StopFollowing(run.Id.Lane);
+        if (!task.Lane.IsOwned)
             return;   // whoever owns the lane finds in the log what became of it
         if (refused is not null)
-            End(run.Queued, Verdict.Refused(refused));
+            End(task, Verdict.Refused(refused));
         else
-            Decide(run.Queued);
+            Decide(task);
     }
 
     /// <summary>
@@ -631,109 +612,15 @@ internal sealed partial class WorkerLoop : IDisposable
     /// </summary>
     private void GiveWay()
     {
-        var isWaiting = _lanes.Values.Any(lane => lane.Tasks.Any(task => !task.IsRunning && task != _run?.Queued));
+        var isWaiting = _lanes.Values.Any(lane => lane.Tasks.Any(task => !task.IsRunning && task != _running));
         if (_member.IsJoined && _run is not null && isWaiting && _claiming is null && _fleet.ShouldGiveWay(_run))
         {
-            using var scope = About(_run);
-            LogGivesWay(_logger, _run.Queued.TaskId);
+            using var scope = _run.BeginScope(_logger);
+            LogGivesWay(_logger, _run.Id.TaskId);
             _member.Leave();
         }
         else if (!_member.IsJoined && (_run is null || _fleet.IsNobodyElseThere))
             _member.Join();
-    }
-
-    // ---- Commits ----
-
-    /// <summary>Everything that was decided since the last commit goes into one, as soon as that is through.</summary>
-    private void Commit()
-    {
-        _decided.RemoveAll(decided => !decided.Lane.IsOwned);
-        if (_committing is not null || _decided.Count == 0 || Environment.TickCount64 < _refusedAt)
-            return;
-        var alone = _decided.Find(decided => decided.IsAlone);
-        List<Decided> included = alone is null ? [.. _decided] : [alone];
-        _decided.RemoveAll(included.Contains);
-        // One that is written alone does not move its lane: what was decided beside it is not written yet.
-        var places = included.Select(decided => decided.Lane).Distinct().ToDictionary(lane => lane, lane => alone is null ? lane.Next : lane.Committed);
-        var committing = _committer.CommitAsync(new Batch(
-            _member.Metadata,
-            [
-                .. included.SelectMany(decided => decided.Records),
-                .. places.Keys.Where(_ => alone is null).Select(lane => new CommitRecord(_topics.State, lane.Partition, LaneState.Key(lane.Partition), TaskJson.Encode(lane.State(_options.Id)))),
-            ],
-            [.. places.Select(place => new TopicPartitionOffset(_topics.Tasks, place.Key.Partition, place.Value))]));
-        _committing = new(committing, included, places);
-        committing.ContinueWith(_ => _inbox.Post(() => Committed(committing)), TaskScheduler.Default);
-    }
-
-    private void Committed(Task committing)
-    {
-        if (_committing is not var (done, included, places) || done != committing)
-            return;   // was waited for
-        _committing = null;
-        if (committing.Exception?.InnerException is FencedException fenced)
-        {
-            // A rebalance fences too, and may leave the lanes here: then it is written again as whoever we are by then.
-            LogFenced(_logger, fenced.Message);
-            _decided.InsertRange(0, included);
-            _refusedAt = Environment.TickCount64 + (long)RefusedPause.TotalMilliseconds;
-            return;
-        }
-        if (committing.Exception?.InnerException is RefusedException refused)
-        {
-            Refused(refused, included);
-            return;
-        }
-        committing.GetAwaiter().GetResult();   // what became of any other failure nobody knows: the process ends
-        foreach (var (lane, next) in places)
-            lane.Committed = next;
-        foreach (var decided in included)
-            if (decided.Ended is { } taskId)
-                ForgetSignals(decided.Lane, taskId);
-    }
-
-    /// <summary>
-    /// Kafka does not take a record. Others that went with it are written without it, and it is made smaller; what cannot be written at all is named, and the lane goes on.
-    /// A batch of several can be too large where each of them is not, so they are tried one by one before that.
-    /// </summary>
-    private void Refused(RefusedException refused, List<Decided> included)
-    {
-        var affected = included.Where(decided => decided.Records.Any(record => refused.Records.Contains(record, ReferenceEqualityComparer.Instance))).ToList();
-        LogRefused(_logger, string.Join(", ", refused.Records.Select(record => $"{record.Key} of {record.Value?.Length ?? 0} bytes for {record.Topic}").Take(3)), refused.Message);
-        _decided.InsertRange(0, included.Where(decided => !affected.Contains(decided)));
-        if (affected.Count == 0)
-        {
-            // The lane's own state: nothing can be committed until somebody has mended that topic.
-            _refusedAt = Environment.TickCount64 + (long)UnwritablePause.TotalMilliseconds;
-            _runner.Warnings.Add($"Kafka does not take the state of a lane: {refused.Message}");
-        }
-        foreach (var decided in affected.Where(decided => decided.Lane.IsOwned))
-            if (!decided.IsAlone && included.Count > 1)
-                _decided.Add(decided with { IsAlone = true });
-            else if (decided.Reduce())
-                _decided.Add(decided.Again());
-            else
-                decided.GiveUp();
-    }
-
-    /// <summary>Waits, for a limited time, until everything that was decided is committed. What is not then, the next owner decides again from the log.</summary>
-    private void CommitRest(TimeSpan wait)
-    {
-        var limit = Environment.TickCount64 + (long)wait.TotalMilliseconds;
-        while (_committing is not null || _decided.Any(decided => decided.Lane.IsOwned))
-        {
-            if (_committing is var (committing, _, _))
-            {
-                if (Task.WaitAny([committing], TimeSpan.FromMilliseconds(Math.Max(0, limit - Environment.TickCount64))) < 0)
-                    return;
-                Committed(committing);
-                if (committing.IsFaulted)
-                    return;
-            }
-            Commit();
-            if (_committing is null)
-                return;   // nothing is taken for now
-        }
     }
 
     /// <summary>Tombstones for tasks that ended long ago.</summary>
@@ -746,7 +633,7 @@ internal sealed partial class WorkerLoop : IDisposable
         foreach (var lane in _lanes.Values)
             if (lane.TakeEndedBefore(now - _options.Keep) is { Count: > 0 } old)
             {
-                _decided.Add(Decided.Of(lane, () => [.. old.Select(taskId => new CommitRecord(_topics.State, lane.Partition, taskId, null))]));
+                _commits.Add(Decided.Of(lane, () => [.. old.Select(taskId => new CommitRecord(_topics.State, lane.Partition, taskId, null))]));
                 foreach (var taskId in old)
                 {
                     _stops.ForgetStop(taskId);
@@ -763,15 +650,15 @@ internal sealed partial class WorkerLoop : IDisposable
         var began = _clock.GetTimestamp();
         if (_run is { } run)
         {
-            using var scope = About(run);
-            LogDrains(_logger, run.Queued.TaskId, _options.DrainTimeout);
+            using var scope = run.BeginScope(_logger);
+            LogDrains(_logger, run.Id.TaskId, _options.DrainTimeout);
         }
         while (_run is not null && _clock.GetElapsedTime(began) < _options.DrainTimeout)
             Turn();
         _run?.Leave(EndReason.WorkerShutdown);
         while (_run is not null)
             Turn();
-        CommitRest(LastCommitTimeout);
+        _commits.CommitRest(LastCommitTimeout);
     }
 
     private void MendOrThrow()
@@ -781,32 +668,6 @@ internal sealed partial class WorkerLoop : IDisposable
         foreach (var part in _parts)
             if (part.IsFaulted)
                 part.GetAwaiter().GetResult();
-    }
-
-    private IDisposable? About(AttemptRun run) => _logger.BeginAttempt(run.Queued, run.Attempt, _options.Id);
-
-    /// <param name="Places">Of each lane the offset of the first record that is not done with.</param>
-    private sealed record Commitment(Task Done, List<Decided> What, Dictionary<OwnedLane, long> Places);
-
-    /// <summary>Records that are to be committed together with the lane's place.</summary>
-    /// <param name="Write">Makes them, as small as was asked for.</param>
-    private sealed record Decided(OwnedLane Lane, IReadOnlyList<CommitRecord> Records, Func<IReadOnlyList<CommitRecord>> Write)
-    {
-        /// <summary>The task whose end they are.</summary>
-        public string? Ended { get; init; }
-
-        /// <summary>Nothing else is committed with them.</summary>
-        public bool IsAlone { get; init; }
-
-        /// <summary>Kafka does not take them: asks for smaller ones. False: there are none.</summary>
-        public Func<bool> Reduce { get; init; } = static () => false;
-
-        /// <summary>There are no smaller ones.</summary>
-        public Action GiveUp { get; init; } = static () => { };
-
-        public static Decided Of(OwnedLane lane, Func<IReadOnlyList<CommitRecord>> write) => new(lane, write(), write);
-
-        public Decided Again() => this with { Records = Write(), IsAlone = true };
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Worker} waits for tasks")]
@@ -844,12 +705,6 @@ internal sealed partial class WorkerLoop : IDisposable
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The rules of task {TaskId} cannot be applied to it")]
     private static partial void LogUnjudged(ILogger logger, Exception exception, string taskId);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka does not take {Records}: {Reason}")]
-    private static partial void LogRefused(ILogger logger, string records, string reason);
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "The group has refused a commit, it is made again: {Reason}")]
-    private static partial void LogFenced(ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Told to end: task {TaskId} runs on for up to {DrainTimeout}, and is then given back")]
     private static partial void LogDrains(ILogger logger, string taskId, TimeSpan drainTimeout);

@@ -158,7 +158,7 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
             var text = JsonSerializer.Serialize(data, TaskJson.Wire.JsonElement);
             isTooLarge = SizeOf(data) > most;
             return isTooLarge ? null
-                : secrets.IsIn(text) ? Parse(new SecretMask(secrets).Of(text, isWhole: true))
+                : secrets.IsIn(text) ? Parse(secrets.Masked(text))
                 : data;
         }
         catch (Exception exception) when (exception is InvalidOperationException or JsonException)

@@ -3,8 +3,6 @@ using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Kafka;
-using TaskPipeline.TaskWorker.Lanes;
-using TaskPipeline.TaskWorker.Processes;
 
 namespace TaskPipeline.TaskWorker.Output;
 
@@ -12,16 +10,20 @@ namespace TaskPipeline.TaskWorker.Output;
 /// Writes the records of one attempt, under the claim with which it began. What something follows from is waited for, and told to whoever owns
 /// the lane's log here; the rest is only handed over.
 /// </summary>
-internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId, int attempt, string worker, TimeProvider clock, Action<AttemptRecord, long> wrote)
+/// <param name="wrote">Told of each record that Kafka has acknowledged and from which something follows, on any thread, in order.</param>
+internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, TimeProvider clock, Action<AttemptRecord, long> wrote)
 {
     private const int Attempts = 2;
+    private const int ShortText = 200;   // characters
     private static readonly TimeSpan RunningWait = TimeSpan.FromMilliseconds(10);
 
-    private readonly Claim _claim = lane.Claim;
     private readonly Lock _gate = new();
     private AttemptRunning? _running;   // under the gate
     private long _lastOffset;
     private long _lastAck = clock.GetTimestamp();
+
+    /// <summary>Whether the log has a hole: then nothing more that is written to it counts.</summary>
+    public bool IsBroken => log.Broken.IsFaulted;
 
     /// <summary>Offset of the last record that Kafka has acknowledged.</summary>
     public long LastOffset => Volatile.Read(ref _lastOffset);
@@ -33,10 +35,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
     {
         var starting = new AttemptStarting
         {
-            Epoch = _claim.Epoch,
-            Owner = _claim.Owner,
-            TaskId = taskId,
-            Attempt = attempt,
+            Epoch = id.Claim.Epoch,
+            Owner = id.Claim.Owner,
+            TaskId = id.TaskId,
+            Attempt = id.Attempt,
             At = clock.GetUtcNow(),
             Worker = worker,
             ConfigHash = configHash,
@@ -53,10 +55,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         lock (_gate)
             _running = new AttemptRunning
             {
-                Epoch = _claim.Epoch,
-                Owner = _claim.Owner,
-                TaskId = taskId,
-                Attempt = attempt,
+                Epoch = id.Claim.Epoch,
+                Owner = id.Claim.Owner,
+                TaskId = id.TaskId,
+                Attempt = id.Attempt,
                 At = clock.GetUtcNow(),
                 Pid = pid,
                 Update = "Running",
@@ -68,10 +70,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
     public void Lines(IReadOnlyList<OutputLine> lines, Action done) => Append(
         new OutputLines
         {
-            Epoch = _claim.Epoch,
-            Owner = _claim.Owner,
-            TaskId = taskId,
-            Attempt = attempt,
+            Epoch = id.Claim.Epoch,
+            Owner = id.Claim.Owner,
+            TaskId = id.TaskId,
+            Attempt = id.Attempt,
             At = lines[^1].At,
             Lines = [.. lines],
             Update = string.Join('\n', lines.Select(line => line.Text)),
@@ -81,10 +83,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
     /// <summary>Lines that are not published.</summary>
     public void Gap(long from, long to, long bytes) => Append(new OutputGap
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
         At = clock.GetUtcNow(),
         From = from,
         To = to,
@@ -97,10 +99,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
     public void Noted(Note note, Action done) => Append(
         new AttemptNoted
         {
-            Epoch = _claim.Epoch,
-            Owner = _claim.Owner,
-            TaskId = taskId,
-            Attempt = attempt,
+            Epoch = id.Claim.Epoch,
+            Owner = id.Claim.Owner,
+            TaskId = id.TaskId,
+            Attempt = id.Attempt,
             At = note.At,
             Name = note.Name,
             Data = note.Data,
@@ -109,10 +111,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
 
     public void Input(TaskInput input, bool isWritten) => Append(new AttemptInput
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
         At = clock.GetUtcNow(),
         InputId = input.InputId,
         Text = input.Text,
@@ -124,10 +126,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
 
     public void Stopping(string? requestedBy) => Append(new TaskStopping
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
         At = clock.GetUtcNow(),
         Worker = worker,
         RequestedBy = requestedBy,
@@ -136,10 +138,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
 
     public void Paused(string? requestedBy) => Append(new AttemptPaused
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
         At = clock.GetUtcNow(),
         RequestedBy = requestedBy,
         Update = "Paused",
@@ -147,10 +149,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
 
     public void Resumed(string? requestedBy) => Append(new AttemptResumed
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
         At = clock.GetUtcNow(),
         RequestedBy = requestedBy,
         Update = "Running",
@@ -158,10 +160,10 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
 
     public void Alive(AttemptStarting starting) => Append(new AttemptAlive
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
         At = clock.GetUtcNow(),
         Worker = worker,
         StartedAt = starting.At,
@@ -171,58 +173,65 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
 
     public Task HandedAsync() => AppendAsync(new AttemptHanded
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
         At = clock.GetUtcNow(),
     });
 
     /// <summary>Where Kafka does not take all that there is to say of it, the outcome alone is told.</summary>
-    public async Task ExitedAsync(EndReason reason, AgentExit? exit, string? error, OutputSummary output, (IReadOnlyList<Artifact> Kept, int LeftOut) artifacts)
+    public async Task ExitedAsync(AttemptOutcome outcome, OutputSummary output)
     {
-        var exited = Exited(reason, exit, error, output, artifacts);
+        var exited = Exited(outcome, output);
         try
         {
             await AppendAsync(exited);
         }
         catch (KafkaException exception) when (exception.Error.IsRefusal())
         {
-            await AppendAsync(exited with { Error = Reduction.Shortened(error), Event = null, Result = null, Artifacts = null, ArtifactsLeftOut = artifacts.Kept.Count + artifacts.LeftOut is > 0 and var all ? all : null });
+            await AppendAsync(exited with
+            {
+                Error = Beginning.Shown(outcome.Error, ShortText),
+                Event = null,
+                Result = null,
+                Artifacts = null,
+                ArtifactsLeftOut = outcome.Artifacts.Count + outcome.ArtifactsLeftOut is > 0 and var all ? all : null,
+            });
         }
     }
 
-    private AttemptExited Exited(EndReason reason, AgentExit? exit, string? error, OutputSummary output, (IReadOnlyList<Artifact> Kept, int LeftOut) artifacts) => new()
+    private AttemptExited Exited(AttemptOutcome outcome, OutputSummary output) => new()
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
         At = clock.GetUtcNow(),
-        Reason = reason,
-        ExitCode = exit is { HasBegun: true } ? exit.ExitCode : null,
-        Signal = exit is { HasBegun: true } ? exit.Signal : null,
-        Error = error,
+        Reason = outcome.Reason,
+        ExitCode = outcome.ExitCode,
+        Signal = outcome.Signal,
+        Error = outcome.Error,
         Event = output.Said.Event,
         Result = output.Said.Result,
         ResultAt = output.Said.ResultAt,
         ResultLeftOut = output.Said.IsResultLeftOut ? true : null,
         Lines = output.Lines,
         Hash = output.Hash,
-        EndedBy = exit?.EndedBy,
-        StopMs = exit?.StopTime is { } stopTime ? (long)stopTime.TotalMilliseconds : null,
-        ProcessesEnded = exit?.ProcessesEnded ?? 0,
-        ProcessesKilled = exit?.ProcessesKilled,
-        Artifacts = artifacts.Kept.Count > 0 ? artifacts.Kept : null,
-        ArtifactsLeftOut = artifacts.LeftOut > 0 ? artifacts.LeftOut : null,
+        EndedBy = outcome.EndedBy,
+        StopMs = outcome.StopTime is { } stopTime ? (long)stopTime.TotalMilliseconds : null,
+        ProcessesEnded = outcome.ProcessesEnded,
+        ProcessesKilled = outcome.ProcessesKilled,
+        Artifacts = outcome.Artifacts.Count > 0 ? outcome.Artifacts : null,
+        ArtifactsLeftOut = outcome.ArtifactsLeftOut > 0 ? outcome.ArtifactsLeftOut : null,
     };
 
     public Task AbandonedAsync(EndReason reason, string? error) => AppendAsync(new AttemptAbandoned
     {
-        Epoch = _claim.Epoch,
-        Owner = _claim.Owner,
-        TaskId = taskId,
-        Attempt = attempt,
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
         At = clock.GetUtcNow(),
         Reason = reason,
         Error = error,
@@ -235,7 +244,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         {
             Task<long> appending;
             lock (_gate)
-                appending = log.AppendAsync(lane.Partition, [.. TakeRunning(), record]);
+                appending = log.AppendAsync(id.Lane, [.. TakeRunning(), record]);
             try
             {
                 var offset = await appending;
@@ -253,7 +262,7 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
     private void Append(AttemptRecord record, Action? done = null)
     {
         lock (_gate)
-            log.Append(lane.Partition, [.. TakeRunning(), record], offset =>
+            log.Append(id.Lane, [.. TakeRunning(), record], offset =>
             {
                 if (offset >= 0)
                     Acknowledged(offset);
@@ -280,4 +289,34 @@ internal sealed class AttemptLog(ProgressLog log, OwnedLane lane, string taskId,
         Volatile.Write(ref _lastOffset, offset);
         Volatile.Write(ref _lastAck, clock.GetTimestamp());
     }
+}
+
+/// <summary>Names an attempt, and the claim under which its records are written.</summary>
+/// <param name="Lane">Its partition.</param>
+internal sealed record AttemptId(int Lane, Claim Claim, string TaskId, int Attempt);
+
+/// <summary>How an attempt has ended.</summary>
+internal sealed record AttemptOutcome(EndReason Reason, string? Error)
+{
+    /// <summary>Null where no agent has begun, as are the next.</summary>
+    public int? ExitCode { get; init; }
+
+    public string? Signal { get; init; }
+
+    /// <summary>The signal it took to end all of the agent; null where it ended by itself.</summary>
+    public string? EndedBy { get; init; }
+
+    /// <summary>From the order to end until nothing was left.</summary>
+    public TimeSpan? StopTime { get; init; }
+
+    /// <summary>How many processes were ended by us.</summary>
+    public int ProcessesEnded { get; init; }
+
+    /// <summary>Names of the programs that needed SIGKILL.</summary>
+    public IReadOnlyList<string>? ProcessesKilled { get; init; }
+
+    public IReadOnlyList<Artifact> Artifacts { get; init; } = [];
+
+    /// <summary>How many artifacts were not kept.</summary>
+    public int ArtifactsLeftOut { get; init; }
 }

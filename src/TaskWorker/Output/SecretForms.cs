@@ -29,6 +29,9 @@ internal sealed class SecretForms
     public IReadOnlyList<string> All => _longestFirst;
     public int Longest => _longestFirst is [var longest, ..] ? longest.Length : 0;
 
+    /// <summary>A whole text with <c>***</c> for every one.</summary>
+    public string Masked(string text) => new SecretMask(this).Of(text, isWhole: true);
+
     public bool IsIn(string text) => Find(text, 0).Start >= 0;
 
     /// <summary>The first place from <paramref name="from"/> on where one begins, and where the longest one that begins there ends; a negative place: there is none.</summary>

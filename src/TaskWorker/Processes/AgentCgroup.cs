@@ -108,7 +108,7 @@ internal sealed class AgentCgroup : IDisposable
 
     private static bool Until(Func<bool> condition)
     {
-        var limit = Environment.TickCount64 + Patience;
+        var limit = Environment.TickCount64 + Patience;   // how long the kernel takes is the system's time, also where a test has a clock of its own
         while (!condition())
         {
             if (Environment.TickCount64 > limit)

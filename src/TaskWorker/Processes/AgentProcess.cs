@@ -15,14 +15,17 @@ internal delegate Task ReadOutput(Stream stream, CancellationToken cancellationT
 /// </summary>
 internal sealed class AgentProcess : IAsyncDisposable
 {
+    /// <summary>CliWrap adds to the inherited environment: what is there already is taken out by name.</summary>
+    private static readonly Dictionary<string, string?> NothingInherited =
+        Environment.GetEnvironmentVariables().Keys.Cast<string>().ToDictionary(name => name, _ => (string?)null);
+
     private readonly CommandTask<CommandResult> _command;
     private readonly TaskCompletionSource<Func<Stream, Task>> _stdin = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
     public AgentProcess(ProgramStart program, ReadOutput stdout, ReadOutput stderr, CancellationToken giveUpOutputs)
     {
-        // CliWrap adds to the inherited environment: what is there already is taken out by name.
-        var environment = Environment.GetEnvironmentVariables().Keys.Cast<string>().ToDictionary(name => name, _ => (string?)null);
+        var environment = new Dictionary<string, string?>(NothingInherited);
         foreach (var (name, value) in program.Environment)
             environment[name] = value;
         _command = Cli.Wrap(program.FileName)

@@ -2,7 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Threading.Channels;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Attempts;
 
 namespace TaskPipeline.TaskWorker.Processes;
 

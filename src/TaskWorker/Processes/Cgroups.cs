@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.TaskWorker.Processes;
@@ -36,7 +36,7 @@ internal sealed partial class Cgroups
         RemoveLeftovers(parent);
         try
         {
-            _folder = Path.Combine(parent, Name + RunMarker.OwnerEverywhere);
+            _folder = Path.Combine(parent, Name + ProcessIdentity.Own);
             Directory.CreateDirectory(_folder);
             var available = File.ReadAllText(Path.Combine(parent, "cgroup.controllers")).Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
             foreach (var controller in Wanted.Intersect(available))
@@ -79,7 +79,7 @@ internal sealed partial class Cgroups
         if (mount.Root != "/" && own.StartsWith(mount.Root, StringComparison.Ordinal))
             own = own[mount.Root.Length..];
         var folder = Path.Join(mount.Point, own).TrimEnd('/');
-        var probe = Path.Combine(folder, $"{Name}{RunMarker.OwnerEverywhere}.probe");
+        var probe = Path.Combine(folder, $"{Name}{ProcessIdentity.Own}.probe");
         try
         {
             Directory.CreateDirectory(probe);
@@ -108,7 +108,7 @@ internal sealed partial class Cgroups
             {
                 if (hasMoved || File.ReadAllText(Path.Combine(folder, "cgroup.procs")).Trim() != Environment.ProcessId.ToString())
                     return false;
-                var leaf = Path.Combine(folder, Name + RunMarker.OwnerEverywhere + OwnLeaf);
+                var leaf = Path.Combine(folder, Name + ProcessIdentity.Own + OwnLeaf);
                 Directory.CreateDirectory(leaf);
                 File.WriteAllText(Path.Combine(leaf, "cgroup.procs"), "0");
             }
@@ -123,7 +123,7 @@ internal sealed partial class Cgroups
         foreach (var folder in Directory.EnumerateDirectories(parent, Name + "*"))
         {
             var owner = Path.GetFileName(folder)[Name.Length..];
-            if (RunMarker.IsDead(string.Join('.', owner.Split('.').Take(3))))
+            if (ProcessIdentity.IsDead(string.Join('.', owner.Split('.').Take(3))))
                 RemoveWithAll(folder);
         }
     }

@@ -1,7 +1,7 @@
-using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
@@ -10,7 +10,7 @@ namespace TaskPipeline.TaskWorker.Processes;
 /// itself does that: the runtime sees to it.) Where PID 1 is some program that does not, this says so at the start. The worker cannot do it in its place: a child
 /// that it takes from the runtime by mistake ends it.
 /// </summary>
-internal sealed partial class OrphanCheck(ILogger<OrphanCheck> logger) : BackgroundService
+internal sealed partial class OrphanCheck(TimeProvider clock, ILogger<OrphanCheck> logger) : BackgroundService
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(200);
@@ -23,9 +23,9 @@ internal sealed partial class OrphanCheck(ILogger<OrphanCheck> logger) : Backgro
         using var parent = HelperShell.Start("taskworker-orphan", "sleep 0.1 >/dev/null & echo $!", [], hasOutput: true);
         var orphan = int.Parse(await parent.StandardOutput.ReadToEndAsync(stoppingToken), CultureInfo.InvariantCulture);
         var isZombie = false;
-        for (var began = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(began) < Patience; await Task.Delay(LookInterval, stoppingToken))
+        for (var began = clock.GetTimestamp(); clock.GetElapsedTime(began) < Patience; await Task.Delay(LookInterval, stoppingToken))
         {
-            if (Proc.Stat(orphan) is not [var state, ..])
+            if (ProcessIdentity.StatOf(orphan) is not [var state, ..])
                 return;
             isZombie = state == "Z";
         }

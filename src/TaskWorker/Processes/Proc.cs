@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Hosting;
 using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.TaskWorker.Processes;
@@ -19,24 +20,7 @@ internal static class Proc
             throw new OptionsValidationException(WorkerOptions.Section, typeof(WorkerOptions), ["/proc is not there, or is another PID namespace's: mount one for this namespace (unshare --mount-proc)"]);
     }
 
-    /// <summary>The fields of <c>/proc/PID/stat</c> from the state on; the name before it may hold spaces and parentheses.</summary>
-    public static string[]? Stat(int pid)
-    {
-        try
-        {
-            var stat = File.ReadAllText($"/proc/{pid}/stat");
-            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>A pid alone may have been given to somebody else since.</summary>
-    public static string? StartTimeOf(int pid) => OperatingSystem.IsLinux() ? Stat(pid) is { Length: > 19 } fields ? fields[19] : null : "0";
-
-    public static int? ParentOf(int pid) => Stat(pid) is { Length: > 1 } fields ? int.Parse(fields[1], CultureInfo.InvariantCulture) : null;
+    public static int? ParentOf(int pid) => ProcessIdentity.StatOf(pid) is { Length: > 1 } fields ? int.Parse(fields[1], CultureInfo.InvariantCulture) : null;
 
     /// <summary>Of its program, as the kernel shortens it. A process may call itself anything.</summary>
     public static string? NameOf(int pid)

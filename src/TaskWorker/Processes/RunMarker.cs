@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
@@ -11,23 +12,16 @@ internal static class RunMarker
 {
     public const string Variable = "TASKPIPELINE_RUN";
 
-    private static readonly string Namespace = OperatingSystem.IsLinux()
-        ? string.Concat(new FileInfo("/proc/self/ns/pid").LinkTarget?.Where(char.IsAsciiDigit) ?? [])
-        : "";
-
     private static readonly TimeSpan SweepLimit = TimeSpan.FromSeconds(10);   // a process that hangs in the kernel dies when that lets it
     private static readonly byte[] Prefix = Encoding.UTF8.GetBytes(Variable + "=");
 
     /// <summary>This worker's part of the marker, before its namespace.</summary>
-    public static string Owner { get; } = $"{Environment.ProcessId}.{Proc.StartTimeOf(Environment.ProcessId)}";
-
-    /// <summary>Names this worker to all that share a control group with it, which may be in other namespaces.</summary>
-    public static string OwnerEverywhere { get; } = $"{Owner}.{Namespace}";
+    public static string Owner { get; } = $"{Environment.ProcessId}.{ProcessIdentity.StartOf(Environment.ProcessId)}";
 
     /// <summary>What the marker of every process looks like that this worker's agents have started, as a regular expression.</summary>
-    public static string OwnPattern { get; } = $"^{Variable}={Owner}/.*/{Namespace}$";
+    public static string OwnPattern { get; } = $"^{Variable}={Owner}/.*/{ProcessIdentity.Namespace}$";
 
-    public static string Of(string taskId, int attempt) => $"{Owner}/{taskId}/{attempt}/{Namespace}";
+    public static string Of(string taskId, int attempt) => $"{Owner}/{taskId}/{attempt}/{ProcessIdentity.Namespace}";
 
     public static IReadOnlyList<int> ProcessesOf(string marker) => Marked(value => value == marker);
 
@@ -35,7 +29,7 @@ internal static class RunMarker
     public static HashSet<int> Sweep(string marker, int cleanPasses) => UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true, cleanPasses);
 
     /// <summary>Ends what workers have left behind that do not live any more.</summary>
-    public static int SweepOrphans() => UntilNoneIsLeft(value => value.Split('/') is [var owner, _, _, var space] && IsDead($"{owner}.{space}"), Posix.Kill, isLeft: static (_, _) => true).Count;
+    public static int SweepOrphans() => UntilNoneIsLeft(value => value.Split('/') is [var owner, _, _, var space] && ProcessIdentity.IsDead($"{owner}.{space}"), Posix.Kill, isLeft: static (_, _) => true).Count;
 
     /// <summary>
     /// One that sleeps in the kernel stands still as soon as it was told to: it stops before it is back in its program. So waits a shell, for one, whose child
@@ -54,13 +48,10 @@ internal static class RunMarker
         UntilNoneIsLeft(value => value == marker, Posix.Continue, isLeft: static (state, _) => state is "T" or "t");
     }
 
-    /// <summary>Whether a worker, named as by <see cref="OwnerEverywhere"/>, is one of this namespace and lives no more. Of others nobody here can say that.</summary>
-    public static bool IsDead(string owner) => owner.Split('.') is [var pid, var started, var space] && space == Namespace && int.TryParse(pid, out var id) && Proc.StartTimeOf(id) != started;
-
     private static HashSet<int> UntilNoneIsLeft(Predicate<string> isMeant, int signal, Func<string, bool, bool> isLeft, int cleanPasses = 2)
     {
         var reached = new HashSet<int>();
-        var began = Stopwatch.GetTimestamp();
+        var began = Stopwatch.GetTimestamp();   // how long the kernel takes is the system's time, also where a test has a clock of its own
         for (var clean = 0; clean < cleanPasses && Stopwatch.GetElapsedTime(began) < SweepLimit;)
         {
             var found = Marked(isMeant, (state, pid) => isLeft(state, reached.Contains(pid)));
@@ -80,7 +71,7 @@ internal static class RunMarker
         var buffer = new byte[16 * 1024];
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
             if (int.TryParse(folder.AsSpan("/proc/".Length), out var pid) && MarkerIn(folder, ref buffer) is { } value && isMeant(value)
-                && Proc.Stat(pid) is [var state, ..] && state is not ("Z" or "X") && isLeft?.Invoke(state, pid) != false)
+                && ProcessIdentity.StatOf(pid) is [var state, ..] && state is not ("Z" or "X") && isLeft?.Invoke(state, pid) != false)
                 found.Add(pid);
         return found;
     }

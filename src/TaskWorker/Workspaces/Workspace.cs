@@ -16,16 +16,19 @@ internal sealed partial class Workspace : IDisposable
     private const int RoomForSockets = 48;   // Chromium's, one of the longest: /org.chromium.Chromium.XXXXXX/SingletonSocket
     private const int NameLength = 10;
 
+    private readonly ArtifactStore _store;
+    private readonly string _taskId;
+    private readonly int _attempt;
     private readonly Action<IReadOnlyList<string>> _left;
 
     /// <param name="left">Told what could not be deleted when the attempt had ended.</param>
-    public Workspace(string dataDirectory, string artifacts, Action<IReadOnlyList<string>> left)
+    public Workspace(string dataDirectory, ArtifactStore store, string taskId, int attempt, Action<IReadOnlyList<string>> left)
     {
-        _left = left;
+        (_store, _taskId, _attempt, _left) = (store, taskId, attempt, left);
         Folder = NewFolder(dataDirectory);
         Home = Path.Combine(Folder, "home");
         Temporary = Path.Combine(Folder, "tmp");
-        Artifacts = artifacts;
+        Artifacts = store.FolderOf(taskId, attempt);
         Make(Folder);
     }
 
@@ -59,11 +62,18 @@ internal sealed partial class Workspace : IDisposable
         Make(Artifacts);
     }
 
+    /// <summary>Says what the attempt, which is over, has left behind; what cannot be kept is deleted.</summary>
+    public ClosedArtifacts CloseArtifacts()
+    {
+        var closed = _store.Close(_taskId, _attempt);
+        _left(closed.NotDeleted);
+        return closed;
+    }
+
     public void Dispose()
     {
         // An agent can leave files that not even their owner may delete. The task has its end all the same.
-        if (RawFiles.Delete(Folder) is { Count: > 0 } left)
-            _left(left);
+        _left(RawFiles.Delete(Folder));
         try
         {
             if (Directory.Exists(Artifacts) && !Directory.EnumerateFileSystemEntries(Artifacts).Any())
