@@ -34,7 +34,9 @@ internal static class WorkerHost
             NativeHeap.KeepSmall();
             using var host = Build(args);
             CrashPoint.Arm(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value.CrashAt);
-            Workspace.Check(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value, host.Services.GetRequiredService<ILoggerFactory>().CreateLogger<Workspace>());
+            Workspace.Check(
+                host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value,
+                host.Services.GetRequiredService<ILoggerFactory>().CreateLogger<Workspace>());
             await host.RunAsync();
             return Environment.ExitCode;
         }

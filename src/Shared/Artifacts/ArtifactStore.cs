@@ -40,7 +40,8 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
 
     /// <summary>Null: this folder has it no more, or never had.</summary>
     /// <param name="name">As <see cref="Close"/> has listed it.</param>
-    public FileInfo? Find(string taskId, int attempt, string name) => new FileInfo(Path.Combine(FolderOf(taskId, attempt), name)) is { Exists: true, LinkTarget: null } file ? file : null;
+    public FileInfo? Find(string taskId, int attempt, string name) =>
+        new FileInfo(Path.Combine(FolderOf(taskId, attempt), name)) is { Exists: true, LinkTarget: null } file ? file : null;
 
     /// <summary>Deletes what is older than it is kept, and answers what could not be deleted, with the reasons.</summary>
     public IReadOnlyList<string> RemoveOld()

@@ -5,8 +5,8 @@ using System.Globalization;
 namespace TaskPipeline.Shared.Hosting;
 
 /// <summary>
-/// Tells a process apart from every other one: a pid alone may have been given to somebody else since, so its start time goes with it, and the PID namespace that
-/// both belong to.
+/// Tells a process apart from every other one: a pid alone may have been given to somebody else since, so its start time goes with it, and the PID namespace
+/// that both belong to.
 /// </summary>
 public static class ProcessIdentity
 {
@@ -38,7 +38,8 @@ public static class ProcessIdentity
     }
 
     /// <summary>
-    /// The fields of <c>/proc/PID/stat</c> from the state on; the name before it may hold spaces and parentheses. Null: there is no such process, or no <c>/proc</c>.
+    /// The fields of <c>/proc/PID/stat</c> from the state on; the name before it may hold spaces and parentheses. Null: there is no such process, or no
+    /// <c>/proc</c>.
     /// </summary>
     public static string[]? StatOf(int pid)
     {

@@ -9,9 +9,9 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// The last line of defence against a record that ends every process that reads it. A process notes in a file which record each of its threads is handling; the file
-/// outlives it, however it ends. Whoever starts next in the same folder reads what those were at work on that live no more, and passes over a record at which three have
-/// died within a minute. So nothing has to be known of what is wrong with it.
+/// The last line of defence against a record that ends every process that reads it. A process notes in a file which record each of its threads is handling; the
+/// file outlives it, however it ends. Whoever starts next in the same folder reads what those were at work on that live no more, and passes over a record at
+/// which three have died within a minute. So nothing has to be known of what is wrong with it.
 /// </summary>
 public sealed partial class RecordGuard : IDisposable
 {
@@ -47,10 +47,17 @@ public sealed partial class RecordGuard : IDisposable
                     deaths.AddRange(ReadDead(file).Select(dead => new Death(now, cluster, dead.Place, dead.Begun)));
                     File.Delete(file);
                 }
-            // Other threads were at work too, and may have waited for the one that died. So only one is set aside at a time, the one that was begun last: if it was not that, the next life ends too.
-            if (deaths.Where(death => !death.IsSetAside).GroupBy(death => (death.Cluster, death.Place)).Where(group => HasDiedOften([.. group.Select(death => death.At).Order()]))
+            // Other threads were at work too, and may have waited for the one that died. So only one is set aside at a time, the one that was begun last: if it
+            // was not that, the next life ends too.
+            if (deaths.Where(death => !death.IsSetAside)
+                .GroupBy(death => (death.Cluster, death.Place))
+                .Where(group => HasDiedOften([.. group.Select(death => death.At).Order()]))
                 .Select(group => group.MaxBy(death => death.Begun)!).MaxBy(death => death.Begun) is { } suspect)
-                deaths = [.. deaths.Where(death => death.IsSetAside || (death.Cluster, death.Place) != (suspect.Cluster, suspect.Place)), suspect with { IsSetAside = true }];
+                deaths =
+                [
+                    .. deaths.Where(death => death.IsSetAside || (death.Cluster, death.Place) != (suspect.Cluster, suspect.Place)),
+                    suspect with { IsSetAside = true },
+                ];
             File.WriteAllLines(known, deaths.Where(death => death.IsSetAside || now - death.At < Within).Select(death => death.ToString()));
             _setAside = [.. deaths.Where(death => death.IsSetAside && death.Cluster == cluster).Select(death => death.Place)];
             _path = Path.Combine(folder, $"{ProcessIdentity.Own}-{Guid.NewGuid():N}{Suffix}");   // a process may have several
@@ -58,7 +65,8 @@ public sealed partial class RecordGuard : IDisposable
         }
         _view = _file.CreateViewAccessor();
         _view.WriteArray(0, Encoding.UTF8.GetBytes(string.Join('\n', topics)), 0, Math.Min(HeadBytes, Encoding.UTF8.GetByteCount(string.Join('\n', topics))));
-        Warnings = [.. _setAside.Select(place => $"the record {place} is passed over: {Deaths} processes have died at it within a minute. What it was is in the topic; without {known} it is tried again")];
+        Warnings = [.. _setAside.Select(place => $"the record {place} is passed over: {Deaths} processes have died at it within a minute. "
+            + $"What it was is in the topic; without {known} it is tried again")];
         foreach (var warning in Warnings)
             LogSetAside(logger, warning);
     }
@@ -74,7 +82,9 @@ public sealed partial class RecordGuard : IDisposable
     /// <summary>A place in the file, for one thread, or for several of which only one is at work at a time.</summary>
     /// <exception cref="InvalidOperationException">There are too many.</exception>
     internal long NewPlace() =>
-        Interlocked.Increment(ref _slots) is var slot and <= Slots ? HeadBytes + ((slot - 1) * SlotBytes) : throw new InvalidOperationException($"there are more than {Slots} places");
+        Interlocked.Increment(ref _slots) is var slot and <= Slots
+            ? HeadBytes + ((slot - 1) * SlotBytes)
+            : throw new InvalidOperationException($"there are more than {Slots} places");
 
     /// <summary>What this process was at work on is nobody's concern any more: it ends in good order.</summary>
     public void Dispose()
@@ -95,7 +105,14 @@ public sealed partial class RecordGuard : IDisposable
 
     internal void Note(long place, int topic, ConsumeResult<byte[]?, byte[]?> record)
     {
-        var noted = new Noted { Topic = topic, Partition = record.Partition.Value, Offset = record.Offset.Value, Time = record.Message.Timestamp.UnixTimestampMs, Begun = Stopwatch.GetTimestamp() };
+        var noted = new Noted
+        {
+            Topic = topic,
+            Partition = record.Partition.Value,
+            Offset = record.Offset.Value,
+            Time = record.Message.Timestamp.UnixTimestampMs,
+            Begun = Stopwatch.GetTimestamp(),
+        };
         _view.Write(place, ref noted);
         if (_crashOn.Length == 0 || record.Message.Value.AsSpan().IndexOf(_crashOn) < 0)
             return;
@@ -158,7 +175,8 @@ public sealed partial class RecordGuard : IDisposable
     /// <param name="Time">Of the record, in milliseconds since 1970: a topic that was made anew has the same offsets.</param>
     private readonly record struct Place(string Topic, int Partition, long Offset, long Time)
     {
-        public static Place Of(ConsumeResult<byte[]?, byte[]?> record) => new(record.Topic, record.Partition.Value, record.Offset.Value, record.Message.Timestamp.UnixTimestampMs);
+        public static Place Of(ConsumeResult<byte[]?, byte[]?> record) =>
+            new(record.Topic, record.Partition.Value, record.Offset.Value, record.Message.Timestamp.UnixTimestampMs);
 
         public override string ToString() => $"{Topic}[{Partition}]@{Offset}";
     }
@@ -167,11 +185,14 @@ public sealed partial class RecordGuard : IDisposable
     {
         public static Death? Parse(string line) =>
             line.Split('\t') is [var at, var cluster, var topic, var partition, var offset, var time, var begun, var isSetAside]
-            && DateTimeOffset.TryParse(at, CultureInfo.InvariantCulture, out var when) && int.TryParse(partition, out var lane) && long.TryParse(offset, out var place) && long.TryParse(time, out var written)
+            && DateTimeOffset.TryParse(at, CultureInfo.InvariantCulture, out var when)
+            && int.TryParse(partition, out var lane) && long.TryParse(offset, out var place) && long.TryParse(time, out var written)
             && long.TryParse(begun, out var ticks) && bool.TryParse(isSetAside, out var aside)
                 ? new Death(when, cluster, new Place(topic, lane, place, written), ticks, aside)
                 : null;
 
-        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{At:O}\t{Cluster}\t{Place.Topic}\t{Place.Partition}\t{Place.Offset}\t{Place.Time}\t{Begun}\t{IsSetAside}");
+        public override string ToString() =>
+            string.Create(CultureInfo.InvariantCulture,
+                $"{At:O}\t{Cluster}\t{Place.Topic}\t{Place.Partition}\t{Place.Offset}\t{Place.Time}\t{Begun}\t{IsSetAside}");
     }
 }

@@ -8,14 +8,17 @@ using TaskPipeline.TaskWorker.Workspaces;
 
 namespace TaskPipeline.TaskWorker.Attempts;
 
-/// <summary>The whole environment of an agent, and which of its values are secret. The worker's own is not inherited: it may hold Kafka's credentials.</summary>
+/// <summary>
+/// The whole environment of an agent, and which of its values are secret. The worker's own is not inherited: it may hold Kafka's credentials.
+/// </summary>
 internal sealed partial class AgentEnvironment
 {
     // Names that change which code runs, or that are ours to set. A catalogue entry may allow one of the former by name.
     private static readonly string[] RefusedPrefixes = ["LD_", "DOTNET_", "PYTHON", "TASK_", "TASKPIPELINE_", "DYLD_", "COMPlus_"];
     private static readonly string[] RefusedNames = ["PATH", "NODE_OPTIONS", "BASH_ENV", "ENV", "IFS", "PERL5OPT", "RUBYOPT", "HOME", "TMPDIR", "DB_CONN"];
     // Variables that are secret although nobody says so, by the ends of their names.
-    private static readonly string[] SecretEndings = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "SECRET_KEY", "PRIVATE_KEY", "CREDENTIALS"];
+    private static readonly string[] SecretEndings =
+        ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "SECRET_KEY", "PRIVATE_KEY", "CREDENTIALS"];
     private const int ShortestGuessed = 8;
     private static readonly string[] PasswordKeys = ["Password", "Pwd", "AccountKey", "SharedAccessKey"];
     private static readonly string[] TakenOver = ["LANG", "LC_ALL", "TZ", "DOTNET_ROOT", "SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -81,7 +84,8 @@ internal sealed partial class AgentEnvironment
                 Set(name, value);
     }
 
-    private static bool IsRefused(string name) => RefusedNames.Contains(name) || RefusedPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal));
+    private static bool IsRefused(string name) =>
+        RefusedNames.Contains(name) || RefusedPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal));
 
     private static bool LooksSecret(string name) => SecretEndings.Any(ending => name.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
 

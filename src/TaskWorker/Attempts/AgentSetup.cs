@@ -9,7 +9,9 @@ using TaskPipeline.TaskWorker.Workspaces;
 
 namespace TaskPipeline.TaskWorker.Attempts;
 
-/// <summary>Brings together what an agent needs to begin: the config of its project, a workspace with its files, its environment and its program; and a launcher.</summary>
+/// <summary>
+/// Brings together what an agent needs to begin: the config of its project, a workspace with its files, its environment and its program; and a launcher.
+/// </summary>
 internal sealed class AgentSetup(
     ProjectConfigClient projects, InputFiles files, ArtifactStore artifacts, Launchers launchers, WorkerWarnings warnings, IOptions<WorkerOptions> options)
 {
@@ -34,8 +36,8 @@ internal sealed class AgentSetup(
             var environment = new AgentEnvironment(task, type, project, order.Id.Attempt, workspace, _executables.Path);
             secrets = environment.Secrets;
             if (arguments.Arguments.Any(secrets.IsIn))
-                throw new UnfitException(
-                    "an argument holds a secret of the agent's environment, where every process of the machine could read it: let the agent take it from its environment");
+                throw new UnfitException("an argument holds a secret of the agent's environment, where every process of the machine could read it: "
+                    + "let the agent take it from its environment");
             if (_executables.Find(type.Executable) is not { } executable)
                 throw new UnfitException($"the worker {_options.Id} has no program '{type.Executable}'");
             var command = new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin)
@@ -56,7 +58,9 @@ internal sealed class AgentSetup(
     /// <summary>To be called when there is time for it: then a launcher is at hand for the next agent.</summary>
     public void PrepareLauncher() => launchers.Prepare();
 
-    /// <summary>Furnishes a workspace, and answers a launcher that holds the limits of a type, where agents need not be started themselves; or why there is none.</summary>
+    /// <summary>
+    /// Furnishes a workspace, and answers a launcher that holds the limits of a type, where agents need not be started themselves; or why there is none.
+    /// </summary>
     public async Task<(Launcher? Launcher, string? Error)> TakeLauncherAsync(TaskType type, Workspace workspace)
     {
         Launcher? launcher = null;

@@ -45,7 +45,15 @@ internal sealed partial class AttemptRun : IDisposable
     private long _saidAlive;                   // of the worker's loop
 
     public AttemptRun(
-        AttemptOrder order, AttemptLog log, AgentSetup setup, InputFeeds inputs, StopSignals stops, WorkerOptions options, KafkaOptions kafka, TimeProvider clock, ILogger logger)
+        AttemptOrder order,
+        AttemptLog log,
+        AgentSetup setup,
+        InputFeeds inputs,
+        StopSignals stops,
+        WorkerOptions options,
+        KafkaOptions kafka,
+        TimeProvider clock,
+        ILogger logger)
     {
         (_order, _log, _setup, _inputs, _stops, _options, _clock, _logger) = (order, log, setup, inputs, stops, options, clock, logger);
         _session = kafka.SessionTimeout;
@@ -208,7 +216,8 @@ internal sealed partial class AttemptRun : IDisposable
     }
 
     /// <summary>
-    /// Nothing of it is left then. Answers what is to be said of a task that has no attempt, or whose attempt the log does not take; null: the log has the outcome.
+    /// Nothing of it is left then. Answers what is to be said of a task that has no attempt, or whose attempt the log does not take; null: the log has the
+    /// outcome.
     /// </summary>
     private async Task<string?> FailAsync(string error)
     {
@@ -306,7 +315,8 @@ internal sealed partial class AttemptRun : IDisposable
         error ??= Ending.Explain(exit!, _order, summary.Tail);
         if (exit is not null && Ending.DecidedBy(summary.Said, exit) is { } decided)
         {
-            Warn($"it was ended, but had given its result before, which decides: {error ?? $"it went on for longer than {_order.Type.AfterResult} after that"}");
+            Warn("it was ended, but had given its result before, which decides: "
+                + (error ?? $"it went on for longer than {_order.Type.AfterResult} after that"));
             (reason, error) = (decided, decided == EndReason.ResultError ? Ending.ErrorIn(summary.Said.Result) ?? summary.Tail : null);
         }
         var artifacts = CloseArtifacts(prepared.Workspace, prepared.Secrets);

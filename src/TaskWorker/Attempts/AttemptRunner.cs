@@ -10,7 +10,14 @@ namespace TaskPipeline.TaskWorker.Attempts;
 
 /// <summary>Where attempts begin.</summary>
 internal sealed class AttemptRunner(
-    AgentSetup setup, InputFeeds inputs, StopSignals stops, ProgressLog log, IOptions<WorkerOptions> options, IOptions<KafkaOptions> kafka, TimeProvider clock, ILogger<AttemptRun> logger)
+    AgentSetup setup,
+    InputFeeds inputs,
+    StopSignals stops,
+    ProgressLog log,
+    IOptions<WorkerOptions> options,
+    IOptions<KafkaOptions> kafka,
+    TimeProvider clock,
+    ILogger<AttemptRun> logger)
 {
     /// <summary>To be called before the first one.</summary>
     public void Prepare() => setup.PrepareLauncher();

@@ -9,7 +9,9 @@ using Polly.Timeout;
 
 namespace TaskPipeline.TaskWorker.Attempts;
 
-/// <summary>Asks the project-config API. While it is away the task waits, however long that takes: it is not the task's fault, and costs it no attempt.</summary>
+/// <summary>
+/// Asks the project-config API. While it is away the task waits, however long that takes: it is not the task's fault, and costs it no attempt.
+/// </summary>
 internal sealed partial class ProjectConfigClient
 {
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(5);

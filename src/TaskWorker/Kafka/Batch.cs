@@ -17,7 +17,9 @@ internal sealed record Batch(IConsumerGroupMetadata Member, IReadOnlyList<Commit
 /// <summary>The group has moved on; nothing was written that counts.</summary>
 internal sealed class FencedException(string message) : Exception(message);
 
-/// <summary>Kafka takes everything but these, whatever else is done: they are larger than their topic allows, for one. Nothing was written that counts.</summary>
+/// <summary>
+/// Kafka takes everything but these, whatever else is done: they are larger than their topic allows, for one. Nothing was written that counts.
+/// </summary>
 internal sealed class RefusedException(IReadOnlyList<CommitRecord> records, Error error) : Exception(error.Reason)
 {
     public IReadOnlyList<CommitRecord> Records => records;

@@ -4,8 +4,8 @@ using TaskPipeline.Shared.Kafka;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// What has become of the records of a batch. A commit tells of what has reached the broker, not of what was asked for: a record that the client refuses, because
-/// it is too large for one, is missing from a transaction that is committed all the same. So each delivery is looked at before that.
+/// What has become of the records of a batch. A commit tells of what has reached the broker, not of what was asked for: a record that the client refuses,
+/// because it is too large for one, is missing from a transaction that is committed all the same. So each delivery is looked at before that.
 /// </summary>
 internal sealed class Deliveries
 {
@@ -39,5 +39,8 @@ internal sealed class Deliveries
             throw new KafkaException(error);
     }
 
-    private static Error? ErrorOf(Task delivery) => delivery.Exception?.InnerException is { } exception ? (exception as KafkaException)?.Error ?? new Error(ErrorCode.Local_Fail, exception.Message) : null;
+    private static Error? ErrorOf(Task delivery) =>
+        delivery.Exception?.InnerException is { } exception
+            ? (exception as KafkaException)?.Error ?? new Error(ErrorCode.Local_Fail, exception.Message)
+            : null;
 }

@@ -17,7 +17,12 @@ internal sealed partial class GroupMember : IDisposable
     private readonly string _topic;
     private readonly ILogger _logger;
 
-    public GroupMember(KafkaCluster cluster, Action<IReadOnlyList<int>> assigned, Action<IReadOnlyList<int>> revoked, Action<IReadOnlyList<int>> lost, ILogger<GroupMember> logger)
+    public GroupMember(
+        KafkaCluster cluster,
+        Action<IReadOnlyList<int>> assigned,
+        Action<IReadOnlyList<int>> revoked,
+        Action<IReadOnlyList<int>> lost,
+        ILogger<GroupMember> logger)
     {
         _topic = cluster.Topics.Tasks;
         _logger = logger;
@@ -78,7 +83,8 @@ internal sealed partial class GroupMember : IDisposable
         }
         catch (KafkaException exception) when (exception.Error.Code == ErrorCode.Local_TimedOut)
         {
-            throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "the broker does not tell the committed offsets: it is away, or a transaction of an earlier owner is still pending"));
+            throw new KafkaException(new Error(
+                ErrorCode.Local_TimedOut, "the broker does not tell the committed offsets: it is away, or a transaction of an earlier owner is still pending"));
         }
     }
 

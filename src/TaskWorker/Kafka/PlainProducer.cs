@@ -22,8 +22,8 @@ internal sealed partial class PlainProducer(KafkaCluster cluster, TopicWatch wat
     {
         lock (_gate)
         {
-            var pending = new Pending(
-                new TopicPartition(topic, partition), new Message<byte[]?, byte[]?> { Key = key is null ? null : Encoding.UTF8.GetBytes(key), Value = value }, done, clock.GetTimestamp());
+            var message = new Message<byte[]?, byte[]?> { Key = key is null ? null : Encoding.UTF8.GetBytes(key), Value = value };
+            var pending = new Pending(new TopicPartition(topic, partition), message, done, clock.GetTimestamp());
             Send(_pending.AddLast(pending), _producer ??= cluster.OrderedProducer());
         }
     }
@@ -33,7 +33,9 @@ internal sealed partial class PlainProducer(KafkaCluster cluster, TopicWatch wat
     {
         IProducer<byte[]?, byte[]?>? stuck;
         lock (_gate)
-            stuck = _pending.First is { Value: var oldest } && clock.GetElapsedTime(oldest.SentAt) > StuckAfter && watch.AnsweringFor > StuckAfter / 2 ? _producer : null;
+            stuck = _pending.First is { Value: var oldest } && clock.GetElapsedTime(oldest.SentAt) > StuckAfter && watch.AnsweringFor > StuckAfter / 2
+                ? _producer
+                : null;
         if (stuck is not null)
             Renew(stuck);
     }

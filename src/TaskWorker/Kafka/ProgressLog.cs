@@ -6,9 +6,9 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// Appends to <c>task-progress</c>; a lane's records lie there in the order in which they were appended. A record that Kafka does not take because of what it is,
-/// too large for one, is left out and named, and the log goes on behind it. Any other that never arrives fails <see cref="Broken"/>: the log would have a hole that
-/// nobody knows of, so the worker must not outlive that.
+/// Appends to <c>task-progress</c>; a lane's records lie there in the order in which they were appended. A record that Kafka does not take because of what it
+/// is, too large for one, is left out and named, and the log goes on behind it. Any other that never arrives fails <see cref="Broken"/>: the log would have a
+/// hole that nobody knows of, so the worker must not outlive that.
 /// </summary>
 internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings)
 {
@@ -33,7 +33,8 @@ internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer, 
     }
 
     /// <summary>Appends without waiting; <paramref name="done"/> is called with the last one's offset once Kafka has it, or with -1 if it never will.</summary>
-    public void Append(int lane, IReadOnlyList<ProgressRecord> records, Action<long> done) => Produce(lane, records, report => done(report.Error.IsError ? -1 : report.Offset.Value));
+    public void Append(int lane, IReadOnlyList<ProgressRecord> records, Action<long> done) =>
+        Produce(lane, records, report => done(report.Error.IsError ? -1 : report.Offset.Value));
 
     /// <summary>One right after the other, so that they go in one request.</summary>
     private void Produce(int lane, IReadOnlyList<ProgressRecord> records, Action<DeliveryReport<byte[]?, byte[]?>> done)
@@ -54,6 +55,9 @@ internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer, 
         }
     }
 
-    private void Refuse(ProgressRecord record, int size, Error error) =>
-        warnings.Add($"{cluster.Topics.Progress} does not take a record {record.GetType().Name} of {size} bytes{(record is AttemptRecord { TaskId: var taskId } ? $" of task {taskId}" : "")}, which is left out: {error.Reason}");
+    private void Refuse(ProgressRecord record, int size, Error error)
+    {
+        var whose = record is AttemptRecord { TaskId: var taskId } ? $" of task {taskId}" : "";
+        warnings.Add($"{cluster.Topics.Progress} does not take a record {record.GetType().Name} of {size} bytes{whose}, which is left out: {error.Reason}");
+    }
 }

@@ -50,8 +50,11 @@ internal sealed partial class StopSignals : IDisposable
     public int? LaneOf(string taskId) => _lanes.Find(taskId);
 
     /// <summary>Tells that a task is in a lane; <see cref="Placed"/> says whether it is.</summary>
-    public void TellLane(string taskId, int lane) => _producer.Produce(
-        _topic, 0, ControlRecord.InLaneKey(taskId, lane), TaskJson.Encode(new ControlRecord { TaskId = taskId, Signal = ControlRecord.InLane, Lane = lane, At = _clock.GetUtcNow() }), null);
+    public void TellLane(string taskId, int lane)
+    {
+        var told = new ControlRecord { TaskId = taskId, Signal = ControlRecord.InLane, Lane = lane, At = _clock.GetUtcNow() };
+        _producer.Produce(_topic, 0, ControlRecord.InLaneKey(taskId, lane), TaskJson.Encode(told), null);
+    }
 
     /// <summary>The task is not in that lane after all, or has ended long ago.</summary>
     public void ForgetLane(string taskId, int lane) => _producer.Produce(_topic, 0, ControlRecord.InLaneKey(taskId, lane), null, null);
@@ -59,12 +62,14 @@ internal sealed partial class StopSignals : IDisposable
     /// <summary>Called with each task whose lane was told, on the tail's thread.</summary>
     public Action<string>? Placed { get; set; }
 
-    /// <summary>Called with each STOP, PAUSE and RESUME, on the tail's thread. Those that were there before are found by <see cref="Find"/> and <see cref="IsPaused"/>.</summary>
+    /// <summary>
+    /// Called with each STOP, PAUSE and RESUME, on the tail's thread. Those that were there before are found by <see cref="Find"/> and <see cref="IsPaused"/>.
+    /// </summary>
     public Action<ControlRecord>? Heard { get; set; }
 
     /// <summary>
-    /// Comes back once everything is known here that Kafka had taken before this was called. So who asks after <c>starting</c> was acknowledged knows each STOP that was
-    /// acknowledged before that, however far behind the reading was.
+    /// Comes back once everything is known here that Kafka had taken before this was called. So who asks after <c>starting</c> was acknowledged knows each STOP
+    /// that was acknowledged before that, however far behind the reading was.
     /// </summary>
     public async Task HaveReadAllAsync(CancellationToken cancellationToken)
     {

@@ -7,8 +7,8 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// The lanes of tasks whose records say nothing of them, as <c>task-control</c> tells. There may be millions in the time that tasks are kept, and every worker knows them
-/// all: so an id is kept as 64 bits of its hash, which meet by chance once in some billion years.
+/// The lanes of tasks whose records say nothing of them, as <c>task-control</c> tells. There may be millions in the time that tasks are kept, and every worker
+/// knows them all: so an id is kept as 64 bits of its hash, which meet by chance once in some billion years.
 /// </summary>
 internal sealed class TaskLanes
 {

@@ -11,7 +11,10 @@ using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.TaskWorker.Lanes;
 
-/// <summary>The other workers, as their heartbeats in <c>task-workers</c> tell, and this one's heartbeat. Only hints follow from it: who owns what, the group and the log decide.</summary>
+/// <summary>
+/// The other workers, as their heartbeats in <c>task-workers</c> tell, and this one's heartbeat. Only hints follow from it: who owns what, the group and the
+/// log decide.
+/// </summary>
 internal sealed class Fleet
 {
     private static readonly TimeSpan BusyInterval = TimeSpan.FromSeconds(1);
@@ -60,7 +63,8 @@ internal sealed class Fleet
         if (_last is not null && since < ChangeInterval)
             return;
         var waiting = lanes.Sum(lane => lane.Tasks.Count(task => !task.IsRunning)) - (run is { IsDetached: false } ? 1 : 0);
-        var hasChanged = _last is null || _last.Away != isAway || _last.Lanes.Count != lanes.Count || (_last.Task is null) != (run is null) || (_last.Waiting > 0) != (waiting > 0);
+        var hasChanged = _last is null || _last.Away != isAway || _last.Lanes.Count != lanes.Count
+            || (_last.Task is null) != (run is null) || (_last.Waiting > 0) != (waiting > 0);
         if (!hasChanged && since < (run is null ? IdleInterval : BusyInterval))
             return;
         _toldAt = _clock.GetTimestamp();

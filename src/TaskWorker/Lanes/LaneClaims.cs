@@ -15,7 +15,14 @@ namespace TaskPipeline.TaskWorker.Lanes;
 /// barrier behind which only those are heard besides us, then the log up to that barrier. Claiming before the offset would let tasks end twice.
 /// </summary>
 internal sealed partial class LaneClaims(
-    KafkaCluster cluster, GroupMember member, Committer committer, ProgressLog log, StopSignals stops, string worker, TimeProvider clock, ILogger<LaneClaims> logger) : IDisposable
+    KafkaCluster cluster,
+    GroupMember member,
+    Committer committer,
+    ProgressLog log,
+    StopSignals stops,
+    string worker,
+    TimeProvider clock,
+    ILogger<LaneClaims> logger) : IDisposable
 {
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(15);
 
@@ -24,7 +31,8 @@ internal sealed partial class LaneClaims(
     private IConsumer<byte[]?, byte[]?>? _stateReader;
     private IConsumer<byte[]?, byte[]?>? _logReader;
 
-    private IConsumer<byte[]?, byte[]?> StateReader => _stateReader ??= cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted, isUrgent: true);
+    private IConsumer<byte[]?, byte[]?> StateReader =>
+        _stateReader ??= cluster.TailConsumer(cluster.IsEmbedded ? IsolationLevel.ReadUncommitted : IsolationLevel.ReadCommitted, isUrgent: true);
 
     private IConsumer<byte[]?, byte[]?> LogReader => _logReader ??= cluster.TailConsumer(IsolationLevel.ReadUncommitted, isUrgent: true);
 
@@ -68,8 +76,11 @@ internal sealed partial class LaneClaims(
         CrashPoint.Reach(CrashPoint.Claimed);
 
         var logs = claimed.ToDictionary(claim => claim.Key, claim => Begin(claim.Value, found[claim.Key]));
-        // Whoever handed an attempt over had done so before the lane could be ours. Asked for before anything is fetched: a question waits behind a fetch, which may take half a second.
-        var ends = claimed.Keys.ToDictionary(lane => lane, lane => LogReader.QueryWatermarkOffsets(new TopicPartition(_topics.Progress, lane), CallTimeout).High - 1);
+        // Whoever handed an attempt over had done so before the lane could be ours. Asked for before anything is fetched: a question waits behind a fetch,
+        // which may take half a second.
+        var ends = claimed.Keys.ToDictionary(
+            lane => lane,
+            lane => LogReader.QueryWatermarkOffsets(new TopicPartition(_topics.Progress, lane), CallTimeout).High - 1);
         var reading = Read(LogReader, claimed.Values.Select(state => new TopicPartitionOffset(_topics.Progress, state.Lane, state.From)));
         ReadLogs(reading, logs, ends);
         var barriers = await Task.WhenAll(claimed.Values.Select(async state =>
@@ -95,7 +106,8 @@ internal sealed partial class LaneClaims(
         return [.. barriers.Select(barrier =>
         {
             var state = claimed[barrier.Lane];
-            var lane = new OwnedLane(barrier.Lane, new Claim(state.Epoch, owner), logs[barrier.Lane], found[barrier.Lane].Ended, state.Next, barrier.Barrier.At);
+            var claim = new Claim(state.Epoch, owner);
+            var lane = new OwnedLane(barrier.Lane, claim, logs[barrier.Lane], found[barrier.Lane].Ended, state.Next, barrier.Barrier.At);
             foreach (var kept in barrier.Barrier.Keeps)
                 lane.Kept[kept] = clock.GetTimestamp();
             LogClaimed(logger, state.Lane, state.Epoch, state.Next, lane.Log.Stories.Count, lane.Kept.Count);
@@ -122,12 +134,15 @@ internal sealed partial class LaneClaims(
 
     /// <summary>
     /// The committed table of each lane: who claimed it last, which tasks have ended, and which wait for an attempt. A transaction that somebody has left open
-    /// hides what others have committed behind it, so the end is where the uncommitted records end: it is reached once that one is over, by its own timeout if need be.
+    /// hides what others have committed behind it, so the end is where the uncommitted records end: it is reached once that one is over, by its own timeout if
+    /// need be.
     /// </summary>
     private Dictionary<int, LaneTable> ReadState(IReadOnlyCollection<int> partitions)
     {
         var tables = partitions.ToDictionary(partition => partition, _ => new LaneTable());
-        var ends = partitions.ToDictionary(partition => partition, partition => LogReader.QueryWatermarkOffsets(new TopicPartition(_topics.State, partition), CallTimeout).High.Value);
+        var ends = partitions.ToDictionary(
+            partition => partition,
+            partition => LogReader.QueryWatermarkOffsets(new TopicPartition(_topics.State, partition), CallTimeout).High.Value);
         var left = partitions.ToHashSet();
         var reading = Read(StateReader, partitions.Select(partition => new TopicPartitionOffset(_topics.State, partition, Offset.Beginning)));
         foreach (var result in reading)
@@ -177,7 +192,8 @@ internal sealed partial class LaneClaims(
         IEnumerable<ConsumeResult<byte[]?, byte[]?>> Rest()
         {
             while (true)
-                yield return reader.Consume(CallTimeout) ?? throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "the lane's records do not come: their broker is away, or a transaction is still open"));
+                yield return reader.Consume(CallTimeout) ?? throw new KafkaException(
+                    new Error(ErrorCode.Local_TimedOut, "the lane's records do not come: their broker is away, or a transaction is still open"));
         }
     }
 
@@ -207,6 +223,7 @@ internal sealed partial class LaneClaims(
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Debug, Message = "Lane {Partition} is ours, epoch {Epoch}, from offset {Offset}, {Count} tasks under way, {Kept} of them elsewhere")]
+    [LoggerMessage(Level = LogLevel.Debug,
+        Message = "Lane {Partition} is ours, epoch {Epoch}, from offset {Offset}, {Count} tasks under way, {Kept} of them elsewhere")]
     private static partial void LogClaimed(ILogger logger, int partition, long epoch, long offset, int count, int kept);
 }

@@ -11,7 +11,9 @@ internal sealed class LaneWrites(Topics topics)
 {
     private const int MostRawBytes = 1024 * 1024;   // in base64 it is a third more
     private const int ShortRawBytes = 256;
-    private const int LongestText = 1000;   // of a STOP, as callers of the API may give it: other producers may give more, and a task's end must find room in its record
+
+    // Of a STOP, as callers of the API may give it: other producers may give more, and a task's end must find room in its record.
+    private const int LongestText = 1000;
 
     /// <param name="stop">The STOP in force for the task.</param>
     public IReadOnlyList<CommitRecord> End(QueuedTask task, TaskStory? story, Verdict.End end, ControlRecord? stop, DateTimeOffset now)
@@ -129,5 +131,7 @@ internal sealed class LaneWrites(Topics topics)
     }
 
     private static IReadOnlyList<AttemptSummary> Attempts(TaskStory? story, FailureClass? failureClass) =>
-        story is not { Attempts: [.., var last] } ? [] : failureClass is null ? [.. story.Attempts] : [.. story.Attempts.SkipLast(1), last with { Class = failureClass }];
+        story is not { Attempts: [.., var last] } ? []
+            : failureClass is null ? [.. story.Attempts]
+            : [.. story.Attempts.SkipLast(1), last with { Class = failureClass }];
 }

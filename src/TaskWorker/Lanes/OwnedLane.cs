@@ -65,7 +65,8 @@ internal sealed class OwnedLane
     }
 
     /// <summary>Whether a record asks for what is done, under way, or not the task's next attempt.</summary>
-    public bool IsDouble(TaskSubmission submission) => _ended.ContainsKey(submission.TaskId) || _tasks.ContainsKey(submission.TaskId) || submission.Attempt < FirstOf(submission.TaskId);
+    public bool IsDouble(TaskSubmission submission) =>
+        _ended.ContainsKey(submission.TaskId) || _tasks.ContainsKey(submission.TaskId) || submission.Attempt < FirstOf(submission.TaskId);
 
     /// <summary>The attempt that a record in <c>tasks</c> must ask for: the first behind those that the committed state knows.</summary>
     public int FirstOf(string taskId) => Log.Stories.GetValueOrDefault(taskId)?.Settled + 1 ?? 1;

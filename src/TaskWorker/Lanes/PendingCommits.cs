@@ -13,7 +13,15 @@ namespace TaskPipeline.TaskWorker.Lanes;
 /// </summary>
 /// <param name="ended">Told of each task whose end is committed.</param>
 internal sealed partial class PendingCommits(
-    Topics topics, GroupMember member, Committer committer, Inbox inbox, WorkerWarnings warnings, Action<OwnedLane, string> ended, string worker, TimeProvider clock, ILogger logger)
+    Topics topics,
+    GroupMember member,
+    Committer committer,
+    Inbox inbox,
+    WorkerWarnings warnings,
+    Action<OwnedLane, string> ended,
+    string worker,
+    TimeProvider clock,
+    ILogger logger)
 {
     /// <summary>Then what Kafka has refused is tried again: somebody may have mended the topic.</summary>
     public static readonly TimeSpan UnwritablePause = TimeSpan.FromSeconds(30);
@@ -57,7 +65,9 @@ internal sealed partial class PendingCommits(
         committing.ContinueWith(_ => inbox.Post(() => Committed(committing)), TaskScheduler.Default);
     }
 
-    /// <summary>Waits, for a limited time, until everything that was decided is committed. What is not then, the next owner decides again from the log.</summary>
+    /// <summary>
+    /// Waits, for a limited time, until everything that was decided is committed. What is not then, the next owner decides again from the log.
+    /// </summary>
     public void CommitRest(TimeSpan wait)
     {
         var began = clock.GetTimestamp();
@@ -113,7 +123,8 @@ internal sealed partial class PendingCommits(
     private void Refused(RefusedException refused, List<Decided> included)
     {
         var affected = included.Where(decided => decided.Records.Any(record => refused.Records.Contains(record, ReferenceEqualityComparer.Instance))).ToList();
-        LogRefused(logger, string.Join(", ", refused.Records.Take(3).Select(record => $"{record.Key} of {record.Value?.Length ?? 0} bytes for {record.Topic}")), refused.Message);
+        var some = refused.Records.Take(3).Select(record => $"{record.Key} of {record.Value?.Length ?? 0} bytes for {record.Topic}");
+        LogRefused(logger, string.Join(", ", some), refused.Message);
         _decided.InsertRange(0, included.Where(decided => !affected.Contains(decided)));
         if (affected.Count == 0)
         {

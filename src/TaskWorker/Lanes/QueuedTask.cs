@@ -17,7 +17,9 @@ internal sealed class QueuedTask(OwnedLane lane, long offset, TaskSubmission sub
     public TaskSubmission Submission { get; } = submission;
     public TaskType? Type { get; } = type;
 
-    /// <summary>Its record, as long as it is not certain that the task is in this lane and not in another; nothing is decided about it before. Null: it is.</summary>
+    /// <summary>
+    /// Its record, as long as it is not certain that the task is in this lane and not in another; nothing is decided about it before. Null: it is.
+    /// </summary>
     public ConsumeResult<byte[]?, byte[]?>? Unplaced { get; set; }
 
     /// <summary>A session after an attempt was lost, where two attempts must not overlap.</summary>

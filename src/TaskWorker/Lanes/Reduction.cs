@@ -4,8 +4,8 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Lanes;
 
 /// <summary>
-/// Makes a record fit that would be larger than Kafka takes: an end must be written, whatever the task has gathered until then. What is the least missed is left out
-/// first, and the record says what that was.
+/// Makes a record fit that would be larger than Kafka takes: an end must be written, whatever the task has gathered until then. What is the least missed is
+/// left out first, and the record says what that was.
 /// </summary>
 internal static class Reduction
 {

@@ -64,14 +64,16 @@ internal abstract record Verdict
     public static Verdict Unjudged(TaskStory? story, string error) =>
         story is { IsOpen: true } ? new GoesOn()
         : story?.Outcome is not { } outcome ? Refused($"it cannot be judged by the rules of its type: {error}")
-        : new End(StatusRules.EndOf(outcome.Reason, outcome.ExitCode), outcome.Reason) { ExitCode = outcome.ExitCode, Signal = outcome.Signal, Error = outcome.Error };
+        : EndOf(outcome);
 
     /// <summary>Null: it fits its type, as that is now.</summary>
     private static string? WhyUnfit(QueuedTask task)
     {
         if (task.Type is null)
             return $"there is no task type '{task.Submission.Type}'{(task.Submission.Command is null ? "" : $" with command '{task.Submission.Command}'")}";
-        return task.Type.Validate(task.Submission.Params) is [_, ..] errors ? string.Join("; ", errors.Select(error => $"{error.Field} {error.Message}")) : null;
+        return task.Type.Validate(task.Submission.Params) is [_, ..] errors
+            ? string.Join("; ", errors.Select(error => $"{error.Field} {error.Message}"))
+            : null;
     }
 
     /// <summary>Whether it was fit when it was accepted, or ran: then its type is another one now.</summary>
@@ -86,14 +88,10 @@ internal abstract record Verdict
         IsDeadLettered = true,
     };
 
-    private static Verdict After(AttemptExited outcome, TaskStory story, RetryPolicy retry, ControlRecord? stop, DateTimeOffset? deadline, DateTimeOffset now, double chance)
+    private static Verdict After(
+        AttemptExited outcome, TaskStory story, RetryPolicy retry, ControlRecord? stop, DateTimeOffset? deadline, DateTimeOffset now, double chance)
     {
-        var end = new End(StatusRules.EndOf(outcome.Reason, outcome.ExitCode), outcome.Reason)
-        {
-            ExitCode = outcome.ExitCode,
-            Signal = outcome.Signal,
-            Error = outcome.Error,
-        };
+        var end = EndOf(outcome);
         if (end.Status is not (Status.Failed or Status.TimedOut) || outcome.Reason == EndReason.Deadline)
             return end;
         var (then, failureClass) = retry.Judge(outcome);
@@ -110,6 +108,13 @@ internal abstract record Verdict
         return new Wait(due < deadline || deadline is null ? due : deadline, outcome.Reason, outcome.Error ?? "") { Class = failureClass };
     }
 
+    private static End EndOf(AttemptExited outcome) => new(StatusRules.EndOf(outcome.Reason, outcome.ExitCode), outcome.Reason)
+    {
+        ExitCode = outcome.ExitCode,
+        Signal = outcome.Signal,
+        Error = outcome.Error,
+    };
+
     /// <summary>Null: it simply runs again.</summary>
     private static Verdict? AfterLoss(TaskStory story, RetryPolicy retry)
     {
@@ -124,7 +129,8 @@ internal abstract record Verdict
         };
         return retry.OnLost switch
         {
-            OnLost.Hold => new Wait(null, EndReason.WorkerLost, $"{why}, and its type wants a person to decide: release it, or stop it") { Class = FailureClass.Killed },
+            OnLost.Hold =>
+                new Wait(null, EndReason.WorkerLost, $"{why}, and its type wants a person to decide: release it, or stop it") { Class = FailureClass.Killed },
             OnLost.Retry when story.Lost < retry.Lost => null,
             _ => lost,
         };

@@ -100,7 +100,9 @@ internal sealed partial class WorkerLoop : IDisposable
             _topics, _member, _committer, _inbox, warnings, ForgetSignals, _options.Id, clock, loggers.CreateLogger<PendingCommits>());
     }
 
-    /// <summary>Runs until cancelled; the running task is then waited for or given back. Any other end is an exception, and the process must not outlive it.</summary>
+    /// <summary>
+    /// Runs until cancelled; the running task is then waited for or given back. Any other end is an exception, and the process must not outlive it.
+    /// </summary>
     /// <param name="parts">Other parts of the process without which it is of no use.</param>
     public void Run(IReadOnlyList<Task> parts, CancellationToken stoppingToken)
     {
@@ -363,8 +365,12 @@ internal sealed partial class WorkerLoop : IDisposable
             PutAside(lane, record, error!);
         else if ((submission!.Lane ?? _stops.LaneOf(submission.TaskId) ?? lane.Partition) is var meant && meant != lane.Partition)
             PutAside(lane, record, Elsewhere(submission.TaskId, meant, lane));
-        else if (record.Message.Value!.Length > TaskJson.MostSubmissionBytes / 3 && TaskJson.Encode(submission) is { Length: > TaskJson.MostSubmissionBytes } encoded)
-            PutAside(lane, record, $"it has {encoded.Length} bytes where a task may have {TaskJson.MostSubmissionBytes}: give it what is large as a file, or by a path");
+        else if (record.Message.Value!.Length > TaskJson.MostSubmissionBytes / 3
+            && TaskJson.Encode(submission) is { Length: > TaskJson.MostSubmissionBytes } encoded)
+            PutAside(
+                lane,
+                record,
+                $"it has {encoded.Length} bytes where a task may have {TaskJson.MostSubmissionBytes}: give it what is large as a file, or by a path");
         else if (lane.IsDouble(submission))
             lane.Done(offset);
         else if (submission.Attempt > lane.FirstOf(submission.TaskId))
@@ -380,7 +386,8 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         var type = _catalogue.Current.Find(submission.Type, submission.Command);
         var task = new QueuedTask(lane, record.Offset.Value, type?.Complete(submission, record.Message.Timestamp.UtcDateTime) ?? submission, type);
-        if (lane.Log.Stories.GetValueOrDefault(task.TaskId)?.Attempts.LastOrDefault(attempt => attempt.Reason == EndReason.WorkerLost) is { EndedAt: { } lostAt } && task.MustNotOverlap)
+        var lost = lane.Log.Stories.GetValueOrDefault(task.TaskId)?.Attempts.LastOrDefault(attempt => attempt.Reason == EndReason.WorkerLost);
+        if (lost?.EndedAt is { } lostAt && task.MustNotOverlap)
             task.NotBefore = lostAt + _session;
         lane.Add(task);
         if (_stops.LaneOf(task.TaskId) is null && !(submission.Lane == lane.Partition && TaskIds.IsMade(task.TaskId)))
@@ -512,8 +519,8 @@ internal sealed partial class WorkerLoop : IDisposable
     {
         task.Lane.Reopen(task, story);
         task.NotBefore = _clock.GetUtcNow() + PendingCommits.UnwritablePause;
-        _warnings.Add(
-            $"task {task.TaskId} has ended, and Kafka does not take the record that says so; it is written again each {PendingCommits.UnwritablePause.TotalSeconds:0} s");
+        _warnings.Add($"task {task.TaskId} has ended, and Kafka does not take the record that says so; "
+            + $"it is written again each {PendingCommits.UnwritablePause.TotalSeconds:0} s");
     }
 
     private void Hear(ControlRecord control)

@@ -10,7 +10,13 @@ namespace TaskPipeline.TaskWorker.Lanes;
 
 /// <summary>The life of the worker: Kafka is there, every STOP is known, tasks are taken. When a part of it dies, so does the process.</summary>
 internal sealed partial class WorkerService(
-    KafkaCluster cluster, TopicWatch topics, StopSignals stops, Fleet fleet, IServiceProvider services, IHostApplicationLifetime lifetime, ILogger<WorkerService> logger) : BackgroundService
+    KafkaCluster cluster,
+    TopicWatch topics,
+    StopSignals stops,
+    Fleet fleet,
+    IServiceProvider services,
+    IHostApplicationLifetime lifetime,
+    ILogger<WorkerService> logger) : BackgroundService
 {
     [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop: whatever it was, the process ends with it")]
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -64,7 +64,9 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     /// <summary>
     /// The last line that is a JSON object, without secrets. Of one that is too large there are the small members, since what rules ask for is small.
     /// </summary>
-    public JsonElement? Event => _lastObject is null || Parse(_lastObject) is not { } json ? null : Clean(json, MostEvent, out var isTooLarge) ?? (isTooLarge ? Clean(SmallMembersOf(json), MostEvent, out _) : null);
+    public JsonElement? Event =>
+        _lastObject is null || Parse(_lastObject) is not { } json ? null
+        : Clean(json, MostEvent, out var isTooLarge) ?? (isTooLarge ? Clean(SmallMembersOf(json), MostEvent, out _) : null);
 
     public void Read(OutputLine line)
     {
@@ -147,7 +149,8 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
         GaveResult?.Invoke(_at);
     }
 
-    private static bool IsErrorIn(JsonElement result) => result.ValueKind == JsonValueKind.Object && result.TryGetProperty("is_error", out var isError) && isError.ValueKind == JsonValueKind.True;
+    private static bool IsErrorIn(JsonElement result) =>
+        result.ValueKind == JsonValueKind.Object && result.TryGetProperty("is_error", out var isError) && isError.ValueKind == JsonValueKind.True;
 
     /// <summary>Without a secret that JSON's own escapes hid from who looked at the line; null where it is too large.</summary>
     private JsonElement? Clean(JsonElement data, int most, out bool isTooLarge)
@@ -170,7 +173,8 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     /// <summary>In UTF-8, with every character as itself: what an encoder escapes on its way to Kafka is not the agent's.</summary>
     public static int SizeOf(JsonElement json) => json.ValueKind switch
     {
-        JsonValueKind.Object => 2 + json.EnumerateObject().Sum(member => Encoding.UTF8.GetByteCount(member.Name) + 4 + SizeOf(member.Value)) - Math.Min(1, json.GetPropertyCount()),
+        JsonValueKind.Object => 2 - Math.Min(1, json.GetPropertyCount())
+            + json.EnumerateObject().Sum(member => Encoding.UTF8.GetByteCount(member.Name) + 4 + SizeOf(member.Value)),
         JsonValueKind.Array => 2 + json.EnumerateArray().Sum(element => SizeOf(element) + 1) - Math.Min(1, json.GetArrayLength()),
         JsonValueKind.String => Encoding.UTF8.GetByteCount(json.GetString()!) + 2,
         _ => json.GetRawText().Length,

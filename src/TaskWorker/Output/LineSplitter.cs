@@ -5,8 +5,8 @@ namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
 /// Cuts a stream of bytes into lines with bounded memory: a line longer than <see cref="PartBytes"/> comes in pieces, and of one longer than
-/// <see cref="MostLineBytes"/> the rest is left out, but for what a line that is written over (CR) says last. It splits bytes, so no encoding is ever guessed, and a cut never falls inside a character or
-/// between CR and LF.
+/// <see cref="MostLineBytes"/> the rest is left out, but for what a line that is written over (CR) says last. It splits bytes, so no encoding is ever guessed,
+/// and a cut never falls inside a character or between CR and LF.
 /// </summary>
 internal sealed class LineSplitter(Action<LinePiece> emit)
 {

@@ -13,7 +13,9 @@ internal sealed class OutputSpool(string folder) : IDisposable
 {
     private const int MostInMemory = 1024 * 1024;   // bytes of text
     private const int LoadBytes = 128 * 1024;
-    private const int HeadBytes = sizeof(int) + sizeof(long) + 1 + 1 + sizeof(int) + sizeof(long);   // length, time, stream, whether the part is the last, part, cut
+
+    // Length, time, stream, whether the part is the last, part, cut.
+    private const int HeadBytes = sizeof(int) + sizeof(long) + 1 + 1 + sizeof(int) + sizeof(long);
 
     private readonly Lock _gate = new();
     private readonly Queue<SpooledLine> _memory = [];
@@ -177,7 +179,9 @@ internal sealed class OutputSpool(string folder) : IDisposable
             _loading = new byte[most];
         var bytes = _loading.AsSpan(0, (int)Math.Min(most, _written - _loaded));
         for (var read = 0; read < bytes.Length;)
-            read += RandomAccess.Read(_file!, bytes[read..], _loaded + read) is > 0 and var got ? got : throw new IOException("the file that holds the agent's output was cut");
+            read += RandomAccess.Read(_file!, bytes[read..], _loaded + read) is > 0 and var got
+                ? got
+                : throw new IOException("the file that holds the agent's output was cut");
         return bytes;
     }
 

@@ -21,7 +21,8 @@ internal sealed class SecretForms
 
     public SecretForms(IEnumerable<string> secrets)
     {
-        _longestFirst = [.. secrets.Where(secret => secret.Length >= Shortest).SelectMany(Of).Where(form => form.Length >= Shortest).Distinct().OrderByDescending(form => form.Length)];
+        var forms = secrets.Where(secret => secret.Length >= Shortest).SelectMany(Of).Where(form => form.Length >= Shortest).Distinct();
+        _longestFirst = [.. forms.OrderByDescending(form => form.Length)];
         _any = _longestFirst.Length == 0 ? null : SearchValues.Create(_longestFirst, StringComparison.Ordinal);
     }
 
@@ -34,7 +35,9 @@ internal sealed class SecretForms
 
     public bool IsIn(string text) => Find(text, 0).Start >= 0;
 
-    /// <summary>The first place from <paramref name="from"/> on where one begins, and where the longest one that begins there ends; a negative place: there is none.</summary>
+    /// <summary>
+    /// The first place from <paramref name="from"/> on where one begins, and where the longest one that begins there ends; a negative place: there is none.
+    /// </summary>
     public (int Start, int End) Find(ReadOnlySpan<char> text, int from)
     {
         var found = _any is null ? -1 : text[from..].IndexOfAny(_any);

@@ -50,7 +50,9 @@ internal sealed class SecretMask(SecretForms forms)
         return masked is null ? begin == 0 && end == text.Length ? text : text[begin..end] : masked.Append(text, begin, end - begin).ToString();
     }
 
-    /// <summary>Secrets that overlap themselves could go on like that for ever: everything up to here is hidden, and enough of it kept to know what it runs into.</summary>
+    /// <summary>
+    /// Secrets that overlap themselves could go on like that for ever: everything up to here is hidden, and enough of it kept to know what it runs into.
+    /// </summary>
     private string GiveUp(string text, StringBuilder? masked, int from, int start)
     {
         masked ??= new StringBuilder();

@@ -19,13 +19,16 @@ internal sealed class StreamJson(AgentParser parser)
 
     public IEnumerable<Note> Read(JsonElement line) => (parser, Text(line, "type")) switch
     {
-        (AgentParser.Claude, "assistant") => Member(Member(line, "message"), "content") is { ValueKind: JsonValueKind.Array } content ? content.EnumerateArray().SelectMany(ReadBlock) : [],
+        (AgentParser.Claude, "assistant") =>
+            Member(Member(line, "message"), "content") is { ValueKind: JsonValueKind.Array } content ? content.EnumerateArray().SelectMany(ReadBlock) : [],
         (AgentParser.Claude, "result") => [Of(NoteName.Result,
-            ("text", Beginning.Shown(Text(line, "result"), LongestResult)), ("is_error", Member(line, "is_error")), ("subtype", Member(line, "subtype")), ("turns", Member(line, "num_turns")),
-            ("cost_usd", Member(line, "total_cost_usd")), ("usage", Member(line, "usage")), ("session_id", Member(line, "session_id")))],
+            ("text", Beginning.Shown(Text(line, "result"), LongestResult)), ("is_error", Member(line, "is_error")), ("subtype", Member(line, "subtype")),
+            ("turns", Member(line, "num_turns")), ("cost_usd", Member(line, "total_cost_usd")), ("usage", Member(line, "usage")),
+                ("session_id", Member(line, "session_id")))],
         (AgentParser.Codex, "item.started") => ReadStarted(Member(line, "item")),
         (AgentParser.Codex, "item.completed") => ReadCompleted(Member(line, "item")),
-        (AgentParser.Codex, "turn.completed") => [Of(NoteName.Result, ("text", Beginning.Shown(_lastMessage, LongestResult)), ("usage", Member(line, "usage")))],
+        (AgentParser.Codex, "turn.completed") =>
+            [Of(NoteName.Result, ("text", Beginning.Shown(_lastMessage, LongestResult)), ("usage", Member(line, "usage")))],
         (AgentParser.Codex, "turn.failed") => [Of(NoteName.Warning, ("message", Beginning.Shown(Text(Member(line, "error"), "message"), LongestText)))],
         (AgentParser.Codex, "error") => [Of(NoteName.Warning, ("message", Beginning.Shown(Text(line, "message"), LongestText)))],
         _ => [],

@@ -38,7 +38,9 @@ internal sealed class AgentCgroup : IDisposable
                 Write("memory.swap.max", 0);
         }
         if (_controllers.Contains("cpu") && type.CpuLimit is { } processors)
-            File.WriteAllText(Path.Combine(Folder, "cpu.max"), string.Create(CultureInfo.InvariantCulture, $"{Math.Max(1000, (long)(processors * CpuPeriod))} {CpuPeriod}"));
+            File.WriteAllText(
+                Path.Combine(Folder, "cpu.max"),
+                string.Create(CultureInfo.InvariantCulture, $"{Math.Max(1000, (long)(processors * CpuPeriod))} {CpuPeriod}"));
     }
 
     public IReadOnlyCollection<int> Processes

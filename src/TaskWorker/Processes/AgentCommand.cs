@@ -3,7 +3,8 @@ using TaskPipeline.Shared.Catalogue;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>What to start. The environment is the whole of it: nothing is inherited.</summary>
-internal sealed record AgentCommand(string Executable, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string Directory, string? Stdin)
+internal sealed record AgentCommand(
+    string Executable, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string Directory, string? Stdin)
 {
     /// <summary>Of the terminal that it gets instead of pipes; null: it gets pipes.</summary>
     public TerminalSize? TerminalSize { get; init; }

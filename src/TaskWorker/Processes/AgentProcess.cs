@@ -10,8 +10,8 @@ internal sealed record ProgramStart(string FileName, IReadOnlyList<string> Argum
 internal delegate Task ReadOutput(Stream stream, CancellationToken cancellationToken);
 
 /// <summary>
-/// A child process with both outputs drained. CliWrap's tokens are not used to stop it: the graceful one reaches the root process only, and cancelling loses the
-/// exit code.
+/// A child process with both outputs drained. CliWrap's tokens are not used to stop it: the graceful one reaches the root process only, and cancelling loses
+/// the exit code.
 /// </summary>
 internal sealed class AgentProcess : IAsyncDisposable
 {

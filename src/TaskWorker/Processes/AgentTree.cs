@@ -24,7 +24,9 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
             Posix.SignalProcess(Root, signal);
     }
 
-    /// <summary>To one process, if it is still the one that was seen. The root is a child of this worker, so its pid is nobody else's until that has seen it exit.</summary>
+    /// <summary>
+    /// To one process, if it is still the one that was seen. The root is a child of this worker, so its pid is nobody else's until that has seen it exit.
+    /// </summary>
     public void Signal(int pid, int signal)
     {
         if (pid == Root)

@@ -73,7 +73,8 @@ internal sealed partial class Cgroups
     private static (string? Folder, string Reason) Find()
     {
         var own = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith("0::", StringComparison.Ordinal))?["0::".Length..];
-        var mount = File.ReadLines("/proc/self/mountinfo").FirstOrDefault(line => line.Contains(" - cgroup2 ", StringComparison.Ordinal))?.Split(' ') is { Length: > 4 } fields ? (Root: fields[3], Point: fields[4]) : default;
+        var mount = File.ReadLines("/proc/self/mountinfo").FirstOrDefault(line => line.Contains(" - cgroup2 ", StringComparison.Ordinal))?.Split(' ')
+            is { Length: > 4 } fields ? (Root: fields[3], Point: fields[4]) : default;
         if (own is null || mount.Point is null)
             return (null, "there is no cgroup2 file system");
         if (mount.Root != "/" && own.StartsWith(mount.Root, StringComparison.Ordinal))
@@ -144,15 +145,21 @@ internal sealed partial class Cgroups
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "This is not Linux: a stop reaches the agent's root process only, nothing sweeps up after it or after a killed worker, and limits of memory, processors and processes do not hold")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "This is not Linux: a stop reaches the agent's root process only, "
+            + "nothing sweeps up after it or after a killed worker, and limits of memory, processors and processes do not hold")]
     private static partial void LogElsewhere(ILogger logger);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "There is no setsid: a stop reaches the agent's root process first, and the rest of it only in the sweep")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "There is no setsid: a stop reaches the agent's root process first, and the rest of it only in the sweep")]
     private static partial void LogNoSetsid(ILogger logger);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "No control groups for agents ({Reason}): memory_limit and cpu_limit do not hold; processes are counted, paused and ended one by one")]
+    [LoggerMessage(Level = LogLevel.Information,
+        Message = "No control groups for agents ({Reason}): memory_limit and cpu_limit do not hold; processes are counted, paused and ended one by one")]
     private static partial void LogNoCgroups(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The kernel does not limit {Controller} in control groups of this worker: memory_limit (memory) and cpu_limit (cpu) do not hold, processes (pids) are counted each second")]
+    [LoggerMessage(Level = LogLevel.Information,
+        Message = "The kernel does not limit {Controller} in control groups of this worker: "
+            + "memory_limit (memory) and cpu_limit (cpu) do not hold, processes (pids) are counted each second")]
     private static partial void LogNoController(ILogger logger, string controller);
 }

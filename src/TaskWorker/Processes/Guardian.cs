@@ -108,6 +108,7 @@ internal sealed partial class Guardian(Cgroups cgroups, IHostApplicationLifetime
     [LoggerMessage(Level = LogLevel.Warning, Message = "A guardian has ended and is replaced")]
     private static partial void LogReplaced(ILogger logger);
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "There is no guardian any more, and none can be started: this worker ends rather than leave agents behind some day")]
+    [LoggerMessage(Level = LogLevel.Critical,
+        Message = "There is no guardian any more, and none can be started: this worker ends rather than leave agents behind some day")]
     private static partial void LogUnguarded(ILogger logger, Exception exception);
 }

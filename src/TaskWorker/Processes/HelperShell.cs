@@ -9,7 +9,11 @@ internal static class HelperShell
 
     public static Process Start(string name, string script, IReadOnlyList<string> arguments, bool hasInput = false, bool hasOutput = false)
     {
-        var start = new ProcessStartInfo("setsid", ["sh", "-c", script, name, .. arguments]) { RedirectStandardInput = hasInput, RedirectStandardOutput = hasOutput };
+        var start = new ProcessStartInfo("setsid", ["sh", "-c", script, name, .. arguments])
+        {
+            RedirectStandardInput = hasInput,
+            RedirectStandardOutput = hasOutput,
+        };
         start.Environment.Clear();
         start.Environment["PATH"] = Path;
         return Process.Start(start)!;

@@ -4,9 +4,9 @@ using System.Text.RegularExpressions;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// A process that becomes an agent. Where there is <c>setsid</c> it is a shell in a session and a control group of its own, which can be started before there is
-/// anything to run: to fork, to move into a control group and to load two programs takes longer than all the rest of a task's start. It reads its orders from
-/// its input, where they pass through no disk and no argument that others could read, and what follows them is left for the agent that takes its place.
+/// A process that becomes an agent. Where there is <c>setsid</c> it is a shell in a session and a control group of its own, which can be started before there
+/// is anything to run: to fork, to move into a control group and to load two programs takes longer than all the rest of a task's start. It reads its orders
+/// from its input, where they pass through no disk and no argument that others could read, and what follows them is left for the agent that takes its place.
 /// </summary>
 internal sealed partial class Launcher : IAsyncDisposable
 {
@@ -24,7 +24,8 @@ internal sealed partial class Launcher : IAsyncDisposable
         eval "$orders"
         """;
 
-    private static readonly HashSet<string> OfTheShell = ["PPID", "UID", "EUID", "BASHOPTS", "SHELLOPTS", "BASH_VERSINFO"];   // which shells do not let anybody set
+    // Which shells do not let anybody set.
+    private static readonly HashSet<string> OfTheShell = ["PPID", "UID", "EUID", "BASHOPTS", "SHELLOPTS", "BASH_VERSINFO"];
 
     private readonly TaskCompletionSource<ReadOutput> _stdout = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<ReadOutput> _stderr = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -36,7 +37,11 @@ internal sealed partial class Launcher : IAsyncDisposable
     private Launcher(AgentCgroup? cgroup, string? end, ProgramStart program)
     {
         (Cgroup, _end) = (cgroup, end);
-        Process = new AgentProcess(program, async (stream, giveUp) => await (await _stdout.Task)(stream, giveUp), async (stream, giveUp) => await (await _stderr.Task)(stream, giveUp), _giveUp.Token);
+        Process = new AgentProcess(
+            program,
+            async (stream, giveUp) => await (await _stdout.Task)(stream, giveUp),
+            async (stream, giveUp) => await (await _stderr.Task)(stream, giveUp),
+            _giveUp.Token);
     }
 
     /// <summary>Whether this machine has what it takes to start one ahead of its agent.</summary>
@@ -54,7 +59,8 @@ internal sealed partial class Launcher : IAsyncDisposable
     {
         var end = Guid.NewGuid().ToString("N");
         var environment = new Dictionary<string, string> { ["PATH"] = HelperShell.Path, [RunMarker.Variable] = RunMarker.Of("launcher", 0) };
-        return new Launcher(cgroup, end, new ProgramStart(Setsid!, ["/bin/sh", "-c", Script, "taskworker-launcher", cgroup?.Folder ?? "", end], environment, "/"));
+        var program = new ProgramStart(Setsid!, ["/bin/sh", "-c", Script, "taskworker-launcher", cgroup?.Folder ?? "", end], environment, "/");
+        return new Launcher(cgroup, end, program);
     }
 
     /// <summary>The agent itself, for machines where that is all that can be done.</summary>

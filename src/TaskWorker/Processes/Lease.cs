@@ -9,7 +9,8 @@ namespace TaskPipeline.TaskWorker.Processes;
 /// </summary>
 internal sealed class Lease : IDisposable
 {
-    // $1 the lease's file, $2 the marker of the run. It ends with the file, or once the time is up and nothing of the run is left: its worker may be dead. `/proc/uptime` and the file are read by the shell itself.
+    // $1 the lease's file, $2 the marker of the run. It ends with the file, or once the time is up and nothing of the run is left: its worker may be dead.
+    // `/proc/uptime` and the file are read by the shell itself.
     private const string Script = """
         while sleep 0.5; do
           { read -r until < "$1"; } 2>/dev/null || exit 0

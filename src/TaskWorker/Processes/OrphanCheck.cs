@@ -6,9 +6,9 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// What an agent leaves behind is ended here, but its entry in the table of processes is for PID 1 to take out, whose child it has become. (A worker that is PID 1
-/// itself does that: the runtime sees to it.) Where PID 1 is some program that does not, this says so at the start. The worker cannot do it in its place: a child
-/// that it takes from the runtime by mistake ends it.
+/// What an agent leaves behind is ended here, but its entry in the table of processes is for PID 1 to take out, whose child it has become. (A worker that is
+/// PID 1 itself does that: the runtime sees to it.) Where PID 1 is some program that does not, this says so at the start. The worker cannot do it in its place:
+/// a child that it takes from the runtime by mistake ends it.
 /// </summary>
 internal sealed partial class OrphanCheck(TimeProvider clock, ILogger<OrphanCheck> logger) : BackgroundService
 {
@@ -33,6 +33,8 @@ internal sealed partial class OrphanCheck(TimeProvider clock, ILogger<OrphanChec
             LogZombies(logger, Proc.NameOf(1));
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "PID 1 ({Name}) does not reap: a process that an agent leaves behind stays in the table of processes as a zombie until that is full. Start the container with an init (docker run --init, tini), or the worker as PID 1")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "PID 1 ({Name}) does not reap: a process that an agent leaves behind stays in the table of processes as a zombie until that is full. "
+            + "Start the container with an init (docker run --init, tini), or the worker as PID 1")]
     private static partial void LogZombies(ILogger logger, string? name);
 }

@@ -41,8 +41,9 @@ internal static partial class Posix
     }
 
     /// <summary>
-    /// What a process ignores, the programs that it starts ignore too: SIGPIPE, which the runtime ignores, so that they fail loudly where others end; SIGINT, below a
-    /// shell that started this process in the background. Handled by a function that does nothing, a signal has no effect here either, and its usual one there.
+    /// What a process ignores, the programs that it starts ignore too: SIGPIPE, which the runtime ignores, so that they fail loudly where others end; SIGINT,
+    /// below a shell that started this process in the background. Handled by a function that does nothing, a signal has no effect here either, and its usual
+    /// one there.
     /// </summary>
     public static void KeepIgnoredSignalsToItself()
     {

@@ -17,7 +17,9 @@ internal static class Proc
     public static void CheckOwn()
     {
         if (OperatingSystem.IsLinux() && new FileInfo("/proc/self").LinkTarget != Environment.ProcessId.ToString(CultureInfo.InvariantCulture))
-            throw new OptionsValidationException(WorkerOptions.Section, typeof(WorkerOptions), ["/proc is not there, or is another PID namespace's: mount one for this namespace (unshare --mount-proc)"]);
+            throw new OptionsValidationException(
+                WorkerOptions.Section, typeof(WorkerOptions),
+                ["/proc is not there, or is another PID namespace's: mount one for this namespace (unshare --mount-proc)"]);
     }
 
     public static int? ParentOf(int pid) => ProcessIdentity.StatOf(pid) is { Length: > 1 } fields ? int.Parse(fields[1], CultureInfo.InvariantCulture) : null;
@@ -35,7 +37,8 @@ internal static class Proc
     {
         var buffer = new byte[4096];
         var status = Encoding.UTF8.GetString(buffer, 0, Math.Max(0, Posix.ReadFile($"/proc/{pid}/status", ref buffer)));
-        return (SignalsIn(status, "SigCgt") | SignalsIn(status, "SigBlk")) is var handled && (handled >> (signal - 1) & 1) == 1 && !Shells.Contains(NameOf(pid) ?? "");
+        return (SignalsIn(status, "SigCgt") | SignalsIn(status, "SigBlk")) is var handled
+            && (handled >> (signal - 1) & 1) == 1 && !Shells.Contains(NameOf(pid) ?? "");
     }
 
     /// <summary>Those that this process ignores.</summary>

@@ -4,7 +4,10 @@ using TaskPipeline.Shared.Catalogue;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>A terminal for an agent that behaves otherwise on a pipe. What the agent prints on either output is read from <see cref="Stream"/>, and what is written to that the agent reads.</summary>
+/// <summary>
+/// A terminal for an agent that behaves otherwise on a pipe. What the agent prints on either output is read from <see cref="Stream"/>, and what is written to
+/// that the agent reads.
+/// </summary>
 internal sealed partial class PseudoTerminal : IDisposable
 {
     private const int ReadWrite = 2;
@@ -32,7 +35,8 @@ internal sealed partial class PseudoTerminal : IDisposable
         var master = OpenMaster(ReadWrite | NoControllingTerminal | CloseOnExec);
         var name = new byte[64];
         var size = new WindowSize { Rows = (ushort)of.Rows, Columns = (ushort)of.Columns };
-        if (master < 0 || Grant(master) != 0 || Unlock(master) != 0 || NameOf(master, name, (nuint)name.Length) != 0 || Control(master, SetWindowSize, ref size) != 0)
+        if (master < 0 || Grant(master) != 0 || Unlock(master) != 0
+            || NameOf(master, name, (nuint)name.Length) != 0 || Control(master, SetWindowSize, ref size) != 0)
             throw new System.ComponentModel.Win32Exception(Marshal.GetLastPInvokeError(), $"no terminal: {Marshal.GetLastPInvokeErrorMessage()}");
         return new PseudoTerminal(master, System.Text.Encoding.UTF8.GetString(name.AsSpan(0, name.IndexOf((byte)0))));
     }

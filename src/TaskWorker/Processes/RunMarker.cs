@@ -26,10 +26,14 @@ internal static class RunMarker
     public static IReadOnlyList<int> ProcessesOf(string marker) => Marked(value => value == marker);
 
     /// <summary>Ends every process that bears the marker, and looks again until so many passes find none. Answers which were ended.</summary>
-    public static HashSet<int> Sweep(string marker, int cleanPasses) => UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true, cleanPasses);
+    public static HashSet<int> Sweep(string marker, int cleanPasses) =>
+        UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true, cleanPasses);
 
     /// <summary>Ends what workers have left behind that do not live any more.</summary>
-    public static int SweepOrphans() => UntilNoneIsLeft(value => value.Split('/') is [var owner, _, _, var space] && ProcessIdentity.IsDead($"{owner}.{space}"), Posix.Kill, isLeft: static (_, _) => true).Count;
+    public static int SweepOrphans() =>
+        UntilNoneIsLeft(
+            value => value.Split('/') is [var owner, _, _, var space] && ProcessIdentity.IsDead($"{owner}.{space}"),
+                Posix.Kill, isLeft: static (_, _) => true).Count;
 
     /// <summary>
     /// One that sleeps in the kernel stands still as soon as it was told to: it stops before it is back in its program. So waits a shell, for one, whose child

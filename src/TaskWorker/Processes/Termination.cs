@@ -41,7 +41,9 @@ internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen,
                     return false;
                 if (TellWhoIsDue(left, exited.IsCompleted))
                     wait = ShortestWait;
-                await (exited.IsCompleted ? Task.WhenAny(over, Task.Delay(wait, clock, noMore.Token)) : Task.WhenAny(exited, over, Task.Delay(wait, clock, noMore.Token)));
+                await (exited.IsCompleted
+                    ? Task.WhenAny(over, Task.Delay(wait, clock, noMore.Token))
+                    : Task.WhenAny(exited, over, Task.Delay(wait, clock, noMore.Token)));
             }
         }
         finally

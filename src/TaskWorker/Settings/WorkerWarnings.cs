@@ -3,7 +3,9 @@ using Microsoft.Extensions.Logging;
 
 namespace TaskPipeline.TaskWorker.Settings;
 
-/// <summary>What a person should know of this worker, which goes on all the same: it stands in its log, its heartbeat, and so in <c>/readyz</c> of the API.</summary>
+/// <summary>
+/// What a person should know of this worker, which goes on all the same: it stands in its log, its heartbeat, and so in <c>/readyz</c> of the API.
+/// </summary>
 internal sealed partial class WorkerWarnings(TimeProvider clock, ILogger<WorkerWarnings> logger)
 {
     private const int Most = 10;
@@ -21,7 +23,8 @@ internal sealed partial class WorkerWarnings(TimeProvider clock, ILogger<WorkerW
             foreach (var (text, at) in _passing)
                 if (clock.GetElapsedTime(at) > Last)
                     _passing.TryRemove(KeyValuePair.Create(text, at));
-            return [.. _passing.OrderByDescending(warning => warning.Value).Take(Most).Select(warning => warning.Key), .. _notDeleted is { } left ? (string[])[left] : []];
+            var latest = _passing.OrderByDescending(warning => warning.Value).Take(Most).Select(warning => warning.Key);
+            return _notDeleted is { } left ? [.. latest, left] : [.. latest];
         }
     }
 

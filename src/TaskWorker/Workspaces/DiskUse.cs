@@ -3,7 +3,8 @@ namespace TaskPipeline.TaskWorker.Workspaces;
 /// <summary>How much a folder holds, by the sizes of its files. Links are not followed.</summary>
 internal static class DiskUse
 {
-    private static readonly EnumerationOptions Everything = new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint };
+    private static readonly EnumerationOptions Everything =
+        new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint };
 
     /// <summary>Counts no further than beyond <paramref name="enough"/>. A folder that changes meanwhile is counted as it is met.</summary>
     public static long Of(string folder, long enough)

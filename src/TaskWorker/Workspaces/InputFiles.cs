@@ -45,7 +45,9 @@ internal sealed class InputFiles(KafkaCluster cluster)
             var result = consumer.Poll(Poll);
             if (result is { IsPartitionEOF: true })
                 throw Gone();   // all of them were there when the reference was given out
-            if (result?.Message.Key is not { } key || Encoding.UTF8.GetString(key) is not { } name || !name.StartsWith(file.KeyOf(0)[..^1], StringComparison.Ordinal))
+            if (result?.Message.Key is not { } key
+                || Encoding.UTF8.GetString(key) is not { } name
+                || !name.StartsWith(file.KeyOf(0)[..^1], StringComparison.Ordinal))
                 continue;
             if (name != file.KeyOf(chunk))
                 throw Gone();

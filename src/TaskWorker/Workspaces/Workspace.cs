@@ -6,7 +6,9 @@ using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.TaskWorker.Workspaces;
 
-/// <summary>The folders of one attempt: its working directory with <c>HOME</c> and <c>TMPDIR</c>, gone when it has ended, and its artifacts, which stay.</summary>
+/// <summary>
+/// The folders of one attempt: its working directory with <c>HOME</c> and <c>TMPDIR</c>, gone when it has ended, and its artifacts, which stay.
+/// </summary>
 internal sealed partial class Workspace : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
@@ -38,14 +40,19 @@ internal sealed partial class Workspace : IDisposable
     {
         var folder = NewFolder(options.DataDirectory);
         if (Encoding.UTF8.GetByteCount(Path.Combine(folder, "home")) is var length && LongestSocketPath - length is var left and < RoomForSockets)
-            LogTooLong(logger, options.DataDirectory, length, Math.Max(0, left), Math.Max(0, Encoding.UTF8.GetByteCount(Path.GetFullPath(options.DataDirectory)) - RoomForSockets + left));
+        {
+            var most = Encoding.UTF8.GetByteCount(Path.GetFullPath(options.DataDirectory)) - RoomForSockets + left;
+            LogTooLong(logger, options.DataDirectory, length, Math.Max(0, left), Math.Max(0, most));
+        }
         try
         {
             Directory.CreateDirectory(folder).Delete();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new OptionsValidationException(WorkerOptions.Section, typeof(WorkerOptions), [$"Worker:DataDirectory cannot be written to: {exception.Message}"]);
+            throw new OptionsValidationException(
+                WorkerOptions.Section, typeof(WorkerOptions),
+                [$"Worker:DataDirectory cannot be written to: {exception.Message}"]);
         }
     }
 
@@ -95,7 +102,8 @@ internal sealed partial class Workspace : IDisposable
             Directory.CreateDirectory(folder, OwnerOnly);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Worker:DataDirectory ({Folder}) is long: an agent's TMPDIR and HOME have {Length} bytes, which leaves {Left} of the 107 that the path of a Unix socket may have. "
-        + "Programs that put one there (Chromium, gpg, tmux) can fail: choose a folder whose path has at most {Most} bytes")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "Worker:DataDirectory ({Folder}) is long: an agent's TMPDIR and HOME have {Length} bytes, which leaves {Left} of the 107 that the path of a "
+            + "Unix socket may have. Programs that put one there (Chromium, gpg, tmux) can fail: choose a folder whose path has at most {Most} bytes")]
     private static partial void LogTooLong(ILogger logger, string folder, int length, int left, int most);
 }

@@ -33,7 +33,8 @@ public sealed class OperationsPageTests
     {
         var projectConfig = Assembly.LoadFrom(Path.Combine(BuildOutput.FolderOf("ProjectConfig"), "ProjectConfig.dll"));
         Assembly[] assemblies = [typeof(KafkaOptions).Assembly, typeof(ApiOptions).Assembly, typeof(WorkerOptions).Assembly, projectConfig];
-        return assemblies.SelectMany(assembly => assembly.GetTypes()).Where(type => type.GetField("Section", BindingFlags.Public | BindingFlags.Static) is not null);
+        return assemblies.SelectMany(assembly => assembly.GetTypes())
+            .Where(type => type.GetField("Section", BindingFlags.Public | BindingFlags.Static) is not null);
     }
 
     private static IEnumerable<(string Name, string Default)> DefaultsOf(Type type)
