@@ -273,6 +273,7 @@ internal sealed partial class WorkerLoop : IDisposable
             _reader.End(new TopicPartition(_topics.Progress, partition));
     }
 
+    /// <summary>Another worker has its lane, and runs its task anew.</summary>
     private void LeaveTo(string owner, AttemptRun run)
     {
         using var scope = run.BeginScope(_logger);
