@@ -3,8 +3,8 @@ using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Processes;
+using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.Bench.Driving;
 
@@ -65,7 +65,8 @@ internal static class StormWorker
     {
         var marker = RunMarker.Of(id, 1);
         var environment = new Dictionary<string, string> { ["PATH"] = "/usr/local/bin:/usr/bin:/bin", [Variable] = id, [RunMarker.Variable] = marker };
-        return new AgentRun(new AgentCommand("/bin/sh", ["-c", Nasty], environment, Path.GetTempPath(), Stdin: null), marker, new AgentLimits { Time = limit, Grace = Grace }, launcher, TimeProvider.System);
+        var command = new AgentCommand("/bin/sh", ["-c", Nasty], environment, Path.GetTempPath(), Stdin: null);
+        return new AgentRun(command, marker, new AgentLimits { Time = limit, Grace = Grace }, launcher, TimeProvider.System);
     }
 
     private static async Task RunAsync(AgentRun run, string id, AgentCgroup? cgroup)

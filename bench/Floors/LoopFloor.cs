@@ -2,15 +2,17 @@ using Confluent.Kafka;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker;
-using TaskPipeline.TaskWorker.Committing;
-using TaskPipeline.TaskWorker.Owning;
-using TaskPipeline.TaskWorker.Reporting;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Attempts;
+using TaskPipeline.TaskWorker.Kafka;
+using TaskPipeline.TaskWorker.Lanes;
+using TaskPipeline.TaskWorker.Processes;
+using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.Bench.Floors;
 
@@ -26,15 +28,17 @@ internal sealed class LoopFloor : IDisposable
 
     private readonly Dictionary<int, OwnedLane> _lanes = [];
     private readonly Topics _topics;
-    private readonly TaskRunner _runner;
+    private readonly AttemptRunner _runner;
+    private readonly CatalogueFile _catalogue;
     private readonly PlainProducer _producer;
     private readonly LaneWrites _writes;
     private readonly string _id;
     private readonly IConsumer<byte[]?, byte[]?> _consumer;
 
-    public LoopFloor(KafkaCluster cluster, TaskRunner runner, PlainProducer producer, IOptions<WorkerOptions> options)
+    public LoopFloor(KafkaCluster cluster, AttemptRunner runner, CatalogueFile catalogue, PlainProducer producer, IOptions<WorkerOptions> options)
     {
-        (_topics, _runner, _producer, _writes, _id) = (cluster.Topics, runner, producer, new LaneWrites(cluster.Topics), options.Value.Id);
+        (_topics, _runner, _catalogue, _producer) = (cluster.Topics, runner, catalogue, producer);
+        (_writes, _id) = (new LaneWrites(cluster.Topics), options.Value.Id);
         _consumer = cluster.WorkerConsumer().SetPartitionsAssignedHandler((_, partitions) => Assigned(partitions)).Build();
     }
 
@@ -82,9 +86,9 @@ internal sealed class LoopFloor : IDisposable
         if (!TaskJson.TryDecodeSubmission(record.Message.Value, out var submission, out var error))
             throw new BenchException(error!);
         var lane = _lanes[record.Partition.Value];
-        var type = _runner.Catalogue.Find(submission!.Type, submission.Command)!;
+        var type = _catalogue.Current.Find(submission!.Type, submission.Command)!;
         var task = new QueuedTask(lane, record.Offset.Value, type.Complete(submission, record.Message.Timestamp.UtcDateTime), type);
-        using (var run = _runner.Start(task, 1, (written, offset) => lane.Log.Apply(written, offset)))
+        using (var run = _runner.Start(task.OrderOf(1), (written, offset) => lane.Log.Apply(written, offset)))
             if (run.Result.GetAwaiter().GetResult() is { } refused)
                 throw new BenchException(refused);
         var now = DateTimeOffset.UtcNow;

@@ -7,11 +7,12 @@ using TaskPipeline.Shared.Artifacts;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
-using TaskPipeline.TaskWorker.Owning;
-using TaskPipeline.TaskWorker.Projects;
-using TaskPipeline.TaskWorker.Reporting;
-using TaskPipeline.TaskWorker.Running;
-using TaskPipeline.TaskWorker.Stopping;
+using TaskPipeline.TaskWorker.Attempts;
+using TaskPipeline.TaskWorker.Kafka;
+using TaskPipeline.TaskWorker.Lanes;
+using TaskPipeline.TaskWorker.Processes;
+using TaskPipeline.TaskWorker.Settings;
+using TaskPipeline.TaskWorker.Workspaces;
 
 namespace TaskPipeline.TaskWorker;
 
@@ -33,7 +34,9 @@ internal static class WorkerHost
             NativeHeap.KeepSmall();
             using var host = Build(args);
             CrashPoint.Arm(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value.CrashAt);
-            Workspace.Check(host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value, host.Services.GetRequiredService<ILoggerFactory>().CreateLogger<Workspace>());
+            Workspace.Check(
+                host.Services.GetRequiredService<IOptions<WorkerOptions>>().Value,
+                host.Services.GetRequiredService<ILoggerFactory>().CreateLogger<Workspace>());
             await host.RunAsync();
             return Environment.ExitCode;
         }
@@ -54,10 +57,8 @@ internal static class WorkerHost
         builder.AddPipelineLogging();
         builder.AddParentWatch();
         var services = builder.Services;
-        services.AddAnnotatedOptions<WorkerOptions>(WorkerOptions.Section);
+        services.AddWorkerOptions();
         services.AddKafkaCluster();
-        services.AddOptions<WorkerOptions>().Validate<IOptions<KafkaOptions>>(
-            (worker, kafka) => worker.Keep >= kafka.Value.TaskRetention, "Worker:Keep must be at least Kafka:TaskRetention: a task that has ended and is read again would run again");
         services.AddTaskCatalogue();
         services.AddHttpClient<ProjectConfigClient>((provider, http) =>
             http.BaseAddress = new Uri(provider.GetRequiredService<IOptions<WorkerOptions>>().Value.ProjectConfigUrl.TrimEnd('/') + "/"))
@@ -74,7 +75,9 @@ internal static class WorkerHost
         services.AddHostedService<OldArtifacts>();
         services.AddSingleton<InputFiles>();
         services.AddSingleton<LaneReader>();
-        services.AddSingleton<TaskRunner>();
+        services.AddSingleton<AgentSetup>();
+        services.AddSingleton<InputFeeds>();
+        services.AddSingleton<AttemptRunner>();
         services.AddHostedService<Guardian>();
         services.AddHostedService<OrphanCheck>();
         services.AddHostedService<WorkerService>();

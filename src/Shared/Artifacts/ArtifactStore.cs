@@ -140,10 +140,8 @@ public sealed class ClosedArtifacts
     {
         LeftOut++;
         if (_reasons.Count < MostReasons)
-            _reasons.Add($"{Short(name)} {reason}");
+            _reasons.Add($"{Beginning.Shown(name, LongestShown)} {reason}");
         if (NotDeleted.Count < MostReasons)
             NotDeleted.AddRange(notDeleted);
     }
-
-    private static string Short(string name) => Beginning.Shown(name, LongestShown);
 }

@@ -4,13 +4,14 @@ using System.IO.MemoryMappedFiles;
 using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// The last line of defence against a record that ends every process that reads it. A process notes in a file which record each of its threads is
-/// handling; the file outlives it, however it ends. Whoever starts next in the same folder reads what those were at work on that live no more, and
-/// passes over a record at which three have died within a minute. So nothing has to be known of what is wrong with it.
+/// The last line of defence against a record that ends every process that reads it. A process notes in a file which record each of its threads is handling; the
+/// file outlives it, however it ends. Whoever starts next in the same folder reads what those were at work on that live no more, and passes over a record at
+/// which three have died within a minute. So nothing has to be known of what is wrong with it.
 /// </summary>
 public sealed partial class RecordGuard : IDisposable
 {
@@ -41,41 +42,37 @@ public sealed partial class RecordGuard : IDisposable
             var deaths = File.Exists(known) ? File.ReadAllLines(known).Select(Death.Parse).OfType<Death>().ToList() : [];
             var now = clock.GetUtcNow();
             foreach (var file in Directory.EnumerateFiles(folder, "*" + Suffix))
-                if (!LivesStill(Path.GetFileName(file)[..^Suffix.Length]))
+                if (ProcessIdentity.IsDead(Path.GetFileName(file).Split('-')[0]))
                 {
                     deaths.AddRange(ReadDead(file).Select(dead => new Death(now, cluster, dead.Place, dead.Begun)));
                     File.Delete(file);
                 }
-            // Other threads were at work too, and may have waited for the one that died. So only one is set aside at a time, the one that was begun
-            // last: if it was not that, the next life ends too.
-            if (deaths.Where(death => !death.IsSetAside).GroupBy(death => (death.Cluster, death.Place)).Where(
-                group => HasDiedOften([.. group.Select(death => death.At).Order()]))
+            // Other threads were at work too, and may have waited for the one that died. So only one is set aside at a time, the one that was begun last: if it
+            // was not that, the next life ends too.
+            if (deaths.Where(death => !death.IsSetAside)
+                .GroupBy(death => (death.Cluster, death.Place))
+                .Where(group => HasDiedOften([.. group.Select(death => death.At).Order()]))
                 .Select(group => group.MaxBy(death => death.Begun)!).MaxBy(death => death.Begun) is { } suspect)
-                deaths = [.. deaths.Where(
-                    death => death.IsSetAside || (death.Cluster, death.Place) != (suspect.Cluster, suspect.Place)), suspect with { IsSetAside = true }];
+                deaths =
+                [
+                    .. deaths.Where(death => death.IsSetAside || (death.Cluster, death.Place) != (suspect.Cluster, suspect.Place)),
+                    suspect with { IsSetAside = true },
+                ];
             File.WriteAllLines(known, deaths.Where(death => death.IsSetAside || now - death.At < Within).Select(death => death.ToString()));
             _setAside = [.. deaths.Where(death => death.IsSetAside && death.Cluster == cluster).Select(death => death.Place)];
-            _path = Path.Combine(folder, $"{Own}-{Guid.NewGuid():N}{Suffix}");   // a process may have several
+            _path = Path.Combine(folder, $"{ProcessIdentity.Own}-{Guid.NewGuid():N}{Suffix}");   // a process may have several
             _file = MemoryMappedFile.CreateFromFile(_path, FileMode.Create, mapName: null, HeadBytes + (Slots * SlotBytes));
         }
         _view = _file.CreateViewAccessor();
         _view.WriteArray(0, Encoding.UTF8.GetBytes(string.Join('\n', topics)), 0, Math.Min(HeadBytes, Encoding.UTF8.GetByteCount(string.Join('\n', topics))));
-        Warnings =
-        [
-            .. _setAside.Select(place => $"the record {place} is passed over: {Deaths} processes have died at it within a minute. "
-                + $"What it was is in the topic; without {known} it is tried again"),
-        ];
+        Warnings = [.. _setAside.Select(place => $"the record {place} is passed over: {Deaths} processes have died at it within a minute. "
+            + $"What it was is in the topic; without {known} it is tried again")];
         foreach (var warning in Warnings)
             LogSetAside(logger, warning);
     }
 
     private const int HeadBytes = 4096;   // the names of the topics
     private const string Suffix = ".handling";
-
-    private static string Namespace { get; } = OperatingSystem.IsLinux()
-        ? string.Concat(new FileInfo("/proc/self/ns/pid").LinkTarget?.Where(char.IsAsciiDigit) ?? []) : "";
-
-    private static string Own { get; } = $"{Environment.ProcessId}.{StartOf(Environment.ProcessId)}.{Namespace}";
 
     /// <summary>What is passed over, in sentences.</summary>
     public IReadOnlyList<string> Warnings { get; }
@@ -85,7 +82,8 @@ public sealed partial class RecordGuard : IDisposable
     /// <summary>A place in the file, for one thread, or for several of which only one is at work at a time.</summary>
     /// <exception cref="InvalidOperationException">There are too many.</exception>
     internal long NewPlace() =>
-        Interlocked.Increment(ref _slots) is var slot and <= Slots ? HeadBytes + ((slot - 1) * SlotBytes)
+        Interlocked.Increment(ref _slots) is var slot and <= Slots
+            ? HeadBytes + ((slot - 1) * SlotBytes)
             : throw new InvalidOperationException($"there are more than {Slots} places");
 
     /// <summary>What this process was at work on is nobody's concern any more: it ends in good order.</summary>
@@ -107,8 +105,14 @@ public sealed partial class RecordGuard : IDisposable
 
     internal void Note(long place, int topic, ConsumeResult<byte[]?, byte[]?> record)
     {
-        var noted = new Noted { Topic = topic, Partition = record.Partition.Value, Offset = record.Offset.Value,
-            Time = record.Message.Timestamp.UnixTimestampMs, Begun = Stopwatch.GetTimestamp() };
+        var noted = new Noted
+        {
+            Topic = topic,
+            Partition = record.Partition.Value,
+            Offset = record.Offset.Value,
+            Time = record.Message.Timestamp.UnixTimestampMs,
+            Begun = Stopwatch.GetTimestamp(),
+        };
         _view.Write(place, ref noted);
         if (_crashOn.Length == 0 || record.Message.Value.AsSpan().IndexOf(_crashOn) < 0)
             return;
@@ -138,30 +142,6 @@ public sealed partial class RecordGuard : IDisposable
             long Number(int index) => BitConverter.ToInt64(bytes, at + (index * sizeof(long)));
         }
         return places;
-    }
-
-    /// <summary>Of a process in another namespace, such as a container's, nobody here can say that it has died.</summary>
-    private static bool LivesStill(string owner) =>
-        owner.Split('-')[0].Split('.') is not [var pid, var start, var space] || space != Namespace || !int.TryParse(pid, out var id) || StartOf(id) == start;
-
-    /// <summary>Tells a process apart from a later one with the same id; empty: there is none.</summary>
-    private static string StartOf(int pid)
-    {
-        try
-        {
-            if (!OperatingSystem.IsLinux())
-            {
-                using var process = Process.GetProcessById(pid);
-                return process.StartTime.ToUniversalTime().Ticks.ToString(CultureInfo.InvariantCulture);
-            }
-            var stat = File.ReadAllText($"/proc/{pid}/stat");
-            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19];   // starttime of proc(5), behind a name that may hold anything
-        }
-        catch (Exception exception) when (
-            exception is IOException or UnauthorizedAccessException or ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
-        {
-            return "";
-        }
     }
 
     /// <summary>Processes that start together do so one after the other.</summary>
@@ -205,13 +185,14 @@ public sealed partial class RecordGuard : IDisposable
     {
         public static Death? Parse(string line) =>
             line.Split('\t') is [var at, var cluster, var topic, var partition, var offset, var time, var begun, var isSetAside]
-            && DateTimeOffset.TryParse(at, CultureInfo.InvariantCulture, out var when) && int.TryParse(partition, out var lane)
-                && long.TryParse(offset, out var place) && long.TryParse(time, out var written)
+            && DateTimeOffset.TryParse(at, CultureInfo.InvariantCulture, out var when)
+            && int.TryParse(partition, out var lane) && long.TryParse(offset, out var place) && long.TryParse(time, out var written)
             && long.TryParse(begun, out var ticks) && bool.TryParse(isSetAside, out var aside)
                 ? new Death(when, cluster, new Place(topic, lane, place, written), ticks, aside)
                 : null;
 
-        public override string ToString() => string.Create(
-            CultureInfo.InvariantCulture, $"{At:O}\t{Cluster}\t{Place.Topic}\t{Place.Partition}\t{Place.Offset}\t{Place.Time}\t{Begun}\t{IsSetAside}");
+        public override string ToString() =>
+            string.Create(CultureInfo.InvariantCulture,
+                $"{At:O}\t{Cluster}\t{Place.Topic}\t{Place.Partition}\t{Place.Offset}\t{Place.Time}\t{Begun}\t{IsSetAside}");
     }
 }

@@ -1,7 +1,7 @@
 using System.Reflection;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.Settings;
-using TaskPipeline.TaskWorker;
+using TaskPipeline.TaskWorker.Settings;
 using TaskPipeline.Testing;
 using Xunit;
 
@@ -33,7 +33,8 @@ public sealed class OperationsPageTests
     {
         var projectConfig = Assembly.LoadFrom(Path.Combine(BuildOutput.FolderOf("ProjectConfig"), "ProjectConfig.dll"));
         Assembly[] assemblies = [typeof(KafkaOptions).Assembly, typeof(ApiOptions).Assembly, typeof(WorkerOptions).Assembly, projectConfig];
-        return assemblies.SelectMany(assembly => assembly.GetTypes()).Where(type => type.GetField("Section", BindingFlags.Public | BindingFlags.Static) is not null);
+        return assemblies.SelectMany(assembly => assembly.GetTypes())
+            .Where(type => type.GetField("Section", BindingFlags.Public | BindingFlags.Static) is not null);
     }
 
     private static IEnumerable<(string Name, string Default)> DefaultsOf(Type type)

@@ -1,7 +1,7 @@
 using System.Text;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Processes;
 using TaskPipeline.Testing;
 
 namespace TaskPipeline.Tests.Processes;
@@ -17,7 +17,14 @@ internal sealed class AgentUnderTest : IDisposable
     private readonly AgentCgroup? _cgroup;
     private readonly TaskCompletionSource<int> _spawned = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public AgentUnderTest(string script, AgentLimits? limits = null, AgentCgroup? cgroup = null, TerminalSize? terminal = null, int? openFiles = null, Task? mayBegin = null, Action<int>? spawned = null)
+    public AgentUnderTest(
+        string script,
+        AgentLimits? limits = null,
+        AgentCgroup? cgroup = null,
+        TerminalSize? terminal = null,
+        int? openFiles = null,
+        Task? mayBegin = null,
+        Action<int>? spawned = null)
     {
         _cgroup = cgroup;
         Marker = RunMarker.Of(TaskIds.New(), 1);
@@ -52,7 +59,8 @@ internal sealed class AgentUnderTest : IDisposable
         }
     }
 
-    public static AgentLimits Limits(double seconds = 3600, double grace = 5) => new() { Time = TimeSpan.FromSeconds(seconds), Grace = TimeSpan.FromSeconds(grace) };
+    public static AgentLimits Limits(double seconds = 3600, double grace = 5) =>
+        new() { Time = TimeSpan.FromSeconds(seconds), Grace = TimeSpan.FromSeconds(grace) };
 
     /// <summary>How many of its processes live, by the marker and, where it has one, by its control group.</summary>
     public int Left => RunMarker.ProcessesOf(Marker).Union(_cgroup?.Processes ?? []).Count();

@@ -1,5 +1,4 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
 using TaskPipeline.Testing;
 using Xunit;
 
@@ -35,7 +34,8 @@ public sealed class AwkwardAgentTests
     [Fact(Timeout = Timeout)]
     public async Task No_byte_of_an_output_is_changed()
     {
-        using var agent = new AgentUnderTest("i=0; while [ $i -lt 256 ]; do printf \"\\\\$(printf %03o $i)\"; i=$((i + 1)); done; printf '\\377\\376a\\000\\r10%%\\r100%%'");
+        using var agent = new AgentUnderTest(
+            "i=0; while [ $i -lt 256 ]; do printf \"\\\\$(printf %03o $i)\"; i=$((i + 1)); done; printf '\\377\\376a\\000\\r10%%\\r100%%'");
         Assert.Equal(0, (await agent.Exit).ExitCode);
         Assert.Equal([.. Enumerable.Range(0, 256).Select(value => (byte)value), 0xff, 0xfe, (byte)'a', 0, .. "\r10%\r100%"u8], agent.Bytes);
     }

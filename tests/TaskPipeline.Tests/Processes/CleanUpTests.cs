@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Processes;
 using Xunit;
 
 namespace TaskPipeline.Tests.Processes;
@@ -12,8 +12,8 @@ public sealed class CleanUpTests
     private const int Grace = 20;
     private static readonly string[] Fronts = ["bash", "timeout", "unbuffer", "npm"];
 
-    // Notes each SIGTERM. It takes three seconds to clean up, with a program of its own, and none is left after its work. unbuffer's terminal goes with unbuffer: who
-    // wants to clean up behind it must not end with that.
+    // Notes each SIGTERM. It takes three seconds to clean up, with a program of its own, and none is left after its work. unbuffer's terminal goes with
+    // unbuffer: who wants to clean up behind it must not end with that.
     private const string Program = """
         trap '' HUP
         cleanup() {
@@ -44,9 +44,13 @@ public sealed class CleanUpTests
     public async Task It_cleans_up_and_hears_of_the_end_once(string script, bool inGroup)
     {
         SkipWithout([.. Fronts.Where(tool => script.Contains($"{tool} ", StringComparison.Ordinal))]);
-        using var agent = new AgentUnderTest($"while [ ! -e go ]; do sleep 0.01; done; {script}", AgentUnderTest.Limits(grace: Grace), ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest(
+            $"while [ ! -e go ]; do sleep 0.01; done; {script}", AgentUnderTest.Limits(grace: Grace), ProcessTreeTests.Group(inGroup));
         await File.WriteAllTextAsync(Path.Combine(agent.Folder, "program"), Program, TestContext.Current.CancellationToken);
-        await File.WriteAllTextAsync(Path.Combine(agent.Folder, "package.json"), """{"scripts":{"program":"sh ./program"}}""", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(
+            Path.Combine(agent.Folder, "package.json"),
+            """{"scripts":{"program":"sh ./program"}}""",
+            TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(agent.Folder, "go"), "", TestContext.Current.CancellationToken);
         await agent.UntilPrintedAsync("ready");
         agent.Stop();
@@ -58,7 +62,10 @@ public sealed class CleanUpTests
         Assert.Equal(0, agent.Left);
     }
 
-    /// <summary>Without its end an mp4 does not play. A second SIGTERM would keep ffmpeg from writing that, so <c>timeout</c> must not send two, as it does by itself unless it is in the foreground.</summary>
+    /// <summary>
+    /// Without its end an mp4 does not play. A second SIGTERM would keep ffmpeg from writing that, so <c>timeout</c> must not send two, as it does by itself
+    /// unless it is in the foreground.
+    /// </summary>
     [Theory(Timeout = Timeout)]
     [InlineData("exec {0}")]
     [InlineData("{0}; echo after")]
@@ -68,7 +75,9 @@ public sealed class CleanUpTests
     {
         SkipWithout("ffmpeg", "ffprobe", "timeout");
         const string Ffmpeg = "ffmpeg -nostdin -y -loglevel error -progress pipe:1 -f lavfi -i testsrc=size=1280x720:rate=30 -c:v mpeg4 film.mp4";
-        using var agent = new AgentUnderTest(string.Format(System.Globalization.CultureInfo.InvariantCulture, script, Ffmpeg), AgentUnderTest.Limits(grace: Grace));
+        using var agent = new AgentUnderTest(
+            string.Format(System.Globalization.CultureInfo.InvariantCulture, script, Ffmpeg),
+            AgentUnderTest.Limits(grace: Grace));
         await agent.UntilPrintedAsync("frame=3");
         agent.Stop();
         Assert.Equal(AgentExit.Term, (await agent.Exit).EndedBy);
@@ -82,7 +91,9 @@ public sealed class CleanUpTests
     [InlineData(true)]
     public async Task A_shell_that_waits_for_its_program_is_not_waited_for_in_vain(bool inGroup)
     {
-        using var agent = new AgentUnderTest("trap 'exit 5' TERM; echo ready; sleep 1000; sleep 1000", AgentUnderTest.Limits(grace: Grace), ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest(
+            "trap 'exit 5' TERM; echo ready; sleep 1000; sleep 1000",
+            AgentUnderTest.Limits(grace: Grace), ProcessTreeTests.Group(inGroup));
         await agent.UntilPrintedAsync("ready");
         agent.Stop();
         var exit = await agent.Exit;
@@ -96,7 +107,10 @@ public sealed class CleanUpTests
     public async Task Whose_parent_minds_the_signal_but_does_not_pass_it_on_is_told_when_half_of_the_grace_is_over(bool inGroup)
     {
         SkipWithout("perl");
-        using var agent = new AgentUnderTest("""exec perl -e '$SIG{TERM} = sub {}; $| = 1; if (!fork) { $SIG{TERM} = "DEFAULT"; exec "sleep", "1000" } print "ready\n"; until (wait > 0) {}'""", AgentUnderTest.Limits(grace: 3), ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest(
+            """exec perl -e '$SIG{TERM} = sub {}; $| = 1; if (!fork) { $SIG{TERM} = "DEFAULT"; exec "sleep", "1000" } print "ready\n"; until (wait > 0) {}'""",
+            AgentUnderTest.Limits(grace: 3),
+            ProcessTreeTests.Group(inGroup));
         await agent.UntilPrintedAsync("ready");
         agent.Stop();
         var exit = await agent.Exit;
@@ -109,7 +123,9 @@ public sealed class CleanUpTests
     [InlineData(true)]
     public async Task What_outlives_the_grace_of_an_agent_that_has_ended_is_killed_and_named(bool inGroup)
     {
-        using var agent = new AgentUnderTest("(trap '' TERM; exec sleep 1000) & setsid sleep 2000 & sleep 0.2; echo ready; wait", AgentUnderTest.Limits(grace: 0.5), ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest(
+            "(trap '' TERM; exec sleep 1000) & setsid sleep 2000 & sleep 0.2; echo ready; wait",
+            AgentUnderTest.Limits(grace: 0.5), ProcessTreeTests.Group(inGroup));
         await agent.UntilPrintedAsync("ready");
         agent.Stop();
         var exit = await agent.Exit;

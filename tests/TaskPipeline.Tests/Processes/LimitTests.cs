@@ -1,6 +1,6 @@
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Processes;
 using Xunit;
 
 namespace TaskPipeline.Tests.Processes;
@@ -24,7 +24,9 @@ public sealed class LimitTests
     [InlineData(true)]
     public async Task One_with_too_many_processes_is_ended(bool inGroup)
     {
-        using var agent = new AgentUnderTest("for i in 1 2 3 4 5 6 7 8; do setsid sleep 1000 & done; wait", AgentUnderTest.Limits() with { Processes = 5 }, ProcessTreeTests.Group(inGroup));
+        using var agent = new AgentUnderTest(
+            "for i in 1 2 3 4 5 6 7 8; do setsid sleep 1000 & done; wait",
+            AgentUnderTest.Limits() with { Processes = 5 }, ProcessTreeTests.Group(inGroup));
         var exit = await agent.Exit;
         Assert.Equal((EndReason.ProcessLimit, 9), (exit.Reason, exit.ProcessesEnded));
         Assert.Equal(0, agent.Left);
@@ -33,7 +35,9 @@ public sealed class LimitTests
     [Fact(Timeout = Timeout)]
     public async Task One_whose_workspace_holds_too_much_is_ended()
     {
-        using var agent = new AgentUnderTest("mkdir deep; i=0; while [ $i -lt 20 ]; do i=$((i + 1)); head -c 100000 /dev/zero > deep/$i; done; ln -s / everything; sleep 1000", AgentUnderTest.Limits() with { Disk = 1_000_000 });
+        using var agent = new AgentUnderTest(
+            "mkdir deep; i=0; while [ $i -lt 20 ]; do i=$((i + 1)); head -c 100000 /dev/zero > deep/$i; done; ln -s / everything; sleep 1000",
+            AgentUnderTest.Limits() with { Disk = 1_000_000 });
         Assert.Equal(EndReason.DiskLimit, (await agent.Exit).Reason);
     }
 
@@ -48,7 +52,10 @@ public sealed class LimitTests
     [Fact(Timeout = Timeout)]
     public async Task On_a_terminal_it_keeps_its_colours_and_is_stopped_as_on_pipes()
     {
-        using var agent = new AgentUnderTest("[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && printf '\\033[32mgreen\\033[0m\\n'; stty size; echo err >&2; sh -c : </dev/tty && echo controlled; setsid sleep 1000 & sleep 1000", terminal: TerminalSize.Usual);
+        using var agent = new AgentUnderTest(
+            "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && printf '\\033[32mgreen\\033[0m\\n'; stty size; echo err >&2; sh -c : </dev/tty && echo controlled; "
+                + "setsid sleep 1000 & sleep 1000",
+            terminal: TerminalSize.Usual);
         await agent.UntilPrintedAsync("controlled");
         Assert.Equal("\u001b[32mgreen\u001b[0m\r\n50 200\r\nerr\r\ncontrolled\r\n", agent.Output);
         agent.Stop();
@@ -81,7 +88,8 @@ public sealed class LimitTests
     public void A_control_group_is_told_the_limits_of_the_type()
     {
         var folder = Path.Combine(Directory.CreateTempSubdirectory("taskpipeline-group-").FullName, "attempt");
-        new AgentCgroup(folder, new HashSet<string> { "memory", "cpu", "pids" }).Limit(new TaskType { Name = "t", Executable = "sh", MemoryLimit = 1 << 20, CpuLimit = 1.5, ProcessLimit = 10 });
+        new AgentCgroup(folder, new HashSet<string> { "memory", "cpu", "pids" }).Limit(
+            new TaskType { Name = "t", Executable = "sh", MemoryLimit = 1 << 20, CpuLimit = 1.5, ProcessLimit = 10 });
         Assert.Equal("1048576", File.ReadAllText(Path.Combine(folder, "memory.max")));
         Assert.Equal("1", File.ReadAllText(Path.Combine(folder, "memory.oom.group")));
         Assert.Equal("150000 100000", File.ReadAllText(Path.Combine(folder, "cpu.max")));

@@ -2,8 +2,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Processes;
+using TaskPipeline.TaskWorker.Settings;
 using TaskPipeline.Testing;
 using Xunit;
 
@@ -34,7 +34,9 @@ public sealed class ProcessTreeTests
     [InlineData(true)]
     public async Task One_that_ignores_SIGTERM_is_killed_after_its_grace_with_its_daemons(bool inGroup)
     {
-        using var agent = new AgentUnderTest("trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' & echo ready; while :; do sleep 0.1; done", AgentUnderTest.Limits(grace: 0.3), Group(inGroup));
+        using var agent = new AgentUnderTest(
+            "trap '' TERM; setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' & echo ready; while :; do sleep 0.1; done",
+            AgentUnderTest.Limits(grace: 0.3), Group(inGroup));
         await agent.UntilPrintedAsync("ready");
         agent.Stop();
         var exit = await agent.Exit;
@@ -70,7 +72,10 @@ public sealed class ProcessTreeTests
     public async Task One_that_is_stopped_before_it_may_begin_has_not_ended_by_itself_however_soon_its_process_does()
     {
         var mayBegin = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var agent = new AgentUnderTest("sleep 1000", mayBegin: mayBegin.Task, spawned: pid => SpinWait.SpinUntil(() => !File.Exists($"/proc/{pid}/cmdline"), AgentUnderTest.Patience));
+        using var agent = new AgentUnderTest(
+            "sleep 1000",
+            mayBegin: mayBegin.Task,
+            spawned: pid => SpinWait.SpinUntil(() => !File.Exists($"/proc/{pid}/cmdline"), AgentUnderTest.Patience));
         agent.Stop();
         mayBegin.SetResult();
         Assert.Equal(EndReason.UserRequest, (await agent.Exit).Reason);
@@ -93,7 +98,9 @@ public sealed class ProcessTreeTests
     [InlineData(true)]
     public async Task A_storm_of_forks_is_ended(bool inGroup)
     {
-        using var agent = new AgentUnderTest("export S='[ $1 = 0 ] || setsid sh -c \"$S\" chain $(($1 - 1)) & exec sleep 1000'; sh -c \"$S\" chain 30", cgroup: Group(inGroup));
+        using var agent = new AgentUnderTest(
+            "export S='[ $1 = 0 ] || setsid sh -c \"$S\" chain $(($1 - 1)) & exec sleep 1000'; sh -c \"$S\" chain 30",
+            cgroup: Group(inGroup));
         await Eventually.TrueAsync("it has forked", () => agent.Left > 20, AgentUnderTest.Patience);
         agent.Stop(force: true);
         await agent.Exit;
@@ -103,7 +110,9 @@ public sealed class ProcessTreeTests
     [Fact(Timeout = Timeout)]
     public async Task In_a_control_group_a_process_that_clears_its_environment_is_found_too()
     {
-        using var agent = new AgentUnderTest("env -i setsid sleep 1000 </dev/null >/dev/null 2>&1 & while [ \"$(cat /proc/$!/comm)\" != sleep ]; do :; done", cgroup: Group(true));
+        using var agent = new AgentUnderTest(
+            "env -i setsid sleep 1000 </dev/null >/dev/null 2>&1 & while [ \"$(cat /proc/$!/comm)\" != sleep ]; do :; done",
+            cgroup: Group(true));
         var exit = await agent.Exit;
         Assert.True(exit.ProcessesEnded >= 1);
         Assert.Equal(0, agent.Left);
@@ -114,13 +123,18 @@ public sealed class ProcessTreeTests
     [InlineData(true)]
     public async Task All_of_it_stands_still_while_it_is_paused_and_goes_on_afterwards(bool inGroup)
     {
-        using var agent = new AgentUnderTest("setsid sh -c 'while :; do echo x >> $F/child; sleep 0.01; done' & while :; do echo x >> $F/root; sleep 0.01; done", AgentUnderTest.Limits(seconds: 3600) with { Silence = TimeSpan.FromHours(1) }, Group(inGroup));
+        using var agent = new AgentUnderTest(
+            "setsid sh -c 'while :; do echo x >> $F/child; sleep 0.01; done' & while :; do echo x >> $F/root; sleep 0.01; done",
+            AgentUnderTest.Limits(seconds: 3600) with { Silence = TimeSpan.FromHours(1) },
+            Group(inGroup));
         await Eventually.TrueAsync("both run", () => SizeOf(agent, "child") > 0 && SizeOf(agent, "root") > 0, AgentUnderTest.Patience);
         agent.Pause();
         await Eventually.TrueAsync("it is paused", () => agent.Pauses.Count == 1, AgentUnderTest.Patience);
         var (child, root) = (SizeOf(agent, "child"), SizeOf(agent, "root"));
         if (!inGroup)   // frozen by its group, a process is not marked as stopped
-            Assert.All(RunMarker.ProcessesOf(agent.Marker), pid => Assert.True(StateOf(pid) is "T" or "D", "a shell sleeps in the kernel while its child is stopped before its exec"));
+            Assert.All(
+                RunMarker.ProcessesOf(agent.Marker),
+                pid => Assert.True(StateOf(pid) is "T" or "D", "a shell sleeps in the kernel while its child is stopped before its exec"));
         agent.Pause();
         Assert.Equal((child, root), (SizeOf(agent, "child"), SizeOf(agent, "root")));
         agent.Resume();
@@ -178,7 +192,8 @@ public sealed class ProcessTreeTests
         return group;
     }
 
-    private static long SizeOf(AgentUnderTest agent, string file) => new FileInfo(Path.Combine(agent.Folder, file)) is { Exists: true } found ? found.Length : 0;
+    private static long SizeOf(AgentUnderTest agent, string file) =>
+        new FileInfo(Path.Combine(agent.Folder, file)) is { Exists: true } found ? found.Length : 0;
 
     private static string StateOf(int pid)
     {

@@ -1,7 +1,6 @@
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Reading;
-using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Output;
 using TaskPipeline.Testing;
 using Xunit;
 
@@ -27,20 +26,26 @@ public sealed class AgentNotesTests(TestBroker broker)
     [InlineData(""" ::task:result 1""", null)]
     [InlineData("""{"type":"result","result":"x"}""", null)]
     public void Marked_lines_are_understood_and_all_others_are_only_lines(string line, string? expected) =>
-        Assert.Equal(expected is null ? [] : [expected.Trim()], Read(AgentParser.None, line).Select(note => $"{note.Name.ToString().ToLowerInvariant()} {note.Data.GetRawText()}"));
+        Assert.Equal(
+            expected is null ? [] : [expected.Trim()],
+            Read(AgentParser.None, line).Select(note => $"{note.Name.ToString().ToLowerInvariant()} {note.Data.GetRawText()}"));
 
     [Fact]
     public void The_json_of_claude_tells_messages_tools_and_the_result()
     {
         var notes = Read(AgentParser.Claude,
             """{"type":"system","subtype":"init","session_id":"s-1","tools":["Bash"]}""",
-            """{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"I look."},{"type":"tool_use","id":"t1","name":"Bash","input":{"command":"ls"}}]},"session_id":"s-1"}""",
+            """{"type":"assistant","message":{"role":"assistant","content":[{"type":"text","text":"I look."},"""
+                + """{"type":"tool_use","id":"t1","name":"Bash","input":{"command":"ls"}}]},"session_id":"s-1"}""",
             """{"type":"user","message":{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":"a b"}]}}""",
-            """{"type":"result","subtype":"success","is_error":false,"duration_ms":12,"num_turns":2,"result":"Two files.","session_id":"s-1","total_cost_usd":0.01,"usage":{"input_tokens":3}}""");
+            """{"type":"result","subtype":"success","is_error":false,"duration_ms":12,"num_turns":"""
+                + """2,"result":"Two files.","session_id":"s-1","total_cost_usd":0.01,"usage":{"input_tokens":3}}""");
         Assert.Equal([NoteName.Message, NoteName.Tool, NoteName.Result], notes.Select(note => note.Name));
         Assert.Equal("""{"text":"I look."}""", notes[0].Data.GetRawText());
         Assert.Equal("""{"name":"Bash","input":{"command":"ls"}}""", notes[1].Data.GetRawText());
-        Assert.Equal("""{"text":"Two files.","is_error":false,"subtype":"success","turns":2,"cost_usd":0.01,"usage":{"input_tokens":3},"session_id":"s-1"}""", notes[2].Data.GetRawText());
+        Assert.Equal(
+            """{"text":"Two files.","is_error":false,"subtype":"success","turns":2,"cost_usd":0.01,"usage":{"input_tokens":3},"session_id":"s-1"}""",
+            notes[2].Data.GetRawText());
     }
 
     [Fact]
@@ -174,15 +179,23 @@ public sealed class AgentNotesTests(TestBroker broker)
     public async Task An_agents_words_are_in_the_log_behind_their_lines_and_its_result_in_the_state()
     {
         await using var pipeline = await TestPipeline.StartAsync(broker, lanes: 1);
-        var id = await pipeline.SubmitAsync("script", new { script = """echo begin; echo '::task:progress {"percent":50}'; echo '::task:result {"rows":500}'; echo end""" });
+        var id = await pipeline.SubmitAsync(
+            "script",
+            new { script = """echo begin; echo '::task:progress {"percent":50}'; echo '::task:result {"rows":500}'; echo end""" });
         var end = await pipeline.EndOfAsync(id);
         Assert.Equal((Status.Succeeded, """{"rows":500}"""), (end.Status, end.Result?.GetRawText()));
-        Assert.Equal(["begin", """::task:progress {"percent":50}""", """::task:result {"rows":500}""", "end"], (await pipeline.LinesAsync(id)).Select(line => line.Text));
+        Assert.Equal(
+            ["begin", """::task:progress {"percent":50}""", """::task:result {"rows":500}""", "end"],
+            (await pipeline.LinesAsync(id)).Select(line => line.Text));
         var records = pipeline.Progress(id).ToList();
         var noted = records.OfType<AttemptNoted>().ToList();
         Assert.Equal([NoteName.Progress, NoteName.Result], noted.Select(record => record.Name).Order());
         foreach (var record in noted)
-            Assert.True(records.FindIndex(other => other is OutputLines lines && lines.Lines.Any(line => line.Text.Contains(record.Data.GetRawText(), StringComparison.Ordinal))) < records.IndexOf(record));
+        {
+            var data = record.Data.GetRawText();
+            var printed = records.FindIndex(other => other is OutputLines lines && lines.Lines.Any(line => line.Text.Contains(data, StringComparison.Ordinal)));
+            Assert.True(printed < records.IndexOf(record));
+        }
     }
 
     private static string Times(string text, int count) => string.Concat(Enumerable.Repeat(text, count));

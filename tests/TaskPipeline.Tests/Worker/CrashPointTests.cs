@@ -1,5 +1,5 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Settings;
 using TaskPipeline.Testing;
 using Xunit;
 
@@ -10,7 +10,11 @@ public sealed class CrashPointTests(TestBroker broker)
 {
     private const string Catalogue = """
         types:
-          say:   { executable: sh, arguments: [-c, 'echo "$1"; exit $2', sh], params: { text: { positional: true, required: true }, code: { positional: true, type: integer, default: "0" } }, retry: { lost: 5, attempts: 2, backoff: { first: 100ms } } }
+          say:
+            executable: sh
+            arguments: [-c, 'echo "$1"; exit $2', sh]
+            params: { text: { positional: true, required: true }, code: { positional: true, type: integer, default: "0" } }
+            retry: { lost: 5, attempts: 2, backoff: { first: 100ms } }
         """;
 
     public static TheoryData<string> Points => [.. CrashPoint.All.Where(point => point != CrashPoint.Handed)];

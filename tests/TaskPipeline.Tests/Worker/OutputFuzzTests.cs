@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using TaskPipeline.TaskWorker.Reading;
+using TaskPipeline.TaskWorker.Output;
 using Xunit;
 
 namespace TaskPipeline.Tests.Worker;
@@ -14,9 +14,12 @@ public sealed partial class OutputFuzzTests
 
     private static readonly byte[][] Tokens =
     [
-        [(byte)'\n'], "\r\n"u8.ToArray(), [(byte)'\r'], [0], [0x1b], "\u001b["u8.ToArray(), "\u001b[1;31m"u8.ToArray(), "\u001b[2K"u8.ToArray(), "\u001b]0;"u8.ToArray(), [7], "\u001b\\"u8.ToArray(),
-        "plain text "u8.ToArray(), "Grüße 🎉"u8.ToArray(), [0xFF, 0xFE], [0xC3], [0xF0, 0x9F], [0x80], "hunter"u8.ToArray(), "abc"u8.ToArray(), "-long"u8.ToArray(),
-        .. Secrets.Select(Encoding.UTF8.GetBytes), .. Secrets.Select(secret => Encoding.UTF8.GetBytes(Convert.ToBase64String(Encoding.UTF8.GetBytes("k=" + secret)))),
+        [(byte)'\n'], "\r\n"u8.ToArray(), [(byte)'\r'], [0], [0x1b], "\u001b["u8.ToArray(), "\u001b[1;31m"u8.ToArray(),
+        "\u001b[2K"u8.ToArray(), "\u001b]0;"u8.ToArray(), [7], "\u001b\\"u8.ToArray(),
+        "plain text "u8.ToArray(), "Grüße 🎉"u8.ToArray(), [0xFF, 0xFE], [0xC3], [0xF0, 0x9F],
+        [0x80], "hunter"u8.ToArray(), "abc"u8.ToArray(), "-long"u8.ToArray(),
+        .. Secrets.Select(Encoding.UTF8.GetBytes),
+        .. Secrets.Select(secret => Encoding.UTF8.GetBytes(Convert.ToBase64String(Encoding.UTF8.GetBytes("k=" + secret)))),
     ];
 
     [Theory(Timeout = 300_000)]
@@ -57,7 +60,8 @@ public sealed partial class OutputFuzzTests
     {
         if (expected == found)
             return;
-        var at = Enumerable.Range(0, Math.Min(expected.Length, found.Length)).FirstOrDefault(i => expected[i] != found[i], Math.Min(expected.Length, found.Length));
+        var at = Enumerable.Range(0, Math.Min(expected.Length, found.Length))
+            .FirstOrDefault(i => expected[i] != found[i], Math.Min(expected.Length, found.Length));
         Assert.Fail($"seed {seed}, character {at}:\n{Around(expected, at)}\n{Around(found, at)}");
     }
 

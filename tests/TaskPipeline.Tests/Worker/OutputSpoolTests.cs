@@ -1,5 +1,5 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Output;
 using TaskPipeline.Testing;
 using Xunit;
 
@@ -85,7 +85,14 @@ public sealed class OutputSpoolTests : IDisposable
     private static SpooledLine Line(Random random)
     {
         var isPart = random.Next(10) == 0;
-        var text = random.Next(20) == 0 ? string.Concat(Enumerable.Repeat("Grüße 🎉 ", random.Next(4000))) : new string((char)('a' + random.Next(26)), random.Next(300));
-        return new SpooledLine(random.Next(2) == 0 ? OutputStream.Stdout : OutputStream.Stderr, text, isPart ? random.Next(1, 9) : null, isPart ? random.Next(2) == 0 : null, DateTimeOffset.UtcNow);
+        var text = random.Next(20) == 0
+            ? string.Concat(Enumerable.Repeat("Grüße 🎉 ", random.Next(4000)))
+            : new string((char)('a' + random.Next(26)), random.Next(300));
+        return new SpooledLine(
+            random.Next(2) == 0 ? OutputStream.Stdout : OutputStream.Stderr,
+            text,
+            isPart ? random.Next(1, 9) : null,
+            isPart ? random.Next(2) == 0 : null,
+            DateTimeOffset.UtcNow);
     }
 }

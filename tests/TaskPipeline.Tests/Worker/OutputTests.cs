@@ -1,7 +1,6 @@
 using System.Text;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Reading;
-using TaskPipeline.TaskWorker.Reporting;
+using TaskPipeline.TaskWorker.Output;
 using Xunit;
 
 namespace TaskPipeline.Tests.Worker;

@@ -1,5 +1,5 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskWorker.Running;
+using TaskPipeline.TaskWorker.Settings;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
 using Xunit;
@@ -11,7 +11,11 @@ public sealed class RetentionTests(TestBroker broker)
 {
     private const string Catalogue = """
         types:
-          marked: { executable: sh, arguments: [-c, 'echo run >> "$1"; [ -z "$2" ] || { echo waits; sleep "$2"; }', sh], params: { marks: { positional: true, required: true }, seconds: { positional: true } }, retry: { lost: 3 } }
+          marked:
+            executable: sh
+            arguments: [-c, 'echo run >> "$1"; [ -z "$2" ] || { echo waits; sleep "$2"; }', sh]
+            params: { marks: { positional: true, required: true }, seconds: { positional: true } }
+            retry: { lost: 3 }
         """;
 
     private static readonly KeyValuePair<string, string?> Short = new("Kafka:ProgressRetention", "00:00:05");
@@ -20,7 +24,9 @@ public sealed class RetentionTests(TestBroker broker)
     public async Task An_outcome_that_nobody_could_commit_outlives_the_log_and_its_agent_is_not_run_again()
     {
         await using var pipeline = await StartAsync();
-        await using var api = await ApiUnderTest.StartAsync(broker, pipeline.Prefix, $"--Catalogue:File={pipeline.CatalogueFile}", $"--{Short.Key}={Short.Value}", "--Kafka:Partitions=1");
+        await using var api = await ApiUnderTest.StartAsync(
+            broker, pipeline.Prefix, $"--Catalogue:File={pipeline.CatalogueFile}", $"--{Short.Key}={Short.Value}",
+            "--Kafka:Partitions=1");
         var worker = await pipeline.AddWorkerAsync(Short, new("Worker:CrashAt", CrashPoint.Exited));
         var marks = Path.Combine(pipeline.Folder, "marks");
         var id = await pipeline.SubmitAsync("marked", new { marks });
@@ -39,7 +45,9 @@ public sealed class RetentionTests(TestBroker broker)
     public async Task Attempts_are_counted_also_when_the_log_has_forgotten_them()
     {
         await using var pipeline = await StartAsync();
-        await using var api = await ApiUnderTest.StartAsync(broker, pipeline.Prefix, $"--Catalogue:File={pipeline.CatalogueFile}", $"--{Short.Key}={Short.Value}", "--Kafka:Partitions=1");
+        await using var api = await ApiUnderTest.StartAsync(
+            broker, pipeline.Prefix, $"--Catalogue:File={pipeline.CatalogueFile}", $"--{Short.Key}={Short.Value}",
+            "--Kafka:Partitions=1");
         var marks = Path.Combine(pipeline.Folder, "marks");
         var worker = await pipeline.AddWorkerAsync(Short);
         var id = await pipeline.SubmitAsync("marked", new { marks, seconds = "1000" });

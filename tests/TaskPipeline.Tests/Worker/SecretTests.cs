@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using TaskPipeline.TaskWorker.Reading;
+using TaskPipeline.TaskWorker.Output;
 using Xunit;
 
 namespace TaskPipeline.Tests.Worker;
@@ -25,7 +25,8 @@ public sealed class SecretTests
             for (var after = 0; after < 4; after++)
             {
                 byte[] bytes = [.. Enumerable.Repeat((byte)0xA7, before), .. Encoding.UTF8.GetBytes(Secret), .. Enumerable.Repeat((byte)0x5B, after)];
-                foreach (var encoded in (string[])[Convert.ToBase64String(bytes), Convert.ToBase64String(bytes).Replace('+', '-').Replace('/', '_').TrimEnd('=')])
+                foreach (var encoded in (string[])
+                    [Convert.ToBase64String(bytes), Convert.ToBase64String(bytes).Replace('+', '-').Replace('/', '_').TrimEnd('=')])
                 {
                     var published = new SecretMask(forms).Of(encoded, isWhole: true);
                     Assert.Contains("***", published, StringComparison.Ordinal);
@@ -78,7 +79,11 @@ public sealed class SecretTests
             var found = new List<TextPart>();
             var text = new OutputText(new SecretForms(["correct-horse-battery-staple"]), found.Add);
             var splitter = new LineSplitter(text.Take);
-            splitter.Feed([.. Enumerable.Repeat((byte)'.', LineSplitter.PartBytes - shift), .. "correct-horse-battery-staple"u8, .. Enumerable.Repeat((byte)'.', 100), (byte)'\n']);
+            splitter.Feed([
+                .. Enumerable.Repeat((byte)'.', LineSplitter.PartBytes - shift),
+                .. "correct-horse-battery-staple"u8,
+                .. Enumerable.Repeat((byte)'.', 100),
+                (byte)'\n']);
             Assert.Equal(new string('.', LineSplitter.PartBytes - shift) + "***" + new string('.', 100), string.Concat(found.Select(part => part.Text)));
         }
     }

@@ -1,0 +1,28 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Kafka;
+using TaskPipeline.TaskWorker.Output;
+using TaskPipeline.TaskWorker.Settings;
+
+namespace TaskPipeline.TaskWorker.Attempts;
+
+/// <summary>Where attempts begin.</summary>
+internal sealed class AttemptRunner(
+    AgentSetup setup,
+    InputFeeds inputs,
+    StopSignals stops,
+    ProgressLog log,
+    IOptions<WorkerOptions> options,
+    IOptions<KafkaOptions> kafka,
+    TimeProvider clock,
+    ILogger<AttemptRun> logger)
+{
+    /// <summary>To be called before the first one.</summary>
+    public void Prepare() => setup.PrepareLauncher();
+
+    /// <param name="wrote">Told of each record that Kafka has acknowledged and from which something follows, on any thread, in order.</param>
+    public AttemptRun Start(AttemptOrder order, Action<AttemptRecord, long> wrote) =>
+        new(order, new AttemptLog(log, order.Id, options.Value.Id, clock, wrote), setup, inputs, stops, options.Value, kafka.Value, clock, logger);
+}

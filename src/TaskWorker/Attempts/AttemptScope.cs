@@ -1,0 +1,17 @@
+using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.TaskWorker.Attempts;
+
+/// <summary>What every log line about an attempt carries.</summary>
+internal static class AttemptScope
+{
+    public static IDisposable? BeginAttempt(this ILogger logger, TaskSubmission task, int attempt, string worker) =>
+        logger.BeginScope(new Dictionary<string, object>
+        {
+            ["task_id"] = task.TaskId,
+            ["attempt"] = attempt,
+            ["project"] = task.Project,
+            ["worker"] = worker,
+        });
+}

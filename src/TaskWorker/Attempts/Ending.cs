@@ -1,0 +1,51 @@
+using System.Text.Json;
+using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Output;
+using TaskPipeline.TaskWorker.Processes;
+
+namespace TaskPipeline.TaskWorker.Attempts;
+
+/// <summary>What the end of an agent means for its attempt. It follows from the exit, the task's type and what the agent has said.</summary>
+internal static class Ending
+{
+    /// <summary>Nobody here has killed it (SIGKILL), so that is no end of its own, unless its type says what it means.</summary>
+    /// <returns>Why the attempt is lost; null: it is not.</returns>
+    public static string? WhyLost(AgentExit exit, RetryPolicy retry, Lease? lease) => exit switch
+    {
+        not { Reason: EndReason.ExitCode, Signal: "SIGKILL" } => null,
+        _ when lease is { HasLapsed: true } => "its worker was too slow to renew its lease",
+        _ when retry.Names(exit.ExitCode, exit.Signal) => null,
+        _ => "somebody else has killed its agent (SIGKILL)",
+    };
+
+    /// <summary>
+    /// A limit that ends an agent which has given its result does not undo its work: the result decides how the attempt has ended. Null: nothing of the kind.
+    /// </summary>
+    public static EndReason? DecidedBy(AgentNotes said, AgentExit exit) => exit.Reason switch
+    {
+        _ when !(said.FirstResultAt <= exit.EndAt) => null,
+        EndReason.Result or EndReason.TimeLimit or EndReason.Deadline or EndReason.SilenceLimit or EndReason.OutputLimit or EndReason.ProcessLimit
+            or EndReason.DiskLimit or EndReason.MemoryLimit => said.IsError ? EndReason.ResultError : EndReason.Result,
+        _ => null,
+    };
+
+    /// <summary>What a result says that calls itself an error; null: nothing.</summary>
+    public static string? ErrorIn(JsonElement? result) =>
+        result is { ValueKind: JsonValueKind.Object } json && json.TryGetProperty("text", out var text)
+        && text.ValueKind == JsonValueKind.String && text.GetString() is { Length: > 0 } error ? error : null;
+
+    /// <param name="tail">The last lines of its output.</param>
+    public static string? Explain(AgentExit exit, AttemptOrder order, string tail) => exit.Reason switch
+    {
+        EndReason.TimeLimit => $"it ran longer than its limit of {order.Type.TimeLimit}",
+        EndReason.Deadline => $"it had not ended by {order.Submission.Deadline:O}",
+        EndReason.OutputLimit => $"it printed more than its limit of {order.Type.OutputLines} lines or {order.Type.OutputBytes} bytes",
+        EndReason.SilenceLimit => $"it printed nothing for longer than its limit of {order.Type.SilenceLimit}",
+        EndReason.ProcessLimit => $"it had more processes than its limit of {order.Type.ProcessLimit}",
+        EndReason.DiskLimit => $"its workspace held more than its limit of {order.Type.DiskLimit} bytes",
+        EndReason.MemoryLimit => "the kernel killed it because memory had run out",
+        EndReason.ExitCode when exit.ExitCode != 0 => tail.Length > 0 ? tail : null,
+        _ => null,
+    };
+}

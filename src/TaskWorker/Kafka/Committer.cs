@@ -1,0 +1,65 @@
+using System.Collections.Concurrent;
+using TaskPipeline.Shared.Hosting;
+using TaskPipeline.TaskWorker.Settings;
+
+namespace TaskPipeline.TaskWorker.Kafka;
+
+/// <summary>
+/// Commits batches one after the other on a thread of its own, because a transaction may take as long as the brokers are away, and because a call
+/// into the client has been seen never to come back in spite of its timeout: <see cref="ThrowIfHung"/> is for the thread that is still alive.
+/// </summary>
+internal sealed class Committer : IDisposable
+{
+    private static readonly TimeSpan HungAfter = TimeSpan.FromSeconds(40);    // a call: four times what it is given
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(60);   // a commit, though Kafka has answered others for half of that
+
+    private readonly ILaneCommit _commit;
+    private readonly BlockingCollection<Task> _queue = [];
+    private readonly CallTimer _committing;
+    private Task _thread = Task.CompletedTask;
+
+    public Committer(ILaneCommit commit, TimeProvider clock) => (_commit, _committing) = (commit, new CallTimer(clock));
+
+    public void Open(CancellationToken cancellationToken)
+    {
+        _commit.Open(cancellationToken);
+        _thread = OwnThread.Run(Run);
+    }
+
+    /// <summary>Completes once it is committed; fails as <see cref="ILaneCommit.Commit"/> does.</summary>
+    public Task CommitAsync(Batch batch)
+    {
+        var commit = new Task(() =>
+        {
+            CrashPoint.Reach(CrashPoint.BeforeCommit);
+            _committing.Run(() => _commit.Commit(batch));
+            CrashPoint.Reach(CrashPoint.AfterCommit);
+        });
+        _queue.Add(commit);
+        return commit;
+    }
+
+    /// <summary>What becomes of a transaction that hangs, nobody here will ever know; whoever owns the lanes next reads it from the log.</summary>
+    /// <param name="answering">For how long Kafka has answered others.</param>
+    public void ThrowIfHung(TimeSpan answering)
+    {
+        var isStuck = _committing.Elapsed > StuckAfter && answering > StuckAfter / 2;
+        if (isStuck || _commit.InCall > HungAfter)
+            throw new TimeoutException("a transaction hangs in the client");
+    }
+
+    public void Dispose()
+    {
+        _queue.CompleteAdding();
+        if (!_thread.Wait(TimeSpan.FromSeconds(2)))
+            return;   // what hangs in the client must not keep the process from ending
+        _commit.Dispose();
+        _queue.Dispose();
+    }
+
+    private void Run()
+    {
+        foreach (var commit in _queue.GetConsumingEnumerable())
+            commit.RunSynchronously(TaskScheduler.Default);
+    }
+}

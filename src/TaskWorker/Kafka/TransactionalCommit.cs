@@ -1,0 +1,118 @@
+using Confluent.Kafka;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.TaskWorker.Settings;
+
+namespace TaskPipeline.TaskWorker.Kafka;
+
+/// <summary>On Kafka: one transaction, fenced by the group's generation. While the brokers are away it waits for them.</summary>
+internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId, TimeProvider clock) : ILaneCommit
+{
+    private const int Attempts = 5;   // one that is aborted may fail the next one too
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
+
+    private IProducer<byte[]?, byte[]?> _producer = cluster.TransactionalProducer(workerId);
+    private readonly CallTimer _call = new(clock);
+
+    public TimeSpan? InCall => _call.Elapsed;
+
+    public void Open(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            try
+            {
+                _call.Run(() => _producer.InitTransactions(CallTimeout));
+                return;
+            }
+            catch (KafkaException exception) when (!exception.Error.IsFatal)
+            {
+                // The coordinator is not there yet: the producer may be asked again.
+            }
+        }
+    }
+
+    public void Commit(Batch batch)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            Deliveries? deliveries = null;
+            try
+            {
+                _call.Run(_producer.BeginTransaction);
+                deliveries = Deliveries.Start(_producer, batch.Records);
+                Retrying(() => _producer.SendOffsetsToTransaction(batch.Offsets, batch.Member, CallTimeout));
+                deliveries.Wait();   // the commit's own flush polls in steps of 10 ms
+                if (deliveries.Error is { } error)
+                {
+                    Abort(deliveries, error, isLast: attempt == Attempts);
+                    continue;
+                }
+                CrashPoint.Reach(CrashPoint.InTransaction);
+                Retrying(() => _producer.CommitTransaction(CallTimeout));
+                return;
+            }
+            catch (KafkaTxnRequiresAbortException exception)
+            {
+                Abort(deliveries, exception.Error, isLast: attempt == Attempts);
+            }
+            catch (KafkaException exception) when (IsFence(exception.Error.Code))
+            {
+                Renew();
+                throw new FencedException(exception.Error.Reason);
+            }
+        }
+    }
+
+    public void Dispose() => _producer.Dispose();
+
+    /// <exception cref="RefusedException">Some of its records can never be written.</exception>
+    /// <exception cref="FencedException">The group has moved on.</exception>
+    /// <exception cref="KafkaException">It was the last attempt.</exception>
+    private void Abort(Deliveries? deliveries, Error error, bool isLast)
+    {
+        Retrying(() => _producer.AbortTransaction(CallTimeout));
+        deliveries?.Wait();
+        try
+        {
+            deliveries?.ThrowIfRefused();
+        }
+        catch (RefusedException)
+        {
+            Renew();   // what the broker has refused is missing from the producer's sequence, and would fail the next transaction
+            throw;
+        }
+        if (IsFence(error.Code))
+            throw new FencedException(error.Reason);
+        if (isLast)
+            throw new KafkaException(error);
+    }
+
+    private void Retrying(Action call)
+    {
+        while (true)
+        {
+            try
+            {
+                _call.Run(call);
+                return;
+            }
+            catch (KafkaRetriableException)
+            {
+                // The same call may be made again, and must be before any other.
+            }
+        }
+    }
+
+    /// <summary>A producer that was fenced is of no more use.</summary>
+    private void Renew()
+    {
+        _producer.Dispose();
+        _producer = cluster.TransactionalProducer(workerId);
+        Open(CancellationToken.None);
+    }
+
+    private static bool IsFence(ErrorCode code) => code is
+        ErrorCode.UnknownMemberId or ErrorCode.IllegalGeneration or ErrorCode.FencedInstanceId or ErrorCode.RebalanceInProgress
+        or ErrorCode.InvalidProducerEpoch or ErrorCode.ProducerFenced or ErrorCode.Local_Fenced;
+}

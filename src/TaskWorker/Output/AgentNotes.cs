@@ -1,0 +1,210 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using TaskPipeline.Shared.Catalogue;
+using TaskPipeline.Shared.Tasks;
+
+namespace TaskPipeline.TaskWorker.Output;
+
+/// <summary>
+/// Finds what an agent says of its work: lines of stdout such as <c>::task:progress {"percent":40}</c>, and, where its type names a parser, those of an agent
+/// CLI. Each such line stays among the lines.
+/// </summary>
+internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimeProvider clock)
+{
+    private const string Prefix = "::task:";
+    private const string ResultWord = "result";
+    private const int MostLine = 1024 * 1024;   // in bytes, as all of these
+    private const int MostData = 16 * 1024;
+    private const int MostResult = 64 * 1024;
+    private const int MostEvent = 64 * 1024;
+    private const int SmallMember = 1024;
+    private const int MostNotes = 10_000;   // of an attempt, progress aside; and as many results
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
+
+    private static readonly Dictionary<string, (NoteName Name, string[] OneOf)> Kinds = new()
+    {
+        ["progress"] = (NoteName.Progress, ["percent", "step"]),
+        ["group"] = (NoteName.Group, ["name"]),
+        ["warning"] = (NoteName.Warning, ["message"]),
+        ["artifact"] = (NoteName.Artifact, ["name"]),
+        [ResultWord] = (NoteName.Result, []),
+    };
+
+    private readonly StreamJson _stream = new(parser);
+    private readonly JoinedLine _line = new(MostLine);
+    private readonly Queue<Note> _found = [];
+    private Note? _progress;   // waits for its turn
+    private long _progressAt;
+    private string? _lastObject;   // the last line that looks like a JSON object
+    private DateTimeOffset _at;    // of the line that is being read
+    private int _count;
+    private int _results;
+
+    /// <summary>Called with its time when the agent gives a result.</summary>
+    public Action<DateTimeOffset>? GaveResult { get; init; }
+
+    /// <summary>The last one that the agent gave; null where it gave none, or that is left out.</summary>
+    public JsonElement? Result { get; private set; }
+
+    /// <summary>When the agent gave its last one.</summary>
+    public DateTimeOffset? ResultAt { get; private set; }
+
+    /// <summary>When the agent gave its first one.</summary>
+    public DateTimeOffset? FirstResultAt { get; private set; }
+
+    /// <summary>Whether the last one was too large.</summary>
+    public bool IsResultLeftOut { get; private set; }
+
+    /// <summary>Whether the last one says of itself that it is an error.</summary>
+    public bool IsError { get; private set; }
+
+    /// <summary>
+    /// The last line that is a JSON object, without secrets. Of one that is too large there are the small members, since what rules ask for is small.
+    /// </summary>
+    public JsonElement? Event =>
+        _lastObject is null || Parse(_lastObject) is not { } json ? null
+        : Clean(json, MostEvent, out var isTooLarge) ?? (isTooLarge ? Clean(SmallMembersOf(json), MostEvent, out _) : null);
+
+    public void Read(OutputLine line)
+    {
+        if (line.Stream != OutputStream.Stdout || _line.Take(line, out var isWhole) is not { } text)
+            return;
+        _at = line.At;
+        if (isWhole)
+            ReadWhole(text);
+        else if (text.StartsWith($"{Prefix}{ResultWord} ", StringComparison.Ordinal))
+            LeaveResultOut($"more than {MostLine}");
+    }
+
+    /// <summary>The next one to be told; of much progress only some.</summary>
+    /// <param name="isLast">Nothing more comes.</param>
+    public Note? Take(bool isLast = false)
+    {
+        if (_found.TryDequeue(out var note))
+            return note;
+        if (_progress is not { } progress || (!isLast && _progressAt != 0 && clock.GetElapsedTime(_progressAt) < ProgressInterval))
+            return null;
+        (_progress, _progressAt) = (null, clock.GetTimestamp());
+        return progress;
+    }
+
+    private void ReadWhole(string line)
+    {
+        if (line is ['{', .., '}'])
+            _lastObject = line;
+        if (line.StartsWith(Prefix, StringComparison.Ordinal))
+            ReadMarked(line.AsSpan(Prefix.Length));
+        else if (parser != AgentParser.None && line is ['{', .., '}'] && Parse(line) is { } json)
+            foreach (var note in _stream.Read(json))
+                Add(note);
+    }
+
+    private void ReadMarked(ReadOnlySpan<char> marked)
+    {
+        var space = marked.IndexOf(' ');
+        if (space < 0 || !Kinds.TryGetValue(marked[..space].ToString(), out var kind) || Parse(marked[(space + 1)..].ToString()) is not { } data)
+            return;
+        if (kind.OneOf.Length == 0 || (data.ValueKind == JsonValueKind.Object && kind.OneOf.Any(name => data.TryGetProperty(name, out _)) && IsPercent(data)))
+            Add(new Note(kind.Name, data, _at));
+    }
+
+    private void Add(Note note)
+    {
+        note = note with { At = _at };
+        var isResult = note.Name == NoteName.Result;
+        if (Clean(note.Data, isResult ? MostResult : MostData, out var isTooLarge) is not { } data)
+        {
+            if (isResult && isTooLarge)
+                LeaveResultOut(SizeOf(note.Data).ToString(CultureInfo.InvariantCulture), IsErrorIn(note.Data));
+            return;
+        }
+        note = note with { Data = data };
+        if (isResult)
+            Give(data, IsErrorIn(data));
+        if (note.Name == NoteName.Progress)
+            _progress = note;
+        else if ((isResult ? _results++ : _count++) < MostNotes)
+            _found.Enqueue(note);
+    }
+
+    /// <summary>An older one in its place would be taken for it.</summary>
+    private void LeaveResultOut(string bytes, bool isError = false)
+    {
+        Give(null, isError);
+        if (_results++ < MostNotes)
+            _found.Enqueue(new Note(NoteName.Warning, JsonSerializer.SerializeToElement(new JsonObject
+            {
+                ["message"] = $"the result has {bytes} bytes and is left out: it may have {MostResult}",
+                [AttemptNoted.LeftOutMember] = true,
+            }), _at));
+    }
+
+    private void Give(JsonElement? result, bool isError)
+    {
+        (Result, ResultAt, IsResultLeftOut, IsError) = (result, _at, result is null, isError);
+        FirstResultAt ??= _at;
+        GaveResult?.Invoke(_at);
+    }
+
+    private static bool IsErrorIn(JsonElement result) =>
+        result.ValueKind == JsonValueKind.Object && result.TryGetProperty("is_error", out var isError) && isError.ValueKind == JsonValueKind.True;
+
+    /// <summary>Without a secret that JSON's own escapes hid from who looked at the line; null where it is too large.</summary>
+    private JsonElement? Clean(JsonElement data, int most, out bool isTooLarge)
+    {
+        isTooLarge = false;
+        try
+        {
+            var text = JsonSerializer.Serialize(data, TaskJson.Wire.JsonElement);
+            isTooLarge = SizeOf(data) > most;
+            return isTooLarge ? null
+                : secrets.IsIn(text) ? Parse(secrets.Masked(text))
+                : data;
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or JsonException)
+        {
+            return null;   // a string in it is no text
+        }
+    }
+
+    /// <summary>In UTF-8, with every character as itself: what an encoder escapes on its way to Kafka is not the agent's.</summary>
+    public static int SizeOf(JsonElement json) => json.ValueKind switch
+    {
+        JsonValueKind.Object => 2 - Math.Min(1, json.GetPropertyCount())
+            + json.EnumerateObject().Sum(member => Encoding.UTF8.GetByteCount(member.Name) + 4 + SizeOf(member.Value)),
+        JsonValueKind.Array => 2 + json.EnumerateArray().Sum(element => SizeOf(element) + 1) - Math.Min(1, json.GetArrayLength()),
+        JsonValueKind.String => Encoding.UTF8.GetByteCount(json.GetString()!) + 2,
+        _ => json.GetRawText().Length,
+    };
+
+    private static JsonElement SmallMembersOf(JsonElement json)
+    {
+        var small = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(small))
+        {
+            writer.WriteStartObject();
+            foreach (var member in json.EnumerateObject())
+                if (SizeOf(member.Value) <= SmallMember)
+                    member.WriteTo(writer);
+            writer.WriteEndObject();
+        }
+        return JsonElement.Parse(small.WrittenSpan);
+    }
+
+    private static bool IsPercent(JsonElement data) =>
+        !data.TryGetProperty("percent", out var percent) || (percent.ValueKind == JsonValueKind.Number && percent.GetDouble() is >= 0 and <= 100);
+
+    /// <summary>Null: it is no JSON, or none that records can hold.</summary>
+    private static JsonElement? Parse(string json)
+    {
+        var bytes = Encoding.UTF8.GetBytes(json);
+        return JsonText.Check(bytes, TaskJson.MostValueDepth) is null ? JsonElement.Parse(bytes) : null;
+    }
+}
+
+/// <summary>What an agent said, in JSON.</summary>
+/// <param name="At">When it said so.</param>
+internal sealed record Note(NoteName Name, JsonElement Data, DateTimeOffset At);

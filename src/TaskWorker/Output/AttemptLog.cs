@@ -1,0 +1,322 @@
+using Confluent.Kafka;
+using TaskPipeline.Shared.Kafka;
+using TaskPipeline.Shared.Lanes;
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Kafka;
+
+namespace TaskPipeline.TaskWorker.Output;
+
+/// <summary>
+/// Writes the records of one attempt, under the claim with which it began. What something follows from is waited for, and told to whoever owns
+/// the lane's log here; the rest is only handed over.
+/// </summary>
+/// <param name="wrote">Told of each record that Kafka has acknowledged and from which something follows, on any thread, in order.</param>
+internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, TimeProvider clock, Action<AttemptRecord, long> wrote)
+{
+    private const int Attempts = 2;
+    private const int ShortText = 200;   // characters
+    private static readonly TimeSpan RunningWait = TimeSpan.FromMilliseconds(10);
+
+    private readonly Lock _gate = new();
+    private AttemptRunning? _running;   // under the gate
+    private long _lastOffset;
+    private long _lastAck = clock.GetTimestamp();
+
+    /// <summary>Whether the log has a hole: then nothing more that is written to it counts.</summary>
+    public bool IsBroken => log.Broken.IsFaulted;
+
+    /// <summary>Offset of the last record that Kafka has acknowledged.</summary>
+    public long LastOffset => Volatile.Read(ref _lastOffset);
+
+    /// <summary>How long no record has been acknowledged.</summary>
+    public TimeSpan Unheard => clock.GetElapsedTime(Volatile.Read(ref _lastAck));
+
+    public async Task<AttemptStarting> StartingAsync(string configHash, string typeHash)
+    {
+        var starting = new AttemptStarting
+        {
+            Epoch = id.Claim.Epoch,
+            Owner = id.Claim.Owner,
+            TaskId = id.TaskId,
+            Attempt = id.Attempt,
+            At = clock.GetUtcNow(),
+            Worker = worker,
+            ConfigHash = configHash,
+            TypeHash = typeHash,
+            Update = "Starting...",
+        };
+        await AppendAsync(starting);
+        return starting;
+    }
+
+    /// <summary>Is held back for a moment: where the first line follows at once, both go in one request.</summary>
+    public void Running(int pid)
+    {
+        lock (_gate)
+            _running = new AttemptRunning
+            {
+                Epoch = id.Claim.Epoch,
+                Owner = id.Claim.Owner,
+                TaskId = id.TaskId,
+                Attempt = id.Attempt,
+                At = clock.GetUtcNow(),
+                Pid = pid,
+                Update = "Running",
+            };
+        Task.Delay(RunningWait, clock).ContinueWith(_ => TellRunning(), TaskScheduler.Default);
+    }
+
+    /// <summary>Does not wait; <paramref name="done"/> is called once Kafka has the lines.</summary>
+    public void Lines(IReadOnlyList<OutputLine> lines, Action done) => Append(
+        new OutputLines
+        {
+            Epoch = id.Claim.Epoch,
+            Owner = id.Claim.Owner,
+            TaskId = id.TaskId,
+            Attempt = id.Attempt,
+            At = lines[^1].At,
+            Lines = [.. lines],
+            Update = string.Join('\n', lines.Select(line => line.Text)),
+        },
+        done);
+
+    /// <summary>Lines that are not published.</summary>
+    public void Gap(long from, long to, long bytes) => Append(new OutputGap
+    {
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
+        At = clock.GetUtcNow(),
+        From = from,
+        To = to,
+        Bytes = bytes,
+        Reason = EndReason.OutputLimit,
+        Update = $"[{to - from + 1} lines are left out]",
+    });
+
+    /// <summary>Does not wait; <paramref name="done"/> is called once Kafka has it.</summary>
+    public void Noted(Note note, Action done) => Append(
+        new AttemptNoted
+        {
+            Epoch = id.Claim.Epoch,
+            Owner = id.Claim.Owner,
+            TaskId = id.TaskId,
+            Attempt = id.Attempt,
+            At = note.At,
+            Name = note.Name,
+            Data = note.Data,
+        },
+        done);
+
+    public void Input(TaskInput input, bool isWritten) => Append(new AttemptInput
+    {
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
+        At = clock.GetUtcNow(),
+        InputId = input.InputId,
+        Text = input.Text,
+        Close = input.Close,
+        RequestedBy = input.RequestedBy,
+        Refused = !isWritten,
+        Update = input.Text is null ? "[stdin is closed]" : "> " + input.Text,
+    });
+
+    public void Stopping(string? requestedBy) => Append(new TaskStopping
+    {
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
+        At = clock.GetUtcNow(),
+        Worker = worker,
+        RequestedBy = requestedBy,
+        Update = "Stopping...",
+    });
+
+    public void Paused(string? requestedBy) => Append(new AttemptPaused
+    {
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
+        At = clock.GetUtcNow(),
+        RequestedBy = requestedBy,
+        Update = "Paused",
+    });
+
+    public void Resumed(string? requestedBy) => Append(new AttemptResumed
+    {
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
+        At = clock.GetUtcNow(),
+        RequestedBy = requestedBy,
+        Update = "Running",
+    });
+
+    public void Alive(AttemptStarting starting) => Append(new AttemptAlive
+    {
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
+        At = clock.GetUtcNow(),
+        Worker = worker,
+        StartedAt = starting.At,
+        ConfigHash = starting.ConfigHash,
+        TypeHash = starting.TypeHash,
+    });
+
+    public Task HandedAsync() => AppendAsync(new AttemptHanded
+    {
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
+        At = clock.GetUtcNow(),
+    });
+
+    /// <summary>Where Kafka does not take all that there is to say of it, the outcome alone is told.</summary>
+    public async Task ExitedAsync(AttemptOutcome outcome, OutputSummary output)
+    {
+        var exited = Exited(outcome, output);
+        try
+        {
+            await AppendAsync(exited);
+        }
+        catch (KafkaException exception) when (exception.Error.IsRefusal())
+        {
+            await AppendAsync(exited with
+            {
+                Error = Beginning.Shown(outcome.Error, ShortText),
+                Event = null,
+                Result = null,
+                Artifacts = null,
+                ArtifactsLeftOut = outcome.Artifacts.Count + outcome.ArtifactsLeftOut is > 0 and var all ? all : null,
+            });
+        }
+    }
+
+    private AttemptExited Exited(AttemptOutcome outcome, OutputSummary output) => new()
+    {
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
+        At = clock.GetUtcNow(),
+        Reason = outcome.Reason,
+        ExitCode = outcome.ExitCode,
+        Signal = outcome.Signal,
+        Error = outcome.Error,
+        Event = output.Said.Event,
+        Result = output.Said.Result,
+        ResultAt = output.Said.ResultAt,
+        ResultLeftOut = output.Said.IsResultLeftOut ? true : null,
+        Lines = output.Lines,
+        Hash = output.Hash,
+        EndedBy = outcome.EndedBy,
+        StopMs = outcome.StopTime is { } stopTime ? (long)stopTime.TotalMilliseconds : null,
+        ProcessesEnded = outcome.ProcessesEnded,
+        ProcessesKilled = outcome.ProcessesKilled,
+        Artifacts = outcome.Artifacts.Count > 0 ? outcome.Artifacts : null,
+        ArtifactsLeftOut = outcome.ArtifactsLeftOut > 0 ? outcome.ArtifactsLeftOut : null,
+    };
+
+    public Task AbandonedAsync(EndReason reason, string? error) => AppendAsync(new AttemptAbandoned
+    {
+        Epoch = id.Claim.Epoch,
+        Owner = id.Claim.Owner,
+        TaskId = id.TaskId,
+        Attempt = id.Attempt,
+        At = clock.GetUtcNow(),
+        Reason = reason,
+        Error = error,
+        Update = error is null ? "Given back" : $"Lost: {error}",
+    });
+
+    private async Task AppendAsync(AttemptRecord record)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            Task<long> appending;
+            lock (_gate)
+                appending = log.AppendAsync(id.Lane, [.. TakeRunning(), record]);
+            try
+            {
+                var offset = await appending;
+                Acknowledged(offset);
+                wrote(record, offset);
+                return;
+            }
+            catch (KafkaException exception) when (exception.Error.IsRefusal() && attempt < Attempts)
+            {
+                // It may have been refused together with what went before it in one batch: by itself it may be small enough.
+            }
+        }
+    }
+
+    private void Append(AttemptRecord record, Action? done = null)
+    {
+        lock (_gate)
+            log.Append(id.Lane, [.. TakeRunning(), record], offset =>
+            {
+                if (offset >= 0)
+                    Acknowledged(offset);
+                done?.Invoke();
+            });
+    }
+
+    private void TellRunning()
+    {
+        lock (_gate)
+            foreach (var running in TakeRunning())
+                Append(running);
+    }
+
+    private AttemptRecord[] TakeRunning()
+    {
+        AttemptRecord[] taken = _running is null ? [] : [_running];
+        _running = null;
+        return taken;
+    }
+
+    private void Acknowledged(long offset)
+    {
+        Volatile.Write(ref _lastOffset, offset);
+        Volatile.Write(ref _lastAck, clock.GetTimestamp());
+    }
+}
+
+/// <summary>Names an attempt, and the claim under which its records are written.</summary>
+/// <param name="Lane">Its partition.</param>
+internal sealed record AttemptId(int Lane, Claim Claim, string TaskId, int Attempt);
+
+/// <summary>How an attempt has ended.</summary>
+internal sealed record AttemptOutcome(EndReason Reason, string? Error)
+{
+    /// <summary>Null where no agent has begun, as are the next.</summary>
+    public int? ExitCode { get; init; }
+
+    public string? Signal { get; init; }
+
+    /// <summary>The signal it took to end all of the agent; null where it ended by itself.</summary>
+    public string? EndedBy { get; init; }
+
+    /// <summary>From the order to end until nothing was left.</summary>
+    public TimeSpan? StopTime { get; init; }
+
+    /// <summary>How many processes were ended by us.</summary>
+    public int ProcessesEnded { get; init; }
+
+    /// <summary>Names of the programs that needed SIGKILL.</summary>
+    public IReadOnlyList<string>? ProcessesKilled { get; init; }
+
+    public IReadOnlyList<Artifact> Artifacts { get; init; } = [];
+
+    /// <summary>How many artifacts were not kept.</summary>
+    public int ArtifactsLeftOut { get; init; }
+}

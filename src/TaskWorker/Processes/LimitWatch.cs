@@ -1,0 +1,88 @@
+using TaskPipeline.Shared.Tasks;
+using TaskPipeline.TaskWorker.Workspaces;
+
+namespace TaskPipeline.TaskWorker.Processes;
+
+/// <summary>Watches one attempt's limits from its spawn to its exit, and says which one it has reached.</summary>
+internal sealed class LimitWatch : IDisposable
+{
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
+
+    private readonly AgentLimits _limits;
+    private readonly AgentTree _tree;
+    private readonly string _workspace;
+    private readonly Action<EndReason> _reached;
+    private readonly TimeProvider _clock;
+    private readonly PausableTimer _time;
+    private readonly PausableTimer? _silence;
+    private readonly PausableTimer? _deadline;
+    private readonly PausableTimer? _look;
+    private readonly PausableTimer? _afterResult;
+    private long _heard;
+
+    public LimitWatch(AgentLimits limits, AgentTree tree, string workspace, Action<EndReason> reached, TimeProvider clock)
+    {
+        (_limits, _tree, _workspace, _reached, _clock, _heard) = (limits, tree, workspace, reached, clock, clock.GetTimestamp());
+        _time = new PausableTimer(limits.Time, () => reached(EndReason.TimeLimit), clock);
+        if (limits.Silence is { } silence)
+            _silence = new PausableTimer(silence, LookAtSilence, clock);
+        if (limits.Deadline is { } deadline)
+            _deadline = new PausableTimer(deadline - clock.GetUtcNow(), () => reached(EndReason.Deadline), clock);
+        if (limits.Processes is not null || limits.Disk is not null)
+            _look = new PausableTimer(LookInterval, LookAtUse, clock);
+        if (limits.AfterResult is not null)
+            _afterResult = new PausableTimer(TimeSpan.MaxValue, () => reached(EndReason.Result), clock);
+    }
+
+    /// <summary>The agent has given its result, or another one.</summary>
+    public void GaveResult(DateTimeOffset at) => _afterResult?.Restart(_limits.AfterResult!.Value - (_clock.GetUtcNow() - at));
+
+    /// <summary>The agent has printed something.</summary>
+    public void Hear() => Volatile.Write(ref _heard, _clock.GetTimestamp());
+
+    public void Pause()
+    {
+        _time.Pause();
+        _silence?.Pause();
+        _afterResult?.Pause();
+    }
+
+    public void Resume()
+    {
+        Hear();   // the silence of a pause is not the agent's
+        _time.Resume();
+        _silence?.Restart(_limits.Silence!.Value);
+        _silence?.Resume();
+        _afterResult?.Resume();
+    }
+
+    public void Dispose()
+    {
+        _time.Dispose();
+        _silence?.Dispose();
+        _deadline?.Dispose();
+        _look?.Dispose();
+        _afterResult?.Dispose();
+    }
+
+    /// <summary>Output does not touch the timer: when that is due, it looks how long ago the last was.</summary>
+    private void LookAtSilence()
+    {
+        var left = _limits.Silence!.Value - _clock.GetElapsedTime(Volatile.Read(ref _heard));
+        if (left > TimeSpan.Zero)
+            _silence!.Restart(left);
+        else
+            _reached(EndReason.SilenceLimit);
+    }
+
+    private void LookAtUse()
+    {
+        var began = _clock.GetTimestamp();
+        if (_tree.CountMoreThan(_limits.Processes))
+            _reached(EndReason.ProcessLimit);
+        else if (_limits.Disk is { } most && DiskUse.Of(_workspace, most) > most)
+            _reached(EndReason.DiskLimit);
+        else
+            _look!.Restart(LookInterval + (_clock.GetElapsedTime(began) * 10));   // a large workspace is not walked all the time
+    }
+}

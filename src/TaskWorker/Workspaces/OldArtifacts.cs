@@ -1,0 +1,33 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using TaskPipeline.Shared.Artifacts;
+using TaskPipeline.TaskWorker.Settings;
+
+namespace TaskPipeline.TaskWorker.Workspaces;
+
+/// <summary>Removes artifacts that are older than they are kept, at the start and each hour. Several workers may do so in one folder.</summary>
+internal sealed partial class OldArtifacts(ArtifactStore store, WorkerWarnings warnings, TimeProvider clock, ILogger<OldArtifacts> logger) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await Task.Yield();
+        using var timer = new PeriodicTimer(Interval, clock);
+        do
+        {
+            try
+            {
+                warnings.NotDeleted(store.RemoveOld());
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                LogLeft(logger, exception.Message);   // another worker was quicker, or may do what this one may not
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Some old artifacts were left where they are until the next time: {Reason}")]
+    private static partial void LogLeft(ILogger logger, string reason);
+}
