@@ -1,7 +1,6 @@
 using Microsoft.Net.Http.Headers;
 using Serilog;
 using Serilog.Events;
-using TaskPipeline.TaskApi.Watching;
 
 namespace TaskPipeline.TaskApi.Http;
 

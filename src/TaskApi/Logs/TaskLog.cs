@@ -1,10 +1,9 @@
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Logs;
 
 /// <summary>
-/// Everything watchers are told of one task, in order. It is only ever added to, by one writer at a time (the lock of <see cref="TaskTable"/>);
+/// Everything watchers are told of one task, in order. It is only ever added to, by one writer at a time (the lock of the table of tasks);
 /// any number of watchers read it without a lock, each at its own place and speed, and cost it nothing.
 /// </summary>
 internal sealed class TaskLog

@@ -31,16 +31,12 @@ internal sealed class TaskChoice(TimeSpan session)
     /// </summary>
     private bool IsFree(QueuedTask task, DateTimeOffset now)
     {
-        if (task.Submission.Concurrency is not { } wanted)
+        if (task.Submission.Concurrency is null)
             return true;
         var lane = task.Lane;
         if (now < lane.ClaimedAt + session
             && lane.Log.Stories.Values.Any(story => story.Attempts.Any(attempt => attempt.Reason == EndReason.WorkerLost && attempt.EndedAt + session > now)))
             return false;
-        return lane.Kept.Keys.All(kept => lane.Find(kept.TaskId) is { } known && !IsSameSlot(known));
-
-        bool IsSameSlot(QueuedTask other) =>
-            other.Submission.Project == task.Submission.Project
-            && other.Submission.Concurrency is { } held && (held.Key, held.Slot) == (wanted.Key, wanted.Slot);
+        return lane.Kept.Keys.All(kept => lane.Find(kept.TaskId) is { } known && !known.Submission.SharesSlotWith(task.Submission));
     }
 }

@@ -28,7 +28,7 @@ public sealed class WallsTests
             ("Artifacts", ["Http", "ReadModel"]),
             ("Files", ["Settings", "Http", "Kafka", "ReadModel"]),
             ("Listing", ["Http", "Logs", "ReadModel"]),
-            ("Workers", ["ReadModel"]),
+            ("Workers", ["Http", "ReadModel"]),
             ("Health", ["Http", "Kafka", "ReadModel", "Workers"]),
             ("Repeating", ["Http", "ReadModel", "Submitting"]),
             ("DeadLetters", ["Http", "Kafka", "ReadModel", "Listing", "Submitting", "Repeating"]),
