@@ -16,7 +16,7 @@ internal static class DemoCommand
           crash_worker  its worker is killed with SIGKILL
           hang          it falls silent for ever
           flaky:0.3     in 3 of 10 runs, as tool_call
-        Before exit codes 1 and 75 the last line of stdout says {"type":"error","class":"ours|world","message":"..."}.
+        Before exit codes 1 and 75 the last line of stdout says {"type":"error","class":"permanent|world","message":"..."}.
         Example: agent-cli demo --steps 10 --fail flaky:0.3
         """;
 

@@ -36,11 +36,11 @@ internal sealed class Failure
         switch (_word)
         {
             case "transform":
-                throw Reported("ours", "row 7: 'n/a' is not a weight", ExitCodes.Failed);
+                throw Reported("permanent", "row 7: 'n/a' is not a weight", ExitCodes.Failed);
             case "tool_call":
-                throw Reported("world", "the tool does not answer: connection refused", ExitCodes.TemporaryFailure);
+                throw Reported("transient", "the tool does not answer: connection refused", ExitCodes.TemporaryFailure);
             case Flaky when Random.Shared.NextDouble() < _chance:
-                throw Reported("world", "the tool did not answer this time", ExitCodes.TemporaryFailure);
+                throw Reported("transient", "the tool did not answer this time", ExitCodes.TemporaryFailure);
             case "crash_worker":
                 Console.WriteLine("Killing the worker");
                 RunningWorker.OfThisRun().Kill();

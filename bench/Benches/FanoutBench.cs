@@ -14,8 +14,8 @@ internal sealed class FanoutBench : Benchmark
     private const double MostTimesWithoutStalled = 1.1;
     private const double AsMany = 0.995;   // where both deliver all that is printed, the way of the last line makes a difference of a thousandth
     private const string Nchan = "nginx with nchan, the same lines as messages to as many WebSockets";
-    private static readonly TimeSpan FloorsPatience = TimeSpan.FromSeconds(30);   // behind the time of the lines; what is not taken, or does not come, by then was lost
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);          // nothing may be lost, so what is behind is waited for
+    private static readonly TimeSpan FloorsMaxWait = TimeSpan.FromSeconds(30);   // behind the time of the lines; what is not taken, or does not come, by then was lost
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(5);          // nothing may be lost, so what is behind is waited for
 
     public override string Name => "fanout";
 
@@ -83,7 +83,7 @@ internal sealed class FanoutBench : Benchmark
         async Task<Turn> SubjectAsync(int audience, int speed, int count, int besides)
         {
             using var task = await WrittenTask.StartAsync(pipeline.Cluster, lane++);
-            return await TurnAsync(pipeline.Http.BaseAddress!.Port, task.Watch, audience, speed, count, besides, (_, text) => task.Print(text), () => api.CpuSeconds, Patience, run.Stop);
+            return await TurnAsync(pipeline.Http.BaseAddress!.Port, task.Watch, audience, speed, count, besides, (_, text) => task.Print(text), () => api.CpuSeconds, MaxWait, run.Stop);
         }
 
         async Task<Turn> NchanAsync()
@@ -105,20 +105,20 @@ internal sealed class FanoutBench : Benchmark
         }
 
         Task<Turn> NchanTurnAsync(NchanServer nchan, Action<int, string> print) =>
-            TurnAsync(nchan.Port, NchanServer.WatchPath, watchers, rate, lines, 0, print, () => nchan.CpuSeconds, FloorsPatience, run.Stop);
+            TurnAsync(nchan.Port, NchanServer.WatchPath, watchers, rate, lines, 0, print, () => nchan.CpuSeconds, FloorsMaxWait, run.Stop);
 
         Figure Beside(string metric, string unit, Func<Turn, double> of) => floor.Count == 0
             ? Figure.Of(metric, unit, [.. subject.Select(of)])
             : Figure.Of(metric, unit, [.. subject.Select(of)], [.. floor.Select(of)], stalled > 0 ? "the same without watchers that never read" : Nchan);
     }
 
-    private static async Task<Turn> TurnAsync(int port, string path, int watchers, int rate, int lines, int stalled, Action<int, string> print, Func<double> cpu, TimeSpan patience, CancellationToken stop)
+    private static async Task<Turn> TurnAsync(int port, string path, int watchers, int rate, int lines, int stalled, Action<int, string> print, Func<double> cpu, TimeSpan maxWait, CancellationToken stop)
     {
         await using var load = await WatcherLoad.StartAsync(port, path, watchers, lines, stalled: stalled, untimed: Untimed(rate, lines));
         var cpuBefore = cpu();
         var since = Stopwatch.GetTimestamp();
-        await OwnThread.Run(() => PrintAll(rate, lines, print, patience, stop));
-        var seen = await WatcherLoad.ResultAsync(load, patience);
+        await OwnThread.Run(() => PrintAll(rate, lines, print, maxWait, stop));
+        var seen = await WatcherLoad.ResultAsync(load, maxWait);
         var seconds = Stopwatch.GetElapsedTime(since, seen.LastAt).TotalSeconds;
         return new Turn(seen.Lines / seconds, seen.Lines / (cpu() - cpuBefore), seen.P50, seen.P99, seen.Incomplete, seen.FirstIncomplete);
     }
@@ -126,10 +126,10 @@ internal sealed class FanoutBench : Benchmark
     /// <summary>The lines of the first second, or of half of the time if that is less.</summary>
     private static int Untimed(int rate, int lines) => Math.Min(rate, lines / 2);
 
-    private static void PrintAll(int rate, int lines, Action<int, string> print, TimeSpan patience, CancellationToken stop)
+    private static void PrintAll(int rate, int lines, Action<int, string> print, TimeSpan maxWait, CancellationToken stop)
     {
         var filler = new string('.', 80);
-        var (since, limit) = (Stopwatch.GetTimestamp(), TimeSpan.FromSeconds(lines / (double)rate) + patience);
+        var (since, limit) = (Stopwatch.GetTimestamp(), TimeSpan.FromSeconds(lines / (double)rate) + maxWait);
         for (var line = 1; line <= lines && Stopwatch.GetElapsedTime(since) < limit; line++)
         {
             // Who is late catches up: the rate is what counts here.

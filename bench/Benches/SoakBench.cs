@@ -8,7 +8,7 @@ namespace TaskPipeline.Bench.Benches;
 internal sealed class SoakBench : Benchmark
 {
     private const int Replicas = 2;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(15);   // of a replica, once it is ready
 
     public override string Name => "soak";
@@ -53,7 +53,7 @@ internal sealed class SoakBench : Benchmark
         var kills = await killing;
         foreach (var task in printed)
             await task.EndAsync();
-        giveUp.CancelAfter(Patience);
+        giveUp.CancelAfter(MaxWait);
         await watching;
 
         var wrong = watchers.Index().Where(watcher => watcher.Item.Violation is not null).ToList();

@@ -12,8 +12,8 @@ namespace TaskPipeline.Bench.Benches;
 /// </summary>
 internal sealed class StormBench : Benchmark
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan SweepPatience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan SweepMaxWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(20);
 
     public override string Name => "storm";
@@ -58,7 +58,7 @@ internal sealed class StormBench : Benchmark
                         // Without any guardian, the next worker of the machine sweeps at its start.
                         victim = attack == Attack.EverybodyKilled ? await StormVictim.StartAsync(hasCgroups: place % 2 == 0) : null;
                     }
-                    var found = await LeftOfAsync(id, survives ? TimeSpan.Zero : SweepPatience);
+                    var found = await LeftOfAsync(id, survives ? TimeSpan.Zero : SweepMaxWait);
                     lock (gate)
                     {
                         counts[(int)attack]++;
@@ -84,12 +84,12 @@ internal sealed class StormBench : Benchmark
     }
 
     /// <summary>What bears the agent's variable, as the kernel shows it; looked for again until there is none, or the time is over.</summary>
-    private static async Task<IReadOnlyList<string>> LeftOfAsync(string id, TimeSpan patience)
+    private static async Task<IReadOnlyList<string>> LeftOfAsync(string id, TimeSpan maxWait)
     {
         for (var began = Stopwatch.GetTimestamp(); ; await Task.Delay(LookAgain))
         {
             var found = Directory.EnumerateDirectories("/proc").Where(folder => int.TryParse(folder.AsSpan("/proc/".Length), out _) && IsOf(id, folder)).Select(Describe).ToList();
-            if (found.Count == 0 || Stopwatch.GetElapsedTime(began) > patience)
+            if (found.Count == 0 || Stopwatch.GetElapsedTime(began) > maxWait)
                 return found;
         }
     }
@@ -136,7 +136,7 @@ internal sealed class StormBench : Benchmark
         public static async Task<StormVictim> StartAsync(bool hasCgroups)
         {
             var process = ChildProcess.Start("Bench", [StormWorker.Name, hasCgroups.ToString()]);
-            await process.WaitForLineAsync("ready", Patience);
+            await process.WaitForLineAsync("ready", MaxWait);
             return new StormVictim(process);
         }
 
@@ -144,7 +144,7 @@ internal sealed class StormBench : Benchmark
         public async Task<bool> AttackAsync(string id, Attack attack, TimeSpan moment, int which)
         {
             await process.WriteLineAsync($"run {id} {(attack == Attack.TimedOut ? moment : NoLimit).TotalMilliseconds.ToString(CultureInfo.InvariantCulture)}");
-            await process.WaitForLineAsync($"spawned {id}", Patience);
+            await process.WaitForLineAsync($"spawned {id}", MaxWait);
             if (attack == Attack.TimedOut)
                 return await EndedAsync(id);
             await Task.Delay(moment);
@@ -157,7 +157,7 @@ internal sealed class StormBench : Benchmark
             if (attack is Attack.WorkerKilled or Attack.BothKilled or Attack.EverybodyKilled)
             {
                 process.KillAlone();
-                await process.WaitForExitAsync(Patience);
+                await process.WaitForExitAsync(MaxWait);
                 return false;
             }
             await process.WriteLineAsync("stop");
@@ -169,14 +169,14 @@ internal sealed class StormBench : Benchmark
             if (!process.HasExited)
             {
                 process.CloseInput();
-                await Task.WhenAny(process.WaitForExitAsync(Patience));
+                await Task.WhenAny(process.WaitForExitAsync(MaxWait));
             }
             await process.DisposeAsync();
         }
 
         private async Task<bool> EndedAsync(string id)
         {
-            await process.WaitForLineAsync($"ended {id} ", Patience);
+            await process.WaitForLineAsync($"ended {id} ", MaxWait);
             return true;
         }
 
@@ -184,7 +184,7 @@ internal sealed class StormBench : Benchmark
         {
             var seen = process.Lines.Count;
             await process.WriteLineAsync("guardians");
-            var line = await process.WaitForLineAsync("guardians ", Patience, seen);
+            var line = await process.WaitForLineAsync("guardians ", MaxWait, seen);
             return [.. line.Split(' ')[1..].Select(pid => int.Parse(pid, CultureInfo.InvariantCulture))];
         }
 

@@ -22,9 +22,9 @@ internal sealed class ChaosBench : Benchmark
         new("--tasks", "N", "1000", "tasks of the load"),
         new("--workers", "N", "4", "workers"),
         new("--brokers", "1|3", "1", "brokers of a Kafka that is started for the run"),
-        new("--seconds", "S", "120", "for which load and enemy are at work; after that, tasks must go on ending until all have"),
+        new("--seconds", "S", "120", "for which load and faults are at work; after that, tasks must go on ending until all have"),
         new("--poison", "N", "0", "odd records per second, in every topic, among the load"),
-        new("--seed", "X", "", "of load and enemy; default: drawn, and printed"),
+        new("--seed", "X", "", "of load and faults; default: drawn, and printed"),
         new("--bootstrap", "HOST:PORT", "", "another word for --kafka"),
     ];
 
@@ -88,8 +88,8 @@ internal sealed class ChaosBench : Benchmark
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(run.Stop);
             run.Say($"{plan.Tasks.Count} tasks, and {plan.Attacks.Count} attacks, in {length.TotalSeconds} s");
-            using var enemy = new Enemy(pipeline, broker, run);
-            var attacks = enemy.AttackAsync(plan.Attacks, run.Stop);
+            using var faults = new FaultInjector(pipeline, broker, run);
+            var attacks = faults.AttackAsync(plan.Attacks, run.Stop);
             using var poisoner = new Poisoner(broker.BootstrapServers, pipeline.Cluster.Topics, seed + 3);
             var poisoning = poisoner.PoisonAsync(poison, length, run.Stop);
             await Task.WhenAll(UntilSettledAsync(pipeline, load, log, plan.Tasks, length, limit), attacks, poisoning);

@@ -11,7 +11,7 @@ namespace TaskPipeline.Bench.Chaos;
 internal sealed class ChaosLoad(IReadOnlyList<HttpClient> replicas)
 {
     private const int MostWatchers = 50;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan BeforeNextTry = TimeSpan.FromMilliseconds(200);
 
     private readonly ConcurrentDictionary<string, bool> _accepted = [];
@@ -60,7 +60,7 @@ internal sealed class ChaosLoad(IReadOnlyList<HttpClient> replicas)
             try
             {
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-                limit.CancelAfter(Patience);
+                limit.CancelAfter(MaxWait);
                 using var answer = await NextReplica().PostAsync(path, new StringContent(body, Encoding.UTF8, "application/json"), limit.Token);
                 if (isWished(answer.StatusCode))
                     return;

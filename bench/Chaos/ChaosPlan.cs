@@ -1,6 +1,6 @@
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>The load and the enemy of a run. The same seed and options give the same plan; what comes of it is for the machine to decide.</summary>
+/// <summary>The load and the faults of a run. The same seed and options give the same plan; what comes of it is for the machine to decide.</summary>
 internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList<Attack> Attacks)
 {
     private const int Projects = 8;
@@ -13,7 +13,7 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
 
     /// <param name="brokers">That may be broken.</param>
     public static ChaosPlan Of(int seed, int tasks, TimeSpan length, int workers, int brokers, bool isKafkaProxied) =>
-        new([.. Load(new Random(seed), tasks, length)], [.. Enemy(new Random(seed + 1), length, workers, brokers, isKafkaProxied).Concat(BrokerKills(new Random(seed + 2), length, brokers)).OrderBy(attack => attack.At)]);
+        new([.. Load(new Random(seed), tasks, length)], [.. FaultInjector(new Random(seed + 1), length, workers, brokers, isKafkaProxied).Concat(BrokerKills(new Random(seed + 2), length, brokers)).OrderBy(attack => attack.At)]);
 
     private static IEnumerable<PlannedTask> Load(Random random, int count, TimeSpan length)
     {
@@ -34,7 +34,7 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
         }
     }
 
-    private static IEnumerable<Attack> Enemy(Random random, TimeSpan length, int workers, int brokers, bool isKafkaProxied)
+    private static IEnumerable<Attack> FaultInjector(Random random, TimeSpan length, int workers, int brokers, bool isKafkaProxied)
     {
         AttackKind[] kinds =
         [

@@ -8,16 +8,16 @@ internal sealed class Leftovers(string folder)
     private readonly byte[] _mark = Encoding.UTF8.GetBytes($"{ChaosAgents.FolderVariable}={folder}\0");
 
     /// <summary>The agents among them, which also bear the marker of their worker.</summary>
-    public Task<IReadOnlyList<string>> AgentsAsync(TimeSpan patience, CancellationToken stop) => AfterAsync(patience, "TASKPIPELINE_RUN="u8.ToArray(), stop);
+    public Task<IReadOnlyList<string>> AgentsAsync(TimeSpan maxWait, CancellationToken stop) => AfterAsync(maxWait, "TASKPIPELINE_RUN="u8.ToArray(), stop);
 
-    public Task<IReadOnlyList<string>> AllAsync(TimeSpan patience, CancellationToken stop) => AfterAsync(patience, [], stop);
+    public Task<IReadOnlyList<string>> AllAsync(TimeSpan maxWait, CancellationToken stop) => AfterAsync(maxWait, [], stop);
 
-    private async Task<IReadOnlyList<string>> AfterAsync(TimeSpan patience, byte[] marker, CancellationToken stop)
+    private async Task<IReadOnlyList<string>> AfterAsync(TimeSpan maxWait, byte[] marker, CancellationToken stop)
     {
         for (var waited = TimeSpan.Zero; ; waited += TimeSpan.FromMilliseconds(250))
         {
             List<string> left = [.. Find(marker)];
-            if (left.Count == 0 || waited >= patience)
+            if (left.Count == 0 || waited >= maxWait)
                 return left;
             await Task.Delay(TimeSpan.FromMilliseconds(250), stop);
         }

@@ -22,7 +22,7 @@ internal sealed class Poisoner : IDisposable
 
     public int Written => _written;
 
-    /// <summary>While a broker is away, by the enemy's will, some are lost: nobody waits for them.</summary>
+    /// <summary>While a broker is away, by the faults's will, some are lost: nobody waits for them.</summary>
     public async Task PoisonAsync(int perSecond, TimeSpan length, CancellationToken stop)
     {
         if (perSecond == 0)

@@ -90,7 +90,7 @@ internal sealed class TopicLog : IAsyncDisposable
                 }
                 catch (ConsumeException exception) when (!exception.Error.IsFatal)
                 {
-                    // A broker is away, by the enemy's will: the client goes on where it was.
+                    // A broker is away, by the faults's will: the client goes on where it was.
                 }
             consumer.Discard();
         }

@@ -97,10 +97,10 @@ internal static class WatcherLoad
         return load;
     }
 
-    /// <summary>What they have seen, once every watcher has every line; after <paramref name="patience"/>, whatever they have.</summary>
-    public static async Task<Seen> ResultAsync(ChildProcess load, TimeSpan patience)
+    /// <summary>What they have seen, once every watcher has every line; after <paramref name="maxWait"/>, whatever they have.</summary>
+    public static async Task<Seen> ResultAsync(ChildProcess load, TimeSpan maxWait)
     {
-        await Task.WhenAny(load.WaitForExitAsync(patience));
+        await Task.WhenAny(load.WaitForExitAsync(maxWait));
         if (!load.HasExited)
             load.CloseInput();
         return JsonSerializer.Deserialize<Seen>(await load.WaitForLineAsync("{"))!;

@@ -93,7 +93,7 @@ internal sealed class LoopFloor : IDisposable
                 throw new BenchException(refused);
         var now = DateTimeOffset.UtcNow;
         var story = lane.Log.Stories[task.TaskId];
-        var end = (Verdict.End)Verdict.Of(task, story, null, now, 0);
+        var end = (Decision.End)Decision.Of(task, story, null, now, 0);
         Task.WhenAll(_writes.End(task, story, end, stop: null, now).Select(WriteAsync)).GetAwaiter().GetResult();
         lane.Log.Forget(task.TaskId);
     }

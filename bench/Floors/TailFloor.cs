@@ -11,14 +11,14 @@ namespace TaskPipeline.Bench.Floors;
 internal static class TailFloor
 {
     public const string Name = "tail-floor";
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(5);
 
     /// <summary>Seconds from its start until it has read all that there is, at least so many records.</summary>
     public static async Task<double> RunAsync(BenchBroker broker, KafkaCluster cluster, long records)
     {
         var since = Stopwatch.GetTimestamp();
         await using var process = ChildProcess.Start("Bench", [Name, $"{records}"], broker.SettingsFor(cluster));
-        await process.WaitForLineAsync("read", Patience);
+        await process.WaitForLineAsync("read", MaxWait);
         return Stopwatch.GetElapsedTime(since).TotalSeconds;
     }
 

@@ -67,7 +67,7 @@ internal static class WorkerHost
         services.AddSingleton<ProgressLog>();
         services.AddSingleton<StopSignals>();
         services.AddSingleton<WorkerWarnings>();
-        services.AddSingleton<Fleet>();
+        services.AddSingleton<WorkerPresence>();
         services.AddSingleton<Cgroups>();
         services.AddSingleton<Launchers>();
         services.AddAnnotatedOptions<ArtifactOptions>(ArtifactOptions.Section);

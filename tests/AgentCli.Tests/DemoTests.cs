@@ -20,9 +20,9 @@ public sealed partial class DemoTests
     }
 
     [Theory(Timeout = 30_000)]
-    [InlineData("transform", 1, "ours", "'n/a' is not a weight")]
-    [InlineData("tool_call", 75, "world", "does not answer")]
-    [InlineData("flaky:1", 75, "world", "did not answer this time")]
+    [InlineData("transform", 1, "permanent", "'n/a' is not a weight")]
+    [InlineData("tool_call", 75, "transient", "does not answer")]
+    [InlineData("flaky:1", 75, "transient", "did not answer this time")]
     public async Task A_failure_is_told_to_people_and_to_rules(string fail, int exitCode, string whose, string reason)
     {
         await using var workplace = new Workplace();

@@ -37,7 +37,7 @@ public sealed class TaskPipelineClient : IDisposable
     /// every event comes once, and the end says whether every line is proven to be there.
     /// </summary>
     /// <exception cref="OutputMismatchException">Lines are missing, doubled or changed.</exception>
-    /// <exception cref="ServerUnreachableException">There was no connection for longer than <see cref="WatchOptions.Patience"/>.</exception>
+    /// <exception cref="ServerUnreachableException">There was no connection for longer than <see cref="WatchOptions.MaxWait"/>.</exception>
     /// <exception cref="TaskPipelineException">There is no such task, or the options cannot be understood.</exception>
     public IAsyncEnumerable<WatchEvent> WatchAsync(string taskId, WatchOptions? options = null, CancellationToken cancellationToken = default) =>
         new Watch(_server, Server.TaskPath(taskId, "/watch"), options ?? new WatchOptions()).EventsAsync(cancellationToken);
@@ -53,7 +53,7 @@ public sealed class TaskPipelineClient : IDisposable
     /// Tells from now on how tasks stand: a <see cref="ViewHelloEvent"/>, then each <see cref="StateEvent"/>, <see cref="ProgressEvent"/> and <see cref="EndEvent"/>, and a
     /// <see cref="MissedEvent"/> where some could not be told. Whoever lists the tasks behind the first and the last of these misses nothing. It ends only with the caller.
     /// </summary>
-    /// <exception cref="ServerUnreachableException">There was no connection for longer than <see cref="ViewOptions.Patience"/>.</exception>
+    /// <exception cref="ServerUnreachableException">There was no connection for longer than <see cref="ViewOptions.MaxWait"/>.</exception>
     /// <exception cref="TaskPipelineException">The options cannot be understood.</exception>
     public IAsyncEnumerable<WatchEvent> WatchAllAsync(ViewOptions? options = null, CancellationToken cancellationToken = default) =>
         new View(_server, options ?? new ViewOptions()).EventsAsync(cancellationToken);
@@ -167,7 +167,7 @@ public sealed class TaskPipelineClient : IDisposable
         {
             var query = Query.Of(
                 ("project", filter?.Project), ("type", filter?.Type), ("class", filter?.Class), ("reason", filter?.Reason),
-                ("dealt", filter is { IncludeDealt: true } ? "all" : null), ("after", after));
+                ("resolved", filter is { IncludeResolved: true } ? "all" : null), ("after", after));
             var page = await _server.GetAsync("dead-letters" + query, ClientJson.Default.DeadLetterPage, cancellationToken);
             foreach (var letter in page.DeadLetters)
                 yield return letter;

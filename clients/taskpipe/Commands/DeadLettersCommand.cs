@@ -13,14 +13,14 @@ internal static class DeadLettersCommand
 
     public static Command Create()
     {
-        var all = new Option<bool>("--all") { Description = "Also those that somebody has dealt with" };
+        var all = new Option<bool>("--all") { Description = "Also those that are resolved" };
         var limit = new Option<int>("--limit") { Description = "At most so many", HelpName = "N", DefaultValueFactory = _ => UsualLimit };
         var list = new Command("dead-letters", "List tasks that are not run again by themselves, the newest first; redrive or discard one.") { all, limit, Redrive(), Discard() };
         list.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var screen = session.Screen;
             var heading = $"{"TASK",-IdWidth} {"TYPE",-TypeWidth} {"REASON",-ReasonWidth} {"AGE",4} ERROR";
-            var letters = session.Client.DeadLettersAsync(new DeadLetterFilter { IncludeDealt = parsed.GetValue(all) }, cancellationToken).Take(parsed.GetValue(limit));
+            var letters = session.Client.DeadLettersAsync(new DeadLetterFilter { IncludeResolved = parsed.GetValue(all) }, cancellationToken).Take(parsed.GetValue(limit));
             await Following.PrintTableAsync(screen, heading, letters, letter => Print(screen, letter, session.Clock.Now));
             return ExitCodes.Succeeded;
         }));
@@ -73,6 +73,6 @@ internal static class DeadLettersCommand
         }
         var type = letter.Command is null ? letter.Type : $"{letter.Type} {letter.Command}";
         var error = Paint.Plain(letter.Error).ReplaceLineEndings(" ");
-        screen.OutLine($"{letter.Id,-IdWidth} {type,-TypeWidth} {letter.Dealt ?? letter.Reason,-ReasonWidth} {Ages.Of(now - letter.At),4} {Paint.Errors(error, screen.OutHasColour)}");
+        screen.OutLine($"{letter.Id,-IdWidth} {type,-TypeWidth} {letter.Resolution ?? letter.Reason,-ReasonWidth} {Ages.Of(now - letter.At),4} {Paint.Errors(error, screen.OutHasColour)}");
     }
 }

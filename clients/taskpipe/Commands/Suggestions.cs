@@ -8,7 +8,7 @@ namespace TaskPipeline.Taskpipe.Commands;
 internal static class Suggestions
 {
     private const int Most = 50;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
 
     public static IEnumerable<string> Of(CompletionContext context, Func<TaskPipelineClient, ParseResult, IAsyncEnumerable<string>> source) =>
         AskAsync(context.ParseResult, source).GetAwaiter().GetResult();   // the library asks for words, not for a task
@@ -18,7 +18,7 @@ internal static class Suggestions
         try
         {
             using var client = Session.Connect(parsed);
-            using var limit = new CancellationTokenSource(Patience);
+            using var limit = new CancellationTokenSource(MaxWait);
             return await source(client, parsed).Distinct().Take(Most).ToListAsync(limit.Token);
         }
         catch (Exception exception) when (exception is TaskPipelineException or CommandException or OperationCanceledException)

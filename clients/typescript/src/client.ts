@@ -52,8 +52,8 @@ export interface ListOptions extends CallOptions {
 export interface DeadLetterOptions extends Omit<ListOptions, "status"> {
   reason?: string | undefined;
 
-  /** Those that somebody has dealt with: `true`, `false` (the default), or `"all"`. */
-  dealt?: boolean | "all" | undefined;
+  /** Those that are resolved: `true`, `false` (the default), or `"all"`. */
+  resolved?: boolean | "all" | undefined;
 }
 
 /** How to ask for a task. */
@@ -216,8 +216,8 @@ export class TaskPipelineClient {
   }
 
   /** A page of dead letters, newest first. */
-  deadLetters({ signal, project, type, class: failureClass, reason, dealt, limit, after }: DeadLetterOptions = {}): Promise<DeadLetterPage> {
-    return this.#http.get(this.#http.url("dead-letters", { project, type, class: failureClass, reason, dealt: dealt?.toString(), limit, after }), signal);
+  deadLetters({ signal, project, type, class: failureClass, reason, resolved, limit, after }: DeadLetterOptions = {}): Promise<DeadLetterPage> {
+    return this.#http.get(this.#http.url("dead-letters", { project, type, class: failureClass, reason, resolved: resolved?.toString(), limit, after }), signal);
   }
 
   /** Lets a new task go on in the place of a dead one. */

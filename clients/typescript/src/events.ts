@@ -31,7 +31,7 @@ export interface Line {
   readonly text: string;
   readonly at: string;
 
-  /** Of a line that is too long for one record, the how-manieth part this is. */
+  /** Number of this part of a line that is too long for one record, from 1. */
   readonly part?: number;
 
   /** Of such a part, whether it is the last one. */
@@ -88,7 +88,7 @@ export interface GapEvent extends EventBase {
 type More = Readonly<Record<string, unknown>>;
 
 /** What the agent said of its work. */
-export interface NotedEvent<Type extends string, Data> extends EventBase {
+export interface AgentWatchEvent<Type extends string, Data> extends EventBase {
   readonly type: Type;
   readonly attempt: number;
   readonly data: Data;
@@ -96,25 +96,25 @@ export interface NotedEvent<Type extends string, Data> extends EventBase {
 }
 
 /** How far the agent is. */
-export type ProgressEvent = NotedEvent<"progress", { readonly percent?: number; readonly step?: string } & More>;
+export type ProgressEvent = AgentWatchEvent<"progress", { readonly percent?: number; readonly step?: string } & More>;
 
 /** What follows belongs together, up to the next one. */
-export type GroupEvent = NotedEvent<"group", { readonly name: string } & More>;
+export type GroupEvent = AgentWatchEvent<"group", { readonly name: string } & More>;
 
 /** Something to look at. */
-export type WarningEvent = NotedEvent<"warning", { readonly message: string } & More>;
+export type WarningEvent = AgentWatchEvent<"warning", { readonly message: string } & More>;
 
 /** A file was left behind. */
-export type ArtifactEvent = NotedEvent<"artifact", { readonly name: string } & More>;
+export type ArtifactEvent = AgentWatchEvent<"artifact", { readonly name: string } & More>;
 
 /** What the agent says to people. */
-export type MessageEvent = NotedEvent<"message", { readonly text: string } & More>;
+export type MessageEvent = AgentWatchEvent<"message", { readonly text: string } & More>;
 
 /** A tool that the agent uses. */
-export type ToolEvent = NotedEvent<"tool", { readonly name: string; readonly input?: unknown } & More>;
+export type ToolEvent = AgentWatchEvent<"tool", { readonly name: string; readonly input?: unknown } & More>;
 
 /** What the agent gives as its result; `end` has it again. */
-export type ResultEvent = NotedEvent<"result", unknown>;
+export type ResultEvent = AgentWatchEvent<"result", unknown>;
 
 /** What the agent's stdin was given or, `refused`, could not be. */
 export interface InputEvent extends EventBase {

@@ -4,7 +4,7 @@ import type { EndReason, Line, TaskStatus } from "./events.js";
 export type Priority = "high" | "normal" | "low";
 
 /** Whose failure it was: the task's own, the world's around it, or none, as something ended it. */
-export type FailureClass = "ours" | "world" | "killed";
+export type FailureClass = "permanent" | "transient" | "terminated";
 
 /** Of the tasks of a project with the same `key`, `limit` (1 to 1000, by default 1) run at a time. */
 export interface Concurrency {
@@ -255,7 +255,7 @@ export interface DeadLetter {
   readonly at: string;
   readonly lane: number;
   readonly offset: number;
-  readonly dealt?: "redriven" | "discarded";
+  readonly resolution?: "redriven" | "discarded";
 
   /** The tasks that went on in its place, in order. */
   readonly redrives?: readonly string[];

@@ -32,11 +32,11 @@ public sealed record RetryPolicy
     {
         var usual = outcome.Reason switch
         {
-            EndReason.SpawnFailed or EndReason.OutputLimit or EndReason.DiskLimit or EndReason.ProcessLimit => FailureClass.Ours,
-            EndReason.ExitCode when outcome.ExitCode is { } code && FinalExitCodes.Contains(code) => FailureClass.Ours,
-            EndReason.ExitCode when outcome.Signal is null => FailureClass.World,
-            EndReason.ResultError => FailureClass.World,
-            _ => FailureClass.Killed,
+            EndReason.SpawnFailed or EndReason.OutputLimit or EndReason.DiskLimit or EndReason.ProcessLimit => FailureClass.Permanent,
+            EndReason.ExitCode when outcome.ExitCode is { } code && FinalExitCodes.Contains(code) => FailureClass.Permanent,
+            EndReason.ExitCode when outcome.Signal is null => FailureClass.Transient,
+            EndReason.ResultError => FailureClass.Transient,
+            _ => FailureClass.Terminated,
         };
         return Rules.FirstOrDefault(rule => rule.Fits(outcome)) is { } rule ? (rule.Then, rule.Class ?? usual)
             : outcome.ExitCode is { } final && FinalExitCodes.Contains(final) ? (AfterFailure.End, usual)

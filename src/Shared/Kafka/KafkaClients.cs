@@ -8,11 +8,11 @@ public static class KafkaClients
     /// What there is next; null: nothing yet. A partition without leader, or one that is not there for a moment, is what the client retries by itself: only its
     /// fatal errors are thrown.
     /// </summary>
-    public static ConsumeResult<byte[]?, byte[]?>? Poll(this IConsumer<byte[]?, byte[]?> consumer, TimeSpan patience)
+    public static ConsumeResult<byte[]?, byte[]?>? Poll(this IConsumer<byte[]?, byte[]?> consumer, TimeSpan maxWait)
     {
         try
         {
-            return consumer.Consume(patience);
+            return consumer.Consume(maxWait);
         }
         catch (ConsumeException exception) when (!exception.Error.IsFatal)
         {

@@ -105,7 +105,7 @@ public sealed partial class RecordGuard : IDisposable
 
     internal void Note(long place, int topic, ConsumeResult<byte[]?, byte[]?> record)
     {
-        var noted = new Noted
+        var marked = new Marked
         {
             Topic = topic,
             Partition = record.Partition.Value,
@@ -113,7 +113,7 @@ public sealed partial class RecordGuard : IDisposable
             Time = record.Message.Timestamp.UnixTimestampMs,
             Begun = Stopwatch.GetTimestamp(),
         };
-        _view.Write(place, ref noted);
+        _view.Write(place, ref marked);
         if (_crashOn.Length == 0 || record.Message.Value.AsSpan().IndexOf(_crashOn) < 0)
             return;
         using var self = Process.GetCurrentProcess();
@@ -163,7 +163,7 @@ public sealed partial class RecordGuard : IDisposable
     private static partial void LogSetAside(ILogger logger, string warning);
 
     /// <summary>As it lies in the file; a topic of 0 is nothing.</summary>
-    private struct Noted
+    private struct Marked
     {
         public long Topic;
         public long Partition;

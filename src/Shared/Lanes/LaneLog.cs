@@ -45,10 +45,10 @@ public sealed class LaneLog
                 if (!IsHeard(attempt))
                     return null;
                 return StoryOf(attempt.TaskId).Apply(attempt, offset, InForce);
-            case AttemptsRetold retold when IsInForce(retold):
-                StoryOf(retold.TaskId).Apply(retold, offset, InForce);
-                return retold;
-            case AttemptsRetold:
+            case AttemptsSnapshot snapshot when IsInForce(snapshot):
+                StoryOf(snapshot.TaskId).Apply(snapshot, offset, InForce);
+                return snapshot;
+            case AttemptsSnapshot:
                 return null;
             case TaskEnded ended:
                 return IsInForce(ended) ? ended : null;   // a hint; the committed state decides
@@ -64,7 +64,7 @@ public sealed class LaneLog
     /// What is to be written, with the time it is written at, so that the story of a task outlives the records it was read from; null where the
     /// committed state knows all.
     /// </summary>
-    public AttemptsRetold? Retell(string taskId) => _stories.GetValueOrDefault(taskId)?.Retell(taskId, InForce, EndOfLog);
+    public AttemptsSnapshot? Snapshot(string taskId) => _stories.GetValueOrDefault(taskId)?.Snapshot(taskId, InForce, EndOfLog);
 
     /// <summary>The task has ended: its story is not needed any more.</summary>
     public void Forget(string taskId) => _stories.Remove(taskId);
@@ -73,8 +73,8 @@ public sealed class LaneLog
     public void Restore(string taskId, TaskStory story) => _stories[taskId] = story;
 
     /// <summary>Attempts that go on although they may have begun under an earlier claim: handed over, or kept before.</summary>
-    public IEnumerable<KeptAttempt> Handed =>
-        _stories.Where(story => story.Value is { IsOpen: true, IsHanded: true }).Select(story => new KeptAttempt(story.Key, story.Value.Attempts[^1].Attempt));
+    public IEnumerable<KeptAttempt> HandedOver =>
+        _stories.Where(story => story.Value is { IsOpen: true, IsHandedOver: true }).Select(story => new KeptAttempt(story.Key, story.Value.Attempts[^1].Attempt));
 
     /// <summary>Where a later owner must begin to read to know every unended task, and the claim in force there.</summary>
     public (long From, Claim? InForce) Resume()

@@ -18,8 +18,8 @@ public sealed class TaskStory
     {
         _attempts = [.. other._attempts];
         _lastSeq = other._lastSeq;
-        (From, InForce, KnownSince, Settled, Outcome, IsHanded, LogEnd) = (
-            other.From, other.InForce, other.KnownSince, other.Settled, other.Outcome, other.IsHanded, other.LogEnd);
+        (From, InForce, KnownSince, Settled, Outcome, IsHandedOver, LogEnd) = (
+            other.From, other.InForce, other.KnownSince, other.Settled, other.Outcome, other.IsHandedOver, other.LogEnd);
     }
 
     /// <summary>Offset of the first record that is not in the committed state; null where all is.</summary>
@@ -43,7 +43,7 @@ public sealed class TaskStory
     public bool IsOpen => _attempts is [.., { Reason: null }];
 
     /// <summary>Whether its worker has handed the open attempt over to whoever owns the lane next.</summary>
-    public bool IsHanded { get; private set; }
+    public bool IsHandedOver { get; private set; }
 
     /// <summary>Offset of the last record that counted.</summary>
     public long LogEnd { get; private set; } = -1;
@@ -74,33 +74,33 @@ public sealed class TaskStory
     /// Records that it does not know of may have been heard here without the barrier that made them void, which retention has taken first: so it overrides
     /// what was heard before it was written, and adds to what came later.
     /// </summary>
-    internal void Apply(AttemptsRetold retold, long offset, Claim? inForce)
+    internal void Apply(AttemptsSnapshot snapshot, long offset, Claim? inForce)
     {
-        if (retold.Attempts is not [.., var last] || last.Attempt <= Settled || (From is null && LogEnd >= retold.ReadUpTo))
+        if (snapshot.Attempts is not [.., var last] || last.Attempt <= Settled || (From is null && LogEnd >= snapshot.ReadUpTo))
             return;
         if (From is null)
             (From, InForce) = (offset, inForce);
-        KnownSince = retold.At;
-        if (LogEnd >= retold.ReadUpTo)
+        KnownSince = snapshot.At;
+        if (LogEnd >= snapshot.ReadUpTo)
         {
-            Merge(_attempts, retold.Attempts);
+            Merge(_attempts, snapshot.Attempts);
             return;
         }
         if (_attempts.Count == 0 || _attempts[^1].Attempt != last.Attempt)
             _lastSeq = 0;
-        Merge(retold.Attempts, _attempts);
-        (Outcome, IsHanded, LogEnd) = (retold.Outcome, retold.Handed, Math.Max(LogEnd, retold.LogEnd));
+        Merge(snapshot.Attempts, _attempts);
+        (Outcome, IsHandedOver, LogEnd) = (snapshot.Outcome, snapshot.HandedOver, Math.Max(LogEnd, snapshot.LogEnd));
     }
 
-    internal AttemptsRetold? Retell(string taskId, Claim? inForce, long readUpTo) =>
-        From is null || _attempts is not [.., var last] ? null : new AttemptsRetold
+    internal AttemptsSnapshot? Snapshot(string taskId, Claim? inForce, long readUpTo) =>
+        From is null || _attempts is not [.., var last] ? null : new AttemptsSnapshot
         {
             TaskId = taskId,
             Epoch = inForce?.Epoch ?? last.Epoch,
             Owner = inForce?.Owner ?? last.Owner,
             Attempts = [.. _attempts.Where(attempt => attempt.Attempt > Settled)],
             Outcome = Outcome,
-            Handed = IsHanded,
+            HandedOver = IsHandedOver,
             LogEnd = LogEnd,
             ReadUpTo = readUpTo,
         };
@@ -113,7 +113,7 @@ public sealed class TaskStory
         _attempts.Clear();
         _attempts.AddRange(waiting.Attempts);
         (Settled, LogEnd) = (waiting.Attempts[^1].Attempt, waiting.LogEnd);
-        (From, InForce, KnownSince, Outcome, IsHanded, _lastSeq) = (null, null, null, null, false, 0);
+        (From, InForce, KnownSince, Outcome, IsHandedOver, _lastSeq) = (null, null, null, null, false, 0);
     }
 
     internal void Lose(DateTimeOffset at) => Close(_attempts[^1] with { Reason = EndReason.WorkerLost, EndedAt = at, Lines = _lastSeq });
@@ -141,8 +141,8 @@ public sealed class TaskStory
         {
             case OutputLines lines:
                 return WithoutDoubles(lines);
-            case AttemptHanded:
-                IsHanded = true;
+            case AttemptHandedOver:
+                IsHandedOver = true;
                 return record;
             case AttemptExited exited:
                 Close(_attempts[^1] with
@@ -188,14 +188,14 @@ public sealed class TaskStory
             ConfigHash = starting.ConfigHash,
             TypeHash = starting.TypeHash,
         });
-        (_lastSeq, Outcome, IsHanded) = (0, null, false);
+        (_lastSeq, Outcome, IsHandedOver) = (0, null, false);
         return true;
     }
 
     private void Close(AttemptSummary attempt)
     {
         _attempts[^1] = attempt;
-        IsHanded = false;
+        IsHandedOver = false;
     }
 
     private OutputLines? WithoutDoubles(OutputLines batch)
@@ -213,9 +213,9 @@ public sealed class TaskStory
         Attempt = record.Attempt,
         Epoch = record.Epoch,
         Owner = record.Owner,
-        Worker = (record as AttemptAlive)?.Worker ?? "",
-        At = (record as AttemptAlive)?.StartedAt ?? record.At,
-        ConfigHash = (record as AttemptAlive)?.ConfigHash,
-        TypeHash = (record as AttemptAlive)?.TypeHash,
+        Worker = (record as AttemptHeartbeat)?.Worker ?? "",
+        At = (record as AttemptHeartbeat)?.StartedAt ?? record.At,
+        ConfigHash = (record as AttemptHeartbeat)?.ConfigHash,
+        TypeHash = (record as AttemptHeartbeat)?.TypeHash,
     };
 }

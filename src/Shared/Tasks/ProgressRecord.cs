@@ -13,16 +13,16 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonDerivedType(typeof(AttemptRunning), "running")]
 [JsonDerivedType(typeof(OutputLines), "lines")]
 [JsonDerivedType(typeof(OutputGap), "gap")]
-[JsonDerivedType(typeof(AttemptNoted), "noted")]
+[JsonDerivedType(typeof(AgentEvent), "agent_event")]
 [JsonDerivedType(typeof(AttemptInput), "input")]
 [JsonDerivedType(typeof(TaskStopping), "stopping")]
 [JsonDerivedType(typeof(AttemptPaused), "paused")]
 [JsonDerivedType(typeof(AttemptResumed), "resumed")]
 [JsonDerivedType(typeof(AttemptExited), "exited")]
 [JsonDerivedType(typeof(AttemptAbandoned), "abandoned")]
-[JsonDerivedType(typeof(AttemptHanded), "handed")]
-[JsonDerivedType(typeof(AttemptAlive), "alive")]
-[JsonDerivedType(typeof(AttemptsRetold), "retold")]
+[JsonDerivedType(typeof(AttemptHandedOver), "handed_over")]
+[JsonDerivedType(typeof(AttemptHeartbeat), "heartbeat")]
+[JsonDerivedType(typeof(AttemptsSnapshot), "snapshot")]
 [JsonDerivedType(typeof(TaskEmitted), "emitted")]
 [JsonDerivedType(typeof(TaskEnded), "ended")]
 public abstract record ProgressRecord
@@ -124,23 +124,23 @@ public enum OutputStream
 }
 
 /// <summary>What the agent said of its work, in a form that the worker understands. The line in which it did is one of the lines before.</summary>
-public sealed record AttemptNoted : AttemptRecord
+public sealed record AgentEvent : AttemptRecord
 {
     /// <summary>A warning with this member, <c>true</c>, says that the agent's latest result is too large and is left out.</summary>
     public const string LeftOutMember = "result_left_out";
 
-    public required NoteName Name { get; init; }
+    public required AgentEventName Name { get; init; }
     public required JsonElement Data { get; init; }
 
     [JsonIgnore]
     public bool IsResultLeftOut =>
-        Name == NoteName.Warning && Data.ValueKind == JsonValueKind.Object && Data.TryGetProperty(LeftOutMember, out var isLeftOut)
+        Name == AgentEventName.Warning && Data.ValueKind == JsonValueKind.Object && Data.TryGetProperty(LeftOutMember, out var isLeftOut)
             && isLeftOut.ValueKind == JsonValueKind.True;
 }
 
 /// <summary>Watchers are told of each as an event of that type. Values are part of the wire contract.</summary>
-[JsonConverter(typeof(SnakeCaseEnum<NoteName>))]
-public enum NoteName
+[JsonConverter(typeof(SnakeCaseEnum<AgentEventName>))]
+public enum AgentEventName
 {
     /// <summary>How far it is: <c>percent</c>, <c>step</c>.</summary>
     Progress,
@@ -254,13 +254,13 @@ public sealed record AttemptExited : AttemptRecord
 public sealed record Artifact(string Name, long Size);
 
 /// <summary>The lane goes to another worker while the attempt goes on here. The next owner keeps it, and writes its end.</summary>
-public sealed record AttemptHanded : AttemptRecord;
+public sealed record AttemptHandedOver : AttemptRecord;
 
 /// <summary>
 /// The attempt goes on: written now and then, so that what it does is known also when its <c>starting</c> has outlived its retention, and often
 /// while its lane is another worker's, which counts it as lost when it falls silent.
 /// </summary>
-public sealed record AttemptAlive : AttemptRecord
+public sealed record AttemptHeartbeat : AttemptRecord
 {
     public required string Worker { get; init; }
     public required DateTimeOffset StartedAt { get; init; }
@@ -283,7 +283,7 @@ public sealed record AttemptAbandoned : AttemptRecord
 /// What is known of a task that has not ended, written by the API before retention takes the records that say so. A reader that knows less learns
 /// it from here; for all others it changes nothing.
 /// </summary>
-public sealed record AttemptsRetold : ClaimedRecord
+public sealed record AttemptsSnapshot : ClaimedRecord
 {
     public required string TaskId { get; init; }
 
@@ -294,7 +294,7 @@ public sealed record AttemptsRetold : ClaimedRecord
     public AttemptExited? Outcome { get; init; }
 
     /// <summary>Whether the last one is open and was handed over.</summary>
-    public bool Handed { get; init; }
+    public bool HandedOver { get; init; }
 
     /// <summary>Offset of the last record of the task that counted.</summary>
     public required long LogEnd { get; init; }

@@ -87,18 +87,18 @@ public enum EndReason
     TypeChanged,
 }
 
-/// <summary>Whose failure it was, as far as the rules of the task's type can tell.</summary>
+/// <summary>What kind of failure it was, as far as the rules of the task's type can tell.</summary>
 [JsonConverter(typeof(SnakeCaseEnum<FailureClass>))]
 public enum FailureClass
 {
     /// <summary>The task itself: the same again would fail again.</summary>
-    Ours,
+    Permanent,
 
     /// <summary>Something around it: later it may work.</summary>
-    World,
+    Transient,
 
     /// <summary>It did not fail by itself; something ended it.</summary>
-    Killed,
+    Terminated,
 }
 
 /// <summary>In which order the owner of a lane takes the tasks that wait there.</summary>

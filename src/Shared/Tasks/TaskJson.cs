@@ -16,7 +16,7 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonSerializable(typeof(TaskState))]
 [JsonSerializable(typeof(LaneState))]
 [JsonSerializable(typeof(DeadLetter))]
-[JsonSerializable(typeof(DeadLetterDealtWith))]
+[JsonSerializable(typeof(DeadLetterResolution))]
 [JsonSerializable(typeof(ScheduledTask))]
 [JsonSerializable(typeof(TaskInput))]
 [JsonSerializable(typeof(WorkerHeartbeat))]
@@ -56,7 +56,7 @@ public sealed partial class TaskJson : JsonSerializerContext
     public static byte[] Encode(TaskState record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.TaskState);
     public static byte[] Encode(LaneState record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.LaneState);
     public static byte[] Encode(DeadLetter record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.DeadLetter);
-    public static byte[] Encode(DeadLetterDealtWith record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.DeadLetterDealtWith);
+    public static byte[] Encode(DeadLetterResolution record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.DeadLetterResolution);
     public static byte[] Encode(ScheduledTask record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.ScheduledTask);
     public static byte[] Encode(TaskInput record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.TaskInput);
     public static byte[] Encode(WorkerHeartbeat record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.WorkerHeartbeat);
@@ -72,7 +72,7 @@ public sealed partial class TaskJson : JsonSerializerContext
     private static IEnumerable<object?> ElementsOf(ProgressRecord record) => record switch
     {
         LaneBarrier barrier => barrier.Keeps,
-        AttemptsRetold retold => retold.Attempts,
+        AttemptsSnapshot snapshot => snapshot.Attempts,
         AttemptExited exited => exited.Artifacts ?? [],
         _ => [],
     };
@@ -98,8 +98,8 @@ public sealed partial class TaskJson : JsonSerializerContext
     public static bool TryDecodeDeadLetter(ReadOnlySpan<byte> value, out DeadLetter? record, out string? error)
         => TryDecode(value, Wire.DeadLetter, out record, out error, MostStateDepth) && IsWhole(record!.Attempts, ref record, out error);
 
-    public static bool TryDecodeDealtWith(ReadOnlySpan<byte> value, out DeadLetterDealtWith? record, out string? error)
-        => TryDecode(value, Wire.DeadLetterDealtWith, out record, out error);
+    public static bool TryDecodeResolution(ReadOnlySpan<byte> value, out DeadLetterResolution? record, out string? error)
+        => TryDecode(value, Wire.DeadLetterResolution, out record, out error);
 
     /// <summary>A submission that can be run has an id that fits <see cref="TaskIds.Rule"/> and a type.</summary>
     public static bool TryDecodeSubmission(ReadOnlySpan<byte> value, out TaskSubmission? record, out string? error)

@@ -39,11 +39,11 @@ public sealed record TaskSubmission
     public Priority Priority { get; set; } = Priority.Normal;
     public Concurrency? Concurrency { get; init; }
 
-    /// <summary>The ended task that this one repeats, and the how-manieth repetition it is.</summary>
+    /// <summary>The ended task that this one repeats, and its number among the repetitions, from 1.</summary>
     public string? ReplayOf { get; init; }
     public int? ReplaySeq { get; init; }
 
-    /// <summary>The dead letter that this task was put back from, and the how-manieth time.</summary>
+    /// <summary>The dead letter that this task was redriven from, and its number among the redrives, from 1.</summary>
     public string? RedriveOf { get; init; }
     public int? RedriveSeq { get; init; }
 
@@ -164,8 +164,8 @@ public enum DeadLetterAction
     Discarded,
 }
 
-/// <summary>A record of the topic <c>tasks-dlq</c>, behind the dead letter: somebody has dealt with it.</summary>
-public sealed record DeadLetterDealtWith
+/// <summary>A record of the topic <c>tasks-dlq</c>, behind the dead letter: it is resolved.</summary>
+public sealed record DeadLetterResolution
 {
     public int V { get; set; } = 1;
 

@@ -57,10 +57,10 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
         LogFinished(logger, run.Id, run.Taken.Count);
     }
 
-    /// <summary>Null: somebody else has dealt with it.</summary>
+    /// <summary>Null: somebody else has resolved it.</summary>
     private async Task<IResult?> RedriveAsync(string id, CancellationToken cancellationToken)
     {
-        while (!letters.Find(id)!.IsDealtWith)
+        while (!letters.Find(id)!.IsResolved)
         {
             var answer = await redriver.RedriveAsync(id, new RepeatTask(), key: null, "bulk", cancellationToken);
             if (answer is not Problem { StatusCode: StatusCodes.Status503ServiceUnavailable })

@@ -17,13 +17,13 @@ internal static class DeadLetterEndpoints
     private const double HighestRate = 1000;
 
     public static IResult List(
-        DeadLetterTable letters, string? project, string? type, string? @class, string? reason, string? dealt, string? limit, string? after)
+        DeadLetterTable letters, string? project, string? type, string? @class, string? reason, string? resolved, string? limit, string? after)
     {
         var errors = new FieldErrors();
-        bool? isDealtWith = dealt == "all" ? null : dealt == "true";
-        var filter = DeadLetterFilter.Read(field => field switch { "project" => project, "type" => type, "class" => @class, _ => reason }, isDealtWith, errors);
-        if (dealt is not (null or "" or "true" or "false" or "all"))
-            errors.Add("dealt", "must be false (the default), true or all");
+        bool? isResolved = resolved == "all" ? null : resolved == "true";
+        var filter = DeadLetterFilter.Read(field => field switch { "project" => project, "type" => type, "class" => @class, _ => reason }, isResolved, errors);
+        if (resolved is not (null or "" or "true" or "false" or "all"))
+            errors.Add("resolved", "must be false (the default), true or all");
         var most = errors.Limit(limit, DefaultLimit, MostLetters);
         var last = string.IsNullOrEmpty(after) ? null : letters.Find(after);
         if (!string.IsNullOrEmpty(after) && last is null)
@@ -55,7 +55,7 @@ internal static class DeadLetterEndpoints
         if (body.Problem is not null)
             return body.Problem;
         var fields = new FieldReader(body.Content);
-        var filter = DeadLetterFilter.Read(fields.Text, isDealtWith: false, fields.Errors);
+        var filter = DeadLetterFilter.Read(fields.Text, isResolved: false, fields.Errors);
         var rate = RedriveTasks.DefaultRate;
         if (fields.Has("rate", out var givenRate)
             && (givenRate.ValueKind != JsonValueKind.Number || !givenRate.TryGetDouble(out rate) || rate is not (> 0 and <= HighestRate)))
@@ -86,13 +86,13 @@ internal static class DeadLetterEndpoints
         if (letters.Find(id) is not { } entry)
             return Unknown(id);
         if (entry.Redrives is [.., var redrive])
-            return new Problem(StatusCodes.Status409Conflict, $"Dead letter '{id}' is dealt with already: task '{redrive}' went on in its place");
-        var dealing = new DeadLetterDealtWith { TaskId = id, Action = DeadLetterAction.Discarded, RequestedBy = "http", At = clock.GetUtcNow() };
-        if (!entry.IsDealtWith && !await writer.DealWithAsync(dealing))
+            return new Problem(StatusCodes.Status409Conflict, $"Dead letter '{id}' is resolved already: task '{redrive}' went on in its place");
+        var resolution = new DeadLetterResolution { TaskId = id, Action = DeadLetterAction.Discarded, RequestedBy = "http", At = clock.GetUtcNow() };
+        if (!entry.IsResolved && !await writer.ResolveAsync(resolution))
             return Problem.NotTaken("Kafka did not take it in time; ask again, twice is harmless");
-        letters.Add(dealing);
+        letters.Add(resolution);
         return TypedResults.Accepted((string?)null, new DiscardAnswer(id, DeadLetterAction.Discarded));
     }
 
-    private static Problem Unknown(string id) => new(StatusCodes.Status404NotFound, $"There is no dead letter '{id}'; GET /dead-letters?dealt=all lists them");
+    private static Problem Unknown(string id) => new(StatusCodes.Status404NotFound, $"There is no dead letter '{id}'; GET /dead-letters?resolved=all lists them");
 }

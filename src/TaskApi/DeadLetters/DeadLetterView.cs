@@ -32,7 +32,7 @@ public record DeadLetterSummary
     public required long Offset { get; init; }
 
     /// <summary>The last that was done about it.</summary>
-    public DeadLetterAction? Dealt { get; init; }
+    public DeadLetterAction? Resolution { get; init; }
 
     /// <summary>The tasks that went on in its place, in order.</summary>
     public IReadOnlyList<string>? Redrives { get; init; }
@@ -52,7 +52,7 @@ public record DeadLetterSummary
         At = letter.At;
         Lane = letter.Lane;
         Offset = letter.Offset;
-        Dealt = entry.Dealings is [.., var last] ? last.Action : null;
+        Resolution = entry.Resolutions is [.., var last] ? last.Action : null;
         Redrives = entry.Redrives.Count > 0 ? entry.Redrives : null;
     }
 }
@@ -113,4 +113,4 @@ public sealed record DeadLetterDetail : DeadLetterSummary
 public sealed record DeadLetterPage(IReadOnlyList<DeadLetterSummary> DeadLetters, string? Next = null);
 
 /// <summary>The answer to a discard.</summary>
-public sealed record DiscardAnswer(string Id, DeadLetterAction Dealt);
+public sealed record DiscardAnswer(string Id, DeadLetterAction Resolution);

@@ -15,7 +15,7 @@ internal static class DeadLettersFeature
         var letters = routes.MapWhenReady("/dead-letters", "Dead letters");
         letters.MapGet("/", DeadLetterEndpoints.List).WithSummary("List dead letters, newest first")
             .WithDescription(
-                "Those that nobody has dealt with; dealt=true lists the others, dealt=all both. Filters by project, type, class and reason; give a "
+                "Those that are not resolved; resolved=true lists the others, resolved=all both. Filters by project, type, class and reason; give a "
                 + "page's next as after for the page that follows.")
             .Produces<DeadLetterPage>().Problems(400, 503);
         letters.MapGet("/{id}", DeadLetterEndpoints.Get).WithSummary("Everything known of a dead letter")
@@ -28,7 +28,7 @@ internal static class DeadLettersFeature
             .Accepts<RepeatTask>(isOptional: true, "application/json")
             .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>().Problems(400, 404, 409, 415, 503);
         letters.MapPost("/redrive", DeadLetterEndpoints.RedriveManyAsync).WithSummary("Redrive many, at a bounded rate")
-            .WithDescription("Takes those that nobody has dealt with and goes on in the background. Sent again after a crash it takes what is still left.")
+            .WithDescription("Takes those that are not resolved and goes on in the background. Sent again after a crash it takes what is still left.")
             .TakesIdempotencyKey()
             .Accepts<RedriveTasks>(isOptional: true, "application/json")
             .Produces<RedriveAnswer>(StatusCodes.Status202Accepted).Problems(400, 409, 415, 503);
@@ -36,7 +36,7 @@ internal static class DeadLettersFeature
             .WithDescription("Known to the replica that was asked for it, until it ends.")
             .Produces<RedriveProgress>().Problems(404, 503);
         letters.MapPost("/{id}/discard", DeadLetterEndpoints.DiscardAsync).WithSummary("Put a dead letter aside")
-            .WithDescription("Asking twice is harmless. It is listed with dealt=true from then on, and can still be redriven.")
+            .WithDescription("Asking twice is harmless. It is listed with resolved=true from then on, and can still be redriven.")
             .Produces<DiscardAnswer>(StatusCodes.Status202Accepted).Problems(404, 409, 503);
     }
 }

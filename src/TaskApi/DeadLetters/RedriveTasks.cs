@@ -4,7 +4,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.DeadLetters;
 
-/// <summary>The body of <c>POST /dead-letters/redrive</c>: which ones, of those that nobody has dealt with. Without a filter it is all of them.</summary>
+/// <summary>The body of <c>POST /dead-letters/redrive</c>: which ones, of those that are not resolved. Without a filter it is all of them.</summary>
 public sealed record RedriveTasks
 {
     public string? Project { get; init; }
@@ -31,7 +31,7 @@ public sealed record RedriveTasks
 public sealed record RedriveAnswer(string Id, int Taken, string Progress);
 
 /// <summary>How far a redrive of many has come.</summary>
-/// <param name="Skipped">Those that somebody else has dealt with meanwhile.</param>
+/// <param name="Skipped">Those that somebody else has resolved meanwhile.</param>
 /// <param name="Errors">
 /// Why some failed: the first hundred reasons, each once. A single redrive, <c>POST /dead-letters/{id}/redrive</c>, takes other params.
 /// </param>

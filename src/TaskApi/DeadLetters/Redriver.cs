@@ -59,7 +59,7 @@ internal sealed partial class Redriver(
     {
         if (entry.Redrives.Contains(redrive.TaskId))
             return true;
-        var dealing = new DeadLetterDealtWith
+        var resolution = new DeadLetterResolution
         {
             TaskId = entry.Id,
             Action = DeadLetterAction.Redriven,
@@ -68,9 +68,9 @@ internal sealed partial class Redriver(
             RequestedBy = requestedBy,
             At = clock.GetUtcNow(),
         };
-        if (!await writer.DealWithAsync(dealing))
+        if (!await writer.ResolveAsync(resolution))
             return false;
-        letters.Add(dealing);   // this replica need not read it back to know it
+        letters.Add(resolution);   // this replica need not read it back to know it
         LogRedriven(logger, entry.Id, redrive.TaskId, requestedBy);
         return true;
     }

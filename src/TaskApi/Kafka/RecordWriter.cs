@@ -52,11 +52,11 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
     /// <summary>Null where Kafka did not take it.</summary>
     public Task<long?> FileAsync(string key, byte[] chunk, int partition) => WriteAsync(new TopicPartition(cluster.Topics.Files, partition), key, chunk);
 
-    public Task RetellAsync(AttemptsRetold retold, int lane) =>
-        WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), retold.TaskId, TaskJson.Encode(retold));
+    public Task SnapshotAsync(AttemptsSnapshot snapshot, int lane) =>
+        WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), snapshot.TaskId, TaskJson.Encode(snapshot));
 
-    public async Task<bool> DealWithAsync(DeadLetterDealtWith dealtWith) =>
-        await WriteAsync(new TopicPartition(cluster.Topics.DeadLetters, 0), dealtWith.TaskId, TaskJson.Encode(dealtWith)) is not null;
+    public async Task<bool> ResolveAsync(DeadLetterResolution resolution) =>
+        await WriteAsync(new TopicPartition(cluster.Topics.DeadLetters, 0), resolution.TaskId, TaskJson.Encode(resolution)) is not null;
 
     /// <summary>
     /// Writes now and then what means nothing to anybody, the tombstone of a worker that there never was: its acknowledgement tells Kafka's time. The

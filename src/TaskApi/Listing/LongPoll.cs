@@ -13,18 +13,18 @@ internal sealed class LongPoll : IDisposable
     private readonly CancellationToken _gone;
 
     /// <param name="gone">Cancelled when the caller has left.</param>
-    public LongPoll(TimeSpan patience, CancellationToken gone)
+    public LongPoll(TimeSpan maxWait, CancellationToken gone)
     {
         _gone = gone;
         _over = CancellationTokenSource.CreateLinkedTokenSource(gone);
-        _over.CancelAfter(patience);
+        _over.CancelAfter(maxWait);
     }
 
-    public static bool TryParse(string? text, out TimeSpan patience)
+    public static bool TryParse(string? text, out TimeSpan maxWait)
     {
         var parsed = string.IsNullOrEmpty(text) ? TimeSpan.Zero : Quantity.Duration(text);
-        patience = parsed ?? default;
-        return parsed is not null && patience <= Longest;
+        maxWait = parsed ?? default;
+        return parsed is not null && maxWait <= Longest;
     }
 
     /// <summary>Waits until the log has more than it had; false: not within the time.</summary>

@@ -16,7 +16,7 @@ public sealed record OutputPage(
 
 /// <summary>One line of output; <paramref name="Seq"/> counts from 1 in each attempt.</summary>
 /// <param name="Cut">How many bytes of it are left out, because it is too long.</param>
-/// <param name="Part">The how-manieth part of a long line it is, from 1. What is searched for is found in whole lines.</param>
+/// <param name="Part">Number of this part of a long line, from 1. What is searched for is found in whole lines.</param>
 public sealed record NumberedLine(
     int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null)
 {

@@ -47,14 +47,14 @@ internal static class TaskEndpoints
             return problem;
         var errors = new FieldErrors();
         var seen = found!.Log.Latest;
-        if (!LongPoll.TryParse(wait, out var patience))
+        if (!LongPoll.TryParse(wait, out var maxWait))
             errors.Add("wait", LongPoll.Rule);
         if (!string.IsNullOrEmpty(after) && !Cursor.TryParse(after, out seen))
             errors.Add("after", "must be a cursor");
         if (errors.Problem is { } unfit)
             return unfit;
-        using var waiting = new LongPoll(patience, context.RequestAborted);
-        for (var version = found.Log.Version; patience > TimeSpan.Zero && !found.Log.HasNewsFor(seen) && !found.Log.HasEnded
+        using var waiting = new LongPoll(maxWait, context.RequestAborted);
+        for (var version = found.Log.Version; maxWait > TimeSpan.Zero && !found.Log.HasNewsFor(seen) && !found.Log.HasEnded
             && await waiting.ForMoreAsync(found.Log, version);)
             version = found.Log.Version;
         return TypedResults.Ok(table.Read(found!, tracked => new TaskDetail(tracked)   // at one moment

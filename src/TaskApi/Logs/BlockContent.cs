@@ -40,7 +40,7 @@ internal sealed class BlockContent(string taskId, Cursor front)
         var place = End with { Events = offset + 1 };
         WatchEvent told = record switch
         {
-            AttemptNoted noted => new NotedEvent(taskId, place, noted),
+            AgentEvent noted => new AgentWatchEvent(taskId, place, noted),
             AttemptInput input => new InputEvent(taskId, place, input),
             AttemptExited exited => new ExitedEvent(taskId, place, exited),
             TaskEmitted emitted => new EmittedEvent(taskId, place, emitted),

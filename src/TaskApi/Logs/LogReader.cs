@@ -17,7 +17,7 @@ internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, 
     private const long MostBytes = 4 << 20;
     private const int Ahead = 16;           // blocks; a reading takes some milliseconds to begin
     private const long MostBetween = 5000;  // records of others
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
     private readonly SemaphoreSlim _turns = new(MostReadings);
@@ -126,7 +126,7 @@ internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, 
         consumer.Assign(new TopicPartitionOffset(cluster.Topics.Progress, blocks[0].Lane, blocks[0].FirstOffset));
         for (var at = 0; at < blocks.Count;)
         {
-            var result = consumer.Poll(Patience) ?? throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "it does not answer"));
+            var result = consumer.Poll(MaxWait) ?? throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "it does not answer"));
             if (result.IsPartitionEOF)
                 break;
             while (at < blocks.Count && result.Offset.Value > blocks[at].LastOffset)

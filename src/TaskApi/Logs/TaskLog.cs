@@ -108,7 +108,7 @@ internal sealed class TaskLog
 
     public void Add(TaskEmitted record, int lane, long offset) => Add(record, Latest.Attempt, lane, offset);
 
-    public WatchEvent Add(AttemptNoted record, int lane, long offset) => Add(record, record.Attempt, lane, offset)!;
+    public WatchEvent Add(AgentEvent record, int lane, long offset) => Add(record, record.Attempt, lane, offset)!;
 
     public void Add(AttemptInput record, int lane, long offset) => Add(record, record.Attempt, lane, offset);
 

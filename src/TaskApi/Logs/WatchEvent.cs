@@ -172,7 +172,7 @@ internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emi
 }
 
 /// <summary>What the agent said of its work, behind the lines in which it did.</summary>
-internal sealed class NotedEvent(string taskId, Cursor cursor, AttemptNoted noted) : TypedEvent(taskId, noted.Name.Word(), cursor)
+internal sealed class AgentWatchEvent(string taskId, Cursor cursor, AgentEvent noted) : TypedEvent(taskId, noted.Name.Word(), cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
     {

@@ -5,21 +5,21 @@ using TaskPipeline.TaskApi.Http;
 namespace TaskPipeline.TaskApi.ReadModel;
 
 /// <summary>Which dead letters are meant; what is null does not matter.</summary>
-internal sealed record DeadLetterFilter(string? Project, string? Type, FailureClass? Class, EndReason? Reason, bool? IsDealtWith)
+internal sealed record DeadLetterFilter(string? Project, string? Type, FailureClass? Class, EndReason? Reason, bool? IsResolved)
 {
     public static readonly IReadOnlyList<string> Fields = ["project", "type", "class", "reason"];
 
     /// <summary>Reads the fields that a query and a body have in common.</summary>
-    public static DeadLetterFilter Read(Func<string, string?> field, bool? isDealtWith, FieldErrors errors) =>
+    public static DeadLetterFilter Read(Func<string, string?> field, bool? isResolved, FieldErrors errors) =>
         new(NullIfEmpty(field("project")), NullIfEmpty(field("type")), errors.OneOf<FailureClass>("class", field("class")), errors.OneOf<EndReason>(
-            "reason", field("reason")), isDealtWith);
+            "reason", field("reason")), isResolved);
 
     public bool Passes(DeadLetterEntry entry) =>
         (Project is null || entry.Letter.Task?.Project == Project)
         && (Type is null || entry.Letter.Task?.Type == Type)
         && (Class is null || entry.Letter.Class == Class)
         && (Reason is null || entry.Letter.Reason == Reason)
-        && (IsDealtWith is null || entry.IsDealtWith == IsDealtWith);
+        && (IsResolved is null || entry.IsResolved == IsResolved);
 
     private static string? NullIfEmpty(string? text) => string.IsNullOrEmpty(text) ? null : text;
 }

@@ -5,13 +5,13 @@ namespace TaskPipeline.TaskApi.ReadModel;
 /// <summary>A dead letter, with what was done about it so far.</summary>
 /// <param name="Id">The task's, or <c>raw-{lane}-{offset}</c> of a record that nobody could read.</param>
 /// <param name="Place">Counts them in the order of the topic.</param>
-internal sealed record DeadLetterEntry(string Id, int Place, DeadLetter Letter, IReadOnlyList<DeadLetterDealtWith> Dealings)
+internal sealed record DeadLetterEntry(string Id, int Place, DeadLetter Letter, IReadOnlyList<DeadLetterResolution> Resolutions)
 {
-    public bool IsDealtWith => Dealings.Count > 0;
+    public bool IsResolved => Resolutions.Count > 0;
 
     /// <summary>The tasks that went on in its place, in order.</summary>
     public IReadOnlyList<string> Redrives { get; } =
-        [.. Dealings.Where(dealing => dealing.Action == DeadLetterAction.Redriven).Select(dealing => dealing.NewTaskId!)];
+        [.. Resolutions.Where(resolution => resolution.Action == DeadLetterAction.Redriven).Select(resolution => resolution.NewTaskId!)];
 }
 
 /// <summary>
@@ -36,12 +36,12 @@ internal sealed class DeadLetterTable
     }
 
     /// <summary>What is known already is passed over, and so is what has outlived its letter.</summary>
-    public void Add(DeadLetterDealtWith dealing)
+    public void Add(DeadLetterResolution resolution)
     {
         lock (_gate)
         {
-            if (_places.TryGetValue(dealing.TaskId, out var place) && _entries[place] is var entry && IsNew(entry, dealing))
-                _entries[place] = new DeadLetterEntry(entry.Id, place, entry.Letter, [.. entry.Dealings, dealing]);
+            if (_places.TryGetValue(resolution.TaskId, out var place) && _entries[place] is var entry && IsNew(entry, resolution))
+                _entries[place] = new DeadLetterEntry(entry.Id, place, entry.Letter, [.. entry.Resolutions, resolution]);
         }
     }
 
@@ -68,8 +68,8 @@ internal sealed class DeadLetterTable
             return [.. _entries.Where(filter.Passes).Take(limit)];
     }
 
-    private static bool IsNew(DeadLetterEntry entry, DeadLetterDealtWith dealing) =>
-        dealing.Action == DeadLetterAction.Discarded
-            ? entry.Dealings is not [.., { Action: DeadLetterAction.Discarded }]
-            : dealing.NewTaskId is not null && !entry.Redrives.Contains(dealing.NewTaskId);
+    private static bool IsNew(DeadLetterEntry entry, DeadLetterResolution resolution) =>
+        resolution.Action == DeadLetterAction.Discarded
+            ? entry.Resolutions is not [.., { Action: DeadLetterAction.Discarded }]
+            : resolution.NewTaskId is not null && !entry.Redrives.Contains(resolution.NewTaskId);
 }

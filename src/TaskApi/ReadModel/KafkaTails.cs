@@ -19,7 +19,7 @@ internal sealed partial class KafkaTails(
 {
     private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan ClockPatience = TimeSpan.FromSeconds(10);   // a Kafka that takes nothing can still be read
+    private static readonly TimeSpan ClockMaxWait = TimeSpan.FromSeconds(10);   // a Kafka that takes nothing can still be read
     // a task's `ended` lies in Kafka when its state is committed, and is read as fast as that
     private static readonly TimeSpan EndedWithin = TimeSpan.FromSeconds(5);
 
@@ -62,7 +62,7 @@ internal sealed partial class KafkaTails(
             _tasks = NewTail(IsolationLevel.ReadUncommitted, [names.Tasks, names.Control, names.Workers], TakeRequest);
             _progress = NewTail(IsolationLevel.ReadUncommitted, [names.Progress], TakeProgress, Settle);
             _state = NewTail(IsolationLevel.ReadCommitted, [names.State, names.Schedule, names.DeadLetters], TakeCommitted);
-            _clockIsKnown = Task.WhenAny(clock.Measured, Task.Delay(ClockPatience, stoppingToken));
+            _clockIsKnown = Task.WhenAny(clock.Measured, Task.Delay(ClockMaxWait, stoppingToken));
             _tails = [_tasks, _progress, _state];
             var watching = WatchAsync([.. _tails.Select(tail => tail.RunAsync(stoppingToken)), topics.RunAsync(stoppingToken)], stoppingToken);
             await Task.WhenAny(watching, Task.WhenAll([_clockIsKnown, .. _tails.Select(tail => tail.CaughtUp)]));
@@ -211,8 +211,8 @@ internal sealed partial class KafkaTails(
         string? error = "it has no value";
         if (result.Message.Value is { } value && TaskJson.TryDecodeDeadLetter(value, out var letter, out error))
             letters.Add(letter!);
-        else if (result.Message.Value is { } action && TaskJson.TryDecodeDealtWith(action, out var dealtWith, out _))
-            letters.Add(dealtWith!);
+        else if (result.Message.Value is { } action && TaskJson.TryDecodeResolution(action, out var resolution, out _))
+            letters.Add(resolution!);
         else
             skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
     }

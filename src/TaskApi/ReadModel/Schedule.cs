@@ -32,7 +32,7 @@ internal sealed class Schedule(ReplicaDelay turns, TimeProvider clock)
     }
 
     /// <summary>It does not wait for its time any longer.</summary>
-    public void Hurry(ScheduleEntry entry)
+    public void MakeDue(ScheduleEntry entry)
     {
         lock (_gate)
         {

@@ -37,16 +37,16 @@ internal sealed class TaskFinder(TaskTable table, Changes changes, KafkaCluster 
     /// <summary>Waits for what the tails are to read; false: not within the time.</summary>
     public async Task<bool> WaitUntilAsync(Func<bool> isRead, CancellationToken cancellationToken)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(options.Value.KafkaTimeout);
+        using var maxWait = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        maxWait.CancelAfter(options.Value.KafkaTimeout);
         while (true)
         {
             var readOn = changes.ReadOn.Next;
             if (isRead())
                 return true;
-            await readOn.WaitAsync(patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await readOn.WaitAsync(maxWait.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             cancellationToken.ThrowIfCancellationRequested();
-            if (patience.IsCancellationRequested)
+            if (maxWait.IsCancellationRequested)
                 return isRead();
         }
     }

@@ -69,10 +69,10 @@ internal sealed class TaskTable
             if (!_schedule.Add(entry))
                 return;
             if (tracked.Entry is { } older)
-                _schedule.Hurry(older);   // the attempt that it asks for is over: only for its tombstone
+                _schedule.MakeDue(older);   // the attempt that it asks for is over: only for its tombstone
             tracked.Entry = entry;
             if (tracked.Stop is not null || !IsWanted(tracked, entry))
-                _schedule.Hurry(entry);
+                _schedule.MakeDue(entry);
         }
     }
 
@@ -120,7 +120,7 @@ internal sealed class TaskTable
             var tracked = Track(record.TaskId);
             Tell(tracked, tracked.RequestStop(record));
             if (tracked is { Stop: not null, Entry: { } entry })
-                _schedule.Hurry(entry);   // its lane's owner ends it
+                _schedule.MakeDue(entry);   // its lane's owner ends it
         }
     }
 
@@ -135,7 +135,7 @@ internal sealed class TaskTable
         lock (_gate)
         {
             var lane = _lanes[laneNumber];
-            var taskId = (record as AttemptRecord)?.TaskId ?? (record as AttemptsRetold)?.TaskId;
+            var taskId = (record as AttemptRecord)?.TaskId ?? (record as AttemptsSnapshot)?.TaskId;
             var isLate = taskId is not null && _tasks.TryGetValue(taskId, out var known) && (known.IsOver(offset) || IsElsewhere(known, laneNumber));
             switch (isLate ? null : lane.Log.Apply(record, offset))
             {
@@ -144,9 +144,9 @@ internal sealed class TaskTable
                     Follow(counted.TaskId, lane.Log.Stories[counted.TaskId]);
                     Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId], laneNumber, offset));
                     break;
-                case AttemptsRetold retold:
-                    var recalled = Track(retold.TaskId);
-                    Tell(recalled, recalled.Apply(retold, lane.Log.Stories[retold.TaskId]));
+                case AttemptsSnapshot snapshot:
+                    var recalled = Track(snapshot.TaskId);
+                    Tell(recalled, recalled.Apply(snapshot, lane.Log.Stories[snapshot.TaskId]));
                     break;
                 case LaneBarrier barrier:
                     lane.Owner = _owners.Named(barrier.Worker);
@@ -187,7 +187,7 @@ internal sealed class TaskTable
             {
                 tracked.Commit(state);
                 if (tracked.Entry is { } entry)
-                    _schedule.Hurry(entry);   // only for its tombstone
+                    _schedule.MakeDue(entry);   // only for its tombstone
             }
             var lane = _lanes[state.Lane];
             lane.Committed.Enqueue((tracked, state), state.LogEnd);
@@ -286,13 +286,13 @@ internal sealed class TaskTable
     }
 
     /// <summary>What is known of attempts from records of <c>task-progress</c> that are older than that, to be told again.</summary>
-    public IReadOnlyList<AttemptsRetold> KnownBefore(DateTimeOffset time, int lane)
+    public IReadOnlyList<AttemptsSnapshot> KnownBefore(DateTimeOffset time, int lane)
     {
         lock (_gate)
         {
             var log = _lanes[lane].Log;
             var old = log.Stories.Where(story => story.Value.KnownSince < time && _tasks.GetValueOrDefault(story.Key) is { Committed: null });
-            return [.. old.Select(story => log.Retell(story.Key)).OfType<AttemptsRetold>()];
+            return [.. old.Select(story => log.Snapshot(story.Key)).OfType<AttemptsSnapshot>()];
         }
     }
 

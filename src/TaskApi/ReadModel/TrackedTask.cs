@@ -185,7 +185,7 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
             case AttemptStarting:
                 var before = story.Attempts is [.., { Reason: { } reason }, _] ? reason.Word() : null;
                 return Reach(Stage.Begun, Status.Starting, Change(record.At) with { Reason = before });
-            case AttemptRunning or AttemptAlive:
+            case AttemptRunning or AttemptHeartbeat:
                 return Reach(Stage.Running, Status.Running, Change(record.At));
             case TaskStopping stopping:
                 return Reach(Stage.Stopping, Status.Stopping, Change(record.At) with { RequestedBy = stopping.RequestedBy });
@@ -199,13 +199,13 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
                 var running = Reach(Stage.Running, Status.Running, Change(record.At));   // said already, but where retention took the attempt's first records
                 Log.Add(output, lane, offset);
                 return running;
-            case AttemptNoted noted:
+            case AgentEvent noted:
                 var told = Log.Add(noted, lane, offset);
-                if (noted.Name == NoteName.Result)
+                if (noted.Name == AgentEventName.Result)
                     (Result, ResultAt, IsResultLeftOut) = (noted.Data, noted.At, false);
                 else if (noted.IsResultLeftOut)
                     (Result, ResultAt, IsResultLeftOut) = (null, noted.At, true);
-                if (noted.Name != NoteName.Progress)
+                if (noted.Name != AgentEventName.Progress)
                     return null;
                 Progress = noted.Data;
                 return told;
@@ -224,7 +224,7 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
     }
 
     /// <summary>Takes what the records said that retention has taken.</summary>
-    public StateEvent? Apply(AttemptsRetold retold, TaskStory story)
+    public StateEvent? Apply(AttemptsSnapshot snapshot, TaskStory story)
     {
         _story = story;
         if (story.Attempts is not [.., var last] || last.Attempt <= Attempt)
@@ -232,7 +232,7 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         Begin(last.Attempt, last.Worker);
         return last.Reason is null || story.Outcome is not null
             ? Reach(Stage.Running, Status.Running, Change(last.StartedAt))
-            : Reach(Stage.GivenBack, Status.Queued, Change(retold.At) with { Reason = last.Reason?.Word() });
+            : Reach(Stage.GivenBack, Status.Queued, Change(snapshot.At) with { Reason = last.Reason?.Word() });
     }
 
     /// <summary>Its attempt was lost with its worker.</summary>

@@ -26,7 +26,7 @@ internal static class ReleaseEndpoint
             return Problem.NotReady("this replica has not read the task's schedule entry yet");
         if (await writer.SubmitAsync(entry.Task, entry.Lane) is not { } offset)
             return Problem.NotTaken("Kafka did not take the task in time; ask again, twice is harmless");
-        schedule.Hurry(entry);   // for its tombstone
+        schedule.MakeDue(entry);   // for its tombstone
         await finder.WaitUntilReadAsync(new TaskPlace(entry.Lane, offset), request.HttpContext.RequestAborted);   // so that who asks next sees it queued
         return TypedResults.Accepted((string?)null, new ReleaseAnswer(id, Status.Queued));
     }

@@ -16,7 +16,7 @@ internal interface IWatch
     ValueTask<WatchEvent?> NextAsync(CancellationToken cancellationToken);
 
     /// <summary>Waits until <see cref="NextAsync"/> may have something; false: nothing came within the time.</summary>
-    ValueTask<bool> WaitAsync(TimeSpan patience, CancellationToken cancellationToken);
+    ValueTask<bool> WaitAsync(TimeSpan maxWait, CancellationToken cancellationToken);
 
     /// <summary>The same, while others may send what comes to the connection.</summary>
     async Task<LeftOver> AttendAsync(DirectOutput output, CancellationToken leaving)

@@ -35,9 +35,9 @@ internal sealed class StateWatcher(StateFeed feed, Func<WatchEvent, string?, boo
 
     public ValueTask<WatchEvent?> NextAsync(CancellationToken cancellationToken) => ValueTask.FromResult(Next());
 
-    public async ValueTask<bool> WaitAsync(TimeSpan patience, CancellationToken cancellationToken)
+    public async ValueTask<bool> WaitAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
-        await _changed.WaitAsync(patience, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _changed.WaitAsync(maxWait, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
         return _changed.IsCompleted;
     }

@@ -100,10 +100,10 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
 
     private static async Task RefuseAsync(WebSocket socket, WebSocketCloseStatus code, string reason)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+        using var maxWait = new CancellationTokenSource(TimeSpan.FromSeconds(2));
         try
         {
-            await socket.CloseAsync(code, reason.Length > 120 ? reason[..120] : reason, patience.Token);
+            await socket.CloseAsync(code, reason.Length > 120 ? reason[..120] : reason, maxWait.Token);
         }
         catch (Exception exception) when (exception is WebSocketException or OperationCanceledException)
         {

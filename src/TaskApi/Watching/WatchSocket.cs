@@ -16,7 +16,7 @@ internal sealed class WatchSocket(
 {
     private const int MostCommandBytes = 4 * 1024;
     private static readonly TimeSpan CloseGrace = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan RowPatience = TimeSpan.FromSeconds(1);   // then what there is of a line is shown, such as a prompt
+    private static readonly TimeSpan RowMaxWait = TimeSpan.FromSeconds(1);   // then what there is of a line is shown, such as a prompt
 
     private readonly CancellationTokenSource _leaving = CancellationTokenSource.CreateLinkedTokenSource(draining);
     private readonly SemaphoreSlim _sending = new(1);
@@ -62,7 +62,7 @@ internal sealed class WatchSocket(
                 var (next, sending) = (await watch.NextAsync(_leaving.Token), Task.CompletedTask);
                 if (next is null && output is not null)
                     (next, sending) = await watch.AttendAsync(output, _leaving.Token);
-                else if (next is null && !await watch.WaitAsync(_rows.IsOpen ? RowPatience : Timeout.InfiniteTimeSpan, _leaving.Token)
+                else if (next is null && !await watch.WaitAsync(_rows.IsOpen ? RowMaxWait : Timeout.InfiniteTimeSpan, _leaving.Token)
                     && !await SendAsync(_rows.Pause()!.Value, isLast: false))
                     return (CloseCodes.TooSlow, Place);
                 if (!await IsSentAsync(sending) || (next is not null && !await SendAsync(next)))
@@ -199,13 +199,13 @@ internal sealed class WatchSocket(
             return;
         try
         {
-            using var patience = new CancellationTokenSource(code == CloseCodes.TooSlow ? writeTimeout : CloseGrace);
-            await socket.CloseOutputAsync(code, reason, patience.Token);
+            using var maxWait = new CancellationTokenSource(code == CloseCodes.TooSlow ? writeTimeout : CloseGrace);
+            await socket.CloseOutputAsync(code, reason, maxWait.Token);
             // Then for the client's own close: cutting the connection with something unread would reset it, and take away what the client still has to read.
-            await hearing.WaitAsync(patience.Token);
+            await hearing.WaitAsync(maxWait.Token);
             var ignored = new byte[MostCommandBytes];
             while (socket.State == WebSocketState.CloseSent)
-                await socket.ReceiveAsync(ignored.AsMemory(), patience.Token);
+                await socket.ReceiveAsync(ignored.AsMemory(), maxWait.Token);
         }
         catch (Exception exception) when (exception is WebSocketException or OperationCanceledException)
         {

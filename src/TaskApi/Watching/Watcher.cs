@@ -58,12 +58,12 @@ internal sealed class Watcher : IWatch
         return next;
     }
 
-    public async ValueTask<bool> WaitAsync(TimeSpan patience, CancellationToken cancellationToken)
+    public async ValueTask<bool> WaitAsync(TimeSpan maxWait, CancellationToken cancellationToken)
     {
         var changed = _log.Changed.Next;
         if (_log.Version != _version)
             return true;
-        await changed.WaitAsync(patience, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await changed.WaitAsync(maxWait, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
         return changed.IsCompleted;
     }

@@ -66,7 +66,7 @@ internal sealed class AgentSetup(
         Launcher? launcher = null;
         try
         {
-            workspace.Furnish();
+            workspace.CreateFolders();
             launcher = await launchers.TakeAsync();
             launcher?.Cgroup?.Limit(type);
             return (launcher, null);

@@ -42,7 +42,7 @@ internal sealed partial class AttemptRun : IDisposable
     private ControlRecord? _pause;             // the latest PAUSE or RESUME
     private EndReason? _left;                  // shutdown or loss: the task goes on elsewhere
     private Lease? _lease;
-    private long _saidAlive;                   // of the worker's loop
+    private long _heartbeatAt;                   // of the worker's loop
 
     public AttemptRun(
         AttemptOrder order,
@@ -58,7 +58,7 @@ internal sealed partial class AttemptRun : IDisposable
         (_order, _log, _setup, _inputs, _stops, _options, _clock, _logger) = (order, log, setup, inputs, stops, options, clock, logger);
         _session = kafka.SessionTimeout;
         _aliveInterval = kafka.ProgressRetention / 100;   // often enough that a part of it is never older than the retention
-        _saidAlive = clock.GetTimestamp();
+        _heartbeatAt = clock.GetTimestamp();
         StartedAt = clock.GetUtcNow();
         Result = Task.Run(RunAsync);
     }
@@ -161,15 +161,15 @@ internal sealed partial class AttemptRun : IDisposable
         && story.Attempts[^1] is var last && (last.Attempt, last.Owner) == (Id.Attempt, Id.Claim.Owner);
 
     /// <summary>To be called often; says now and then that the attempt goes on, and ends one that must not overlap when nobody hears it any more.</summary>
-    public void SayAlive()
+    public void SendHeartbeat()
     {
         if (!_started.Task.IsCompletedSuccessfully || Result.IsCompleted)
             return;
         var every = MustNotOverlap ? _session / 6 : IsDetached ? _session / 3 : _aliveInterval;
-        if (_clock.GetElapsedTime(_saidAlive) >= every)
+        if (_clock.GetElapsedTime(_heartbeatAt) >= every)
         {
-            _saidAlive = _clock.GetTimestamp();
-            _log.Alive(_started.Task.Result);
+            _heartbeatAt = _clock.GetTimestamp();
+            _log.Heartbeat(_started.Task.Result);
         }
         if (!MustNotOverlap)
             return;
@@ -184,7 +184,7 @@ internal sealed partial class AttemptRun : IDisposable
     private async Task HandOverAsync()
     {
         await _started.Task;
-        await _log.HandedAsync();
+        await _log.HandedOverAsync();
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Whatever goes wrong with one task must not end the worker, and with it the tasks of others")]
@@ -353,7 +353,7 @@ internal sealed partial class AttemptRun : IDisposable
     private void Warn(string message)
     {
         var data = JsonSerializer.SerializeToElement(new JsonObject { ["message"] = message });
-        _log.Noted(new Note(NoteName.Warning, data, _clock.GetUtcNow()), static () => { });
+        _log.AgentEvent(new Note(AgentEventName.Warning, data, _clock.GetUtcNow()), static () => { });
     }
 
     private void Spawned(int pid, string folder)

@@ -92,7 +92,7 @@ internal sealed partial class LaneClaims(
                 Owner = owner,
                 Worker = worker,
                 At = clock.GetUtcNow(),
-                Keeps = [.. logs[state.Lane].Handed.Union(running is not null && IsOpen(logs[state.Lane], running) ? [running] : [])],
+                Keeps = [.. logs[state.Lane].HandedOver.Union(running is not null && IsOpen(logs[state.Lane], running) ? [running] : [])],
             };
             return (state.Lane, Barrier: barrier, Offset: await log.AppendAsync(state.Lane, barrier));
         })).WaitAsync(CallTimeout);

@@ -16,7 +16,7 @@ internal sealed class LaneWrites(Topics topics)
     private const int LongestText = 1000;
 
     /// <param name="stop">The STOP in force for the task.</param>
-    public IReadOnlyList<CommitRecord> End(QueuedTask task, TaskStory? story, Verdict.End end, ControlRecord? stop, DateTimeOffset now)
+    public IReadOnlyList<CommitRecord> End(QueuedTask task, TaskStory? story, Decision.End end, ControlRecord? stop, DateTimeOffset now)
     {
         var attempts = Attempts(story, end.Class);
         var state = new TaskState
@@ -84,7 +84,7 @@ internal sealed class LaneWrites(Topics topics)
     }
 
     /// <summary>The state of a task that waits outside of its lane, and the entry of the schedule that brings it back.</summary>
-    public (TaskState State, IReadOnlyList<CommitRecord> Records) Wait(QueuedTask task, TaskStory story, Verdict.Wait wait, DateTimeOffset now)
+    public (TaskState State, IReadOnlyList<CommitRecord> Records) Wait(QueuedTask task, TaskStory story, Decision.Wait wait, DateTimeOffset now)
     {
         var state = new TaskState
         {

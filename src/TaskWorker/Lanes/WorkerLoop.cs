@@ -46,7 +46,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private readonly LaneClaims _claims;
     private readonly LaneReader _reader;
     private readonly LaneWrites _writes;
-    private readonly Fleet _fleet;
+    private readonly WorkerPresence _presence;
     private readonly TaskChoice _choice;
     private readonly PendingCommits _commits;
 
@@ -68,7 +68,7 @@ internal sealed partial class WorkerLoop : IDisposable
         LaneReader reader,
         PlainProducer producer,
         ProgressLog log,
-        Fleet fleet,
+        WorkerPresence fleet,
         WorkerWarnings warnings,
         IOptions<WorkerOptions> options,
         IOptions<KafkaOptions> kafka,
@@ -83,7 +83,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _warnings = warnings;
         _producer = producer;
         _log = log;
-        _fleet = fleet;
+        _presence = fleet;
         _options = options.Value;
         _session = kafka.Value.SessionTimeout;
         _barrierInterval = kafka.Value.ProgressRetention / 4;
@@ -122,7 +122,7 @@ internal sealed partial class WorkerLoop : IDisposable
         }
         Drain();
         _member.Close();
-        _fleet.SayGoodbye();
+        _presence.SayGoodbye();
     }
 
     public void Dispose()
@@ -148,8 +148,8 @@ internal sealed partial class WorkerLoop : IDisposable
         WatchKept();
         ForgetOld();
         _commits.Commit();
-        _run?.SayAlive();
-        _fleet.Tell(_run, _lanes.Values, isAway: !_member.IsJoined);
+        _run?.SendHeartbeat();
+        _presence.Tell(_run, _lanes.Values, isAway: !_member.IsJoined);
     }
 
     // ---- Lanes: whose they are ----
@@ -174,9 +174,9 @@ internal sealed partial class WorkerLoop : IDisposable
             if (run.HandOver(HandOverTimeout))
             {
                 using var scope = run.BeginScope(_logger);
-                LogHanded(_logger, run.Id.TaskId, run.Id.Lane);
+                LogHandedOver(_logger, run.Id.TaskId, run.Id.Lane);
             }
-            CrashPoint.Reach(CrashPoint.Handed);
+            CrashPoint.Reach(CrashPoint.HandedOver);
         }
         foreach (var partition in partitions)
             Drop(partition);
@@ -447,20 +447,20 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>Looks at a task that this worker does not run at the moment; what is decided is written with the next commit.</summary>
-    private Verdict Decide(QueuedTask task)
+    private Decision Decide(QueuedTask task)
     {
         if (task.Unplaced is not null)
-            return new Verdict.Undecided();
+            return new Decision.Undecided();
         var story = task.Lane.Log.Stories.GetValueOrDefault(task.TaskId);
         var now = _clock.GetUtcNow();
         var verdict = Judge(task, story, now);
-        task.IsRunning = verdict is Verdict.GoesOn;
+        task.IsRunning = verdict is Decision.GoesOn;
         switch (verdict)
         {
-            case Verdict.End end:
+            case Decision.End end:
                 End(task, end);
                 break;
-            case Verdict.Wait wait:
+            case Decision.Wait wait:
                 Wait(task, story!.Copy(), wait, now);
                 break;
         }
@@ -468,20 +468,20 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Whatever is wrong with one task, it ends, and the others go on")]
-    private Verdict Judge(QueuedTask task, TaskStory? story, DateTimeOffset now)
+    private Decision Judge(QueuedTask task, TaskStory? story, DateTimeOffset now)
     {
         try
         {
-            return Verdict.Of(task, story, _stops.Find(task.TaskId), now, RandomNumberGenerator.GetInt32(int.MaxValue) / (double)int.MaxValue);
+            return Decision.Of(task, story, _stops.Find(task.TaskId), now, RandomNumberGenerator.GetInt32(int.MaxValue) / (double)int.MaxValue);
         }
         catch (Exception exception)
         {
             LogUnjudged(_logger, exception, task.TaskId);
-            return Verdict.Unjudged(story, exception.Message);
+            return Decision.Unjudged(story, exception.Message);
         }
     }
 
-    private void End(QueuedTask task, Verdict.End end)
+    private void End(QueuedTask task, Decision.End end)
     {
         var now = _clock.GetUtcNow();
         var (story, stop) = (task.Lane.Log.Stories.GetValueOrDefault(task.TaskId), _stops.Find(task.TaskId));
@@ -493,7 +493,7 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <param name="story">As it is before the task waits.</param>
-    private void Wait(QueuedTask task, TaskStory story, Verdict.Wait wait, DateTimeOffset now)
+    private void Wait(QueuedTask task, TaskStory story, Decision.Wait wait, DateTimeOffset now)
     {
         var (state, records) = _writes.Wait(task, story, wait, now);
         task.Lane.Wait(task, state);
@@ -503,7 +503,7 @@ internal sealed partial class WorkerLoop : IDisposable
             GiveUp = () =>
             {
                 Reopen(task, story);
-                End(task, new Verdict.End(Status.Failed, wait.Reason)
+                End(task, new Decision.End(Status.Failed, wait.Reason)
                 {
                     Error = $"Kafka does not take the record of its next attempt; before that: {wait.Error}",
                     Class = wait.Class,
@@ -578,7 +578,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private void StartNext()
     {
         while (_run is null && _commits.Count < MostUncommitted && _choice.Next(_lanes.Values, _stops.IsPaused, _clock.GetUtcNow()) is { } task)
-            if (Decide(task) is Verdict.Run next)
+            if (Decide(task) is Decision.Run next)
             {
                 var run = _runner.Start(task.OrderOf(next.Attempt), (record, offset) => _inbox.Post(() => Wrote(task, record, offset)));
                 (_run, _running) = (run, task);
@@ -609,7 +609,7 @@ internal sealed partial class WorkerLoop : IDisposable
         if (!task.Lane.IsOwned)
             return;   // whoever owns the lane finds in the log what became of it
         if (refused is not null)
-            End(task, Verdict.Refused(refused));
+            End(task, Decision.Refused(refused));
         else
             Decide(task);
     }
@@ -621,13 +621,13 @@ internal sealed partial class WorkerLoop : IDisposable
     private void GiveWay()
     {
         var isWaiting = _lanes.Values.Any(lane => lane.Tasks.Any(task => !task.IsRunning && task != _running));
-        if (_member.IsJoined && _run is not null && isWaiting && _claiming is null && _fleet.ShouldGiveWay(_run))
+        if (_member.IsJoined && _run is not null && isWaiting && _claiming is null && _presence.ShouldGiveWay(_run))
         {
             using var scope = _run.BeginScope(_logger);
             LogGivesWay(_logger, _run.Id.TaskId);
             _member.Leave();
         }
-        else if (!_member.IsJoined && (_run is null || _fleet.IsNobodyElseThere))
+        else if (!_member.IsJoined && (_run is null || _presence.IsNobodyElseThere))
             _member.Join();
     }
 
@@ -691,7 +691,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private static partial void LogNotClaimed(ILogger logger, int count, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} runs on while lane {Partition} goes to another worker")]
-    private static partial void LogHanded(ILogger logger, string taskId, int partition);
+    private static partial void LogHandedOver(ILogger logger, string taskId, int partition);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Task {TaskId} is ended here: {Worker} has its lane and runs it anew")]
     private static partial void LogNotKept(ILogger logger, string taskId, string worker);

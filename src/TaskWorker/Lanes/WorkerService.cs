@@ -13,7 +13,7 @@ internal sealed partial class WorkerService(
     KafkaCluster cluster,
     TopicWatch topics,
     StopSignals stops,
-    Fleet fleet,
+    WorkerPresence fleet,
     IServiceProvider services,
     IHostApplicationLifetime lifetime,
     ILogger<WorkerService> logger) : BackgroundService

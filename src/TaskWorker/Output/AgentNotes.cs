@@ -24,13 +24,13 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     private const int MostNotes = 10_000;   // of an attempt, progress aside; and as many results
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
-    private static readonly Dictionary<string, (NoteName Name, string[] OneOf)> Kinds = new()
+    private static readonly Dictionary<string, (AgentEventName Name, string[] OneOf)> Kinds = new()
     {
-        ["progress"] = (NoteName.Progress, ["percent", "step"]),
-        ["group"] = (NoteName.Group, ["name"]),
-        ["warning"] = (NoteName.Warning, ["message"]),
-        ["artifact"] = (NoteName.Artifact, ["name"]),
-        [ResultWord] = (NoteName.Result, []),
+        ["progress"] = (AgentEventName.Progress, ["percent", "step"]),
+        ["group"] = (AgentEventName.Group, ["name"]),
+        ["warning"] = (AgentEventName.Warning, ["message"]),
+        ["artifact"] = (AgentEventName.Artifact, ["name"]),
+        [ResultWord] = (AgentEventName.Result, []),
     };
 
     private readonly StreamJson _stream = new(parser);
@@ -114,7 +114,7 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     private void Add(Note note)
     {
         note = note with { At = _at };
-        var isResult = note.Name == NoteName.Result;
+        var isResult = note.Name == AgentEventName.Result;
         if (Clean(note.Data, isResult ? MostResult : MostData, out var isTooLarge) is not { } data)
         {
             if (isResult && isTooLarge)
@@ -124,7 +124,7 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
         note = note with { Data = data };
         if (isResult)
             Give(data, IsErrorIn(data));
-        if (note.Name == NoteName.Progress)
+        if (note.Name == AgentEventName.Progress)
             _progress = note;
         else if ((isResult ? _results++ : _count++) < MostNotes)
             _found.Enqueue(note);
@@ -135,10 +135,10 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     {
         Give(null, isError);
         if (_results++ < MostNotes)
-            _found.Enqueue(new Note(NoteName.Warning, JsonSerializer.SerializeToElement(new JsonObject
+            _found.Enqueue(new Note(AgentEventName.Warning, JsonSerializer.SerializeToElement(new JsonObject
             {
                 ["message"] = $"the result has {bytes} bytes and is left out: it may have {MostResult}",
-                [AttemptNoted.LeftOutMember] = true,
+                [AgentEvent.LeftOutMember] = true,
             }), _at));
     }
 
@@ -207,4 +207,4 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
 
 /// <summary>What an agent said, in JSON.</summary>
 /// <param name="At">When it said so.</param>
-internal sealed record Note(NoteName Name, JsonElement Data, DateTimeOffset At);
+internal sealed record Note(AgentEventName Name, JsonElement Data, DateTimeOffset At);

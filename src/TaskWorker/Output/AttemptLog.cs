@@ -96,8 +96,8 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
     });
 
     /// <summary>Does not wait; <paramref name="done"/> is called once Kafka has it.</summary>
-    public void Noted(Note note, Action done) => Append(
-        new AttemptNoted
+    public void AgentEvent(Note note, Action done) => Append(
+        new AgentEvent
         {
             Epoch = id.Claim.Epoch,
             Owner = id.Claim.Owner,
@@ -158,7 +158,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
         Update = "Running",
     });
 
-    public void Alive(AttemptStarting starting) => Append(new AttemptAlive
+    public void Heartbeat(AttemptStarting starting) => Append(new AttemptHeartbeat
     {
         Epoch = id.Claim.Epoch,
         Owner = id.Claim.Owner,
@@ -171,7 +171,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
         TypeHash = starting.TypeHash,
     });
 
-    public Task HandedAsync() => AppendAsync(new AttemptHanded
+    public Task HandedOverAsync() => AppendAsync(new AttemptHandedOver
     {
         Epoch = id.Claim.Epoch,
         Owner = id.Claim.Owner,

@@ -166,7 +166,7 @@ internal sealed class OutputPublisher : IDisposable
         while (_notes.Take(isLast) is { } note)
         {
             await _inFlight.Writer.WriteAsync(true);
-            _log.Noted(note, () => _inFlight.Reader.TryRead(out _));
+            _log.AgentEvent(note, () => _inFlight.Reader.TryRead(out _));
         }
     }
 

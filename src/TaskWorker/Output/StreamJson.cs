@@ -21,31 +21,31 @@ internal sealed class StreamJson(AgentParser parser)
     {
         (AgentParser.Claude, "assistant") =>
             Member(Member(line, "message"), "content") is { ValueKind: JsonValueKind.Array } content ? content.EnumerateArray().SelectMany(ReadBlock) : [],
-        (AgentParser.Claude, "result") => [Of(NoteName.Result,
+        (AgentParser.Claude, "result") => [Of(AgentEventName.Result,
             ("text", Beginning.Shown(Text(line, "result"), LongestResult)), ("is_error", Member(line, "is_error")), ("subtype", Member(line, "subtype")),
             ("turns", Member(line, "num_turns")), ("cost_usd", Member(line, "total_cost_usd")), ("usage", Member(line, "usage")),
                 ("session_id", Member(line, "session_id")))],
         (AgentParser.Codex, "item.started") => ReadStarted(Member(line, "item")),
         (AgentParser.Codex, "item.completed") => ReadCompleted(Member(line, "item")),
         (AgentParser.Codex, "turn.completed") =>
-            [Of(NoteName.Result, ("text", Beginning.Shown(_lastMessage, LongestResult)), ("usage", Member(line, "usage")))],
-        (AgentParser.Codex, "turn.failed") => [Of(NoteName.Warning, ("message", Beginning.Shown(Text(Member(line, "error"), "message"), LongestText)))],
-        (AgentParser.Codex, "error") => [Of(NoteName.Warning, ("message", Beginning.Shown(Text(line, "message"), LongestText)))],
+            [Of(AgentEventName.Result, ("text", Beginning.Shown(_lastMessage, LongestResult)), ("usage", Member(line, "usage")))],
+        (AgentParser.Codex, "turn.failed") => [Of(AgentEventName.Warning, ("message", Beginning.Shown(Text(Member(line, "error"), "message"), LongestText)))],
+        (AgentParser.Codex, "error") => [Of(AgentEventName.Warning, ("message", Beginning.Shown(Text(line, "message"), LongestText)))],
         _ => [],
     };
 
     private static IEnumerable<Note> ReadBlock(JsonElement block) => Text(block, "type") switch
     {
-        "text" => [Of(NoteName.Message, ("text", Beginning.Shown(Text(block, "text"), LongestText)))],
-        "tool_use" => [Of(NoteName.Tool, ("name", Member(block, "name")), ("input", Small(Member(block, "input"))))],
+        "text" => [Of(AgentEventName.Message, ("text", Beginning.Shown(Text(block, "text"), LongestText)))],
+        "tool_use" => [Of(AgentEventName.Tool, ("name", Member(block, "name")), ("input", Small(Member(block, "input"))))],
         _ => [],
     };
 
     private static IEnumerable<Note> ReadStarted(JsonElement? item) => Text(item, "type") switch
     {
-        "command_execution" => [Of(NoteName.Tool, ("name", "command"), ("input", Beginning.Shown(Text(item, "command"), LongestText)))],
-        "mcp_tool_call" => [Of(NoteName.Tool, ("name", Member(item, "tool")), ("input", Small(Member(item, "arguments"))))],
-        "web_search" => [Of(NoteName.Tool, ("name", "web_search"), ("input", Beginning.Shown(Text(item, "query"), LongestText)))],
+        "command_execution" => [Of(AgentEventName.Tool, ("name", "command"), ("input", Beginning.Shown(Text(item, "command"), LongestText)))],
+        "mcp_tool_call" => [Of(AgentEventName.Tool, ("name", Member(item, "tool")), ("input", Small(Member(item, "arguments"))))],
+        "web_search" => [Of(AgentEventName.Tool, ("name", "web_search"), ("input", Beginning.Shown(Text(item, "query"), LongestText)))],
         _ => [],
     };
 
@@ -54,10 +54,10 @@ internal sealed class StreamJson(AgentParser parser)
         if (Text(item, "type") != "agent_message")
             return [];
         _lastMessage = Text(item, "text");
-        return [Of(NoteName.Message, ("text", Beginning.Shown(_lastMessage, LongestText)))];
+        return [Of(AgentEventName.Message, ("text", Beginning.Shown(_lastMessage, LongestText)))];
     }
 
-    private static Note Of(NoteName name, params ReadOnlySpan<(string Name, object? Value)> members)
+    private static Note Of(AgentEventName name, params ReadOnlySpan<(string Name, object? Value)> members)
     {
         var data = new JsonObject();
         foreach (var (member, value) in members)

@@ -8,7 +8,7 @@ internal sealed class AgentCgroup : IDisposable
 {
     private const int ThreadsPerProcess = 64;   // the kernel's limit counts threads, ours processes; it only has to hold a storm of forks until that was seen
     private const int CpuPeriod = 100_000;      // microseconds
-    private const int Patience = 2000;          // milliseconds, for what the kernel does at once unless a process hangs in it
+    private const int MaxWait = 2000;          // milliseconds, for what the kernel does at once unless a process hangs in it
 
     private readonly IReadOnlySet<string> _controllers;
     private bool _hasPids;
@@ -110,7 +110,7 @@ internal sealed class AgentCgroup : IDisposable
 
     private static bool Until(Func<bool> condition)
     {
-        var limit = Environment.TickCount64 + Patience;   // how long the kernel takes is the system's time, also where a test has a clock of its own
+        var limit = Environment.TickCount64 + MaxWait;   // how long the kernel takes is the system's time, also where a test has a clock of its own
         while (!condition())
         {
             if (Environment.TickCount64 > limit)

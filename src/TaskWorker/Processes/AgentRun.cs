@@ -81,8 +81,8 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         var (screen, begun) = (terminal?.Stream, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
         launcher.Become(
             command with { Terminal = terminal?.Name },
-            (stream, giveUp) => stdout(new HeardStream(screen ?? stream, Hear), giveUp),
-            (stream, giveUp) => stderr(new HeardStream(stream, Hear), giveUp),
+            (stream, giveUp) => stdout(new ActivityStream(screen ?? stream, Hear), giveUp),
+            (stream, giveUp) => stderr(new ActivityStream(stream, Hear), giveUp),
             begun.Task,
             stdin => WriteAsync(stdin, screen));
         _tree.Root = process.Pid;

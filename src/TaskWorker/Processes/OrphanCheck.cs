@@ -12,7 +12,7 @@ namespace TaskPipeline.TaskWorker.Processes;
 /// </summary>
 internal sealed partial class OrphanCheck(TimeProvider clock, ILogger<OrphanCheck> logger) : BackgroundService
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(200);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -23,7 +23,7 @@ internal sealed partial class OrphanCheck(TimeProvider clock, ILogger<OrphanChec
         using var parent = HelperShell.Start("taskworker-orphan", "sleep 0.1 >/dev/null & echo $!", [], hasOutput: true);
         var orphan = int.Parse(await parent.StandardOutput.ReadToEndAsync(stoppingToken), CultureInfo.InvariantCulture);
         var isZombie = false;
-        for (var began = clock.GetTimestamp(); clock.GetElapsedTime(began) < Patience; await Task.Delay(LookInterval, stoppingToken))
+        for (var began = clock.GetTimestamp(); clock.GetElapsedTime(began) < MaxWait; await Task.Delay(LookInterval, stoppingToken))
         {
             if (ProcessIdentity.StatOf(orphan) is not [var state, ..])
                 return;

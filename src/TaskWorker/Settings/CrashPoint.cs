@@ -12,13 +12,13 @@ internal static class CrashPoint
     public const string Running = "running";
     public const string BeforeExited = "before_exited";
     public const string Exited = "exited";                 // acknowledged, no end
-    public const string Handed = "handed";
+    public const string HandedOver = "handed_over";
     public const string BeforeCommit = "before_commit";
     public const string InTransaction = "in_transaction";
     public const string AfterCommit = "after_commit";
 
     public static readonly IReadOnlyList<string> All =
-        [Claimed, Barrier, BeforeStarting, Starting, Running, BeforeExited, Exited, Handed, BeforeCommit, InTransaction, AfterCommit];
+        [Claimed, Barrier, BeforeStarting, Starting, Running, BeforeExited, Exited, HandedOver, BeforeCommit, InTransaction, AfterCommit];
 
     private static string? _point;
     private static int _passes;

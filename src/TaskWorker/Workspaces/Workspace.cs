@@ -62,7 +62,7 @@ internal sealed partial class Workspace : IDisposable
     public string Artifacts { get; }
 
     /// <summary>Makes what is in it: only the agent needs that.</summary>
-    public void Furnish()
+    public void CreateFolders()
     {
         Make(Home);
         Make(Temporary);

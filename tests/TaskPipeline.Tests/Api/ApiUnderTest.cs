@@ -11,7 +11,7 @@ namespace TaskPipeline.Tests.Api;
 /// <summary>A whole API in this process, on a free port, with real sockets.</summary>
 internal sealed class ApiUnderTest : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
 
     private readonly WebApplication _app;
 
@@ -19,7 +19,7 @@ internal sealed class ApiUnderTest : IAsyncDisposable
     {
         _app = app;
         Address = new Uri(app.Urls.Single());
-        Http = new HttpClient { BaseAddress = Address, Timeout = Patience };
+        Http = new HttpClient { BaseAddress = Address, Timeout = MaxWait };
     }
 
     public Uri Address { get; }
@@ -51,7 +51,7 @@ internal sealed class ApiUnderTest : IAsyncDisposable
     }
 
     public Task ReadyAsync() =>
-        Eventually.TrueAsync("the API is ready", async () => (await Http.GetAsync(new Uri("readyz", UriKind.Relative))).StatusCode == HttpStatusCode.OK, Patience);
+        Eventually.TrueAsync("the API is ready", async () => (await Http.GetAsync(new Uri("readyz", UriKind.Relative))).StatusCode == HttpStatusCode.OK, MaxWait);
 
     /// <summary>Submits a task of the type <c>echo</c>.</summary>
     public Task<Submitted> SubmitAsync(string text = "hello", string? project = null) =>
@@ -81,7 +81,7 @@ internal sealed class ApiUnderTest : IAsyncDisposable
 
     /// <summary>Waits for what the API learns from Kafka in its own time.</summary>
     public Task UntilAsync(string taskId, string reason, Func<JsonElement, bool> condition) =>
-        Eventually.TrueAsync(reason, async () => await GetAsync($"tasks/{taskId}") is (HttpStatusCode.OK, var found) && condition(found), Patience);
+        Eventually.TrueAsync(reason, async () => await GetAsync($"tasks/{taskId}") is (HttpStatusCode.OK, var found) && condition(found), MaxWait);
 
     public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
 

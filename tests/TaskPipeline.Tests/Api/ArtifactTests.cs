@@ -32,7 +32,7 @@ public sealed class ArtifactTests(TestBroker broker)
         Assert.Equal([new Artifact("a b.txt", 5), new Artifact("nothing", 0), new Artifact("pipe", 0), new Artifact("sub/page.html", 25)], end.Attempts[0].Artifacts!);
         Assert.Equal(2, (await pipeline.RecordAsync<AttemptExited>(id)).ArtifactsLeftOut);
 
-        await Eventually.TrueAsync("the API knows the end", async () => (await api.GetAsync($"tasks/{id}")) is (HttpStatusCode.OK, var task) && task.GetProperty("status").GetString() == "succeeded", TestPipeline.Patience);
+        await Eventually.TrueAsync("the API knows the end", async () => (await api.GetAsync($"tasks/{id}")) is (HttpStatusCode.OK, var task) && task.GetProperty("status").GetString() == "succeeded", TestPipeline.MaxWait);
         var (_, list) = await api.GetAsync($"tasks/{id}/artifacts");
         Assert.Equal(2, list.GetProperty("artifacts_left_out").GetInt32());
         var listed = list.GetProperty("artifacts").EnumerateArray().ToDictionary(artifact => artifact.GetProperty("name").GetString()!, artifact => artifact.GetProperty("url").GetString()!);

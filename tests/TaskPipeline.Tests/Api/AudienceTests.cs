@@ -156,7 +156,7 @@ public sealed class AudienceTests(TestBroker broker) : ApiTest(broker)
         await using var slow = await WatchClient.WatchAsync(impatient, task);
         await slow.UntilAsync("caught_up");
 
-        var slowness = Task.Delay(TimeSpan.FromSeconds(8), TestContext.Current.CancellationToken);   // is the test: longer than its patience, shorter than that and the patience for the close code
+        var slowness = Task.Delay(TimeSpan.FromSeconds(8), TestContext.Current.CancellationToken);   // is the test: longer than its maxWait, shorter than that and the maxWait for the close code
         await FloodAsync(attempt, Lines);
         await slowness;
         await slow.ToTheEndAsync();

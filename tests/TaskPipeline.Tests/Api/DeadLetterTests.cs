@@ -12,7 +12,7 @@ namespace TaskPipeline.Tests.Api;
 
 public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
 
     [Fact(Timeout = 60_000)]
     public async Task Dead_letters_are_listed_newest_first_by_filter_and_in_pages()
@@ -24,15 +24,15 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
 
         Assert.Equal(["raw-2-70", home, shop], await ListAsync(""));
         Assert.Equal([shop], await ListAsync("project=shop"));
-        Assert.Equal([home, shop], await ListAsync("type=echo&class=ours&reason=exit_code"));
-        Assert.Empty(await ListAsync("class=world"));
-        Assert.Empty(await ListAsync("dealt=true"));
+        Assert.Equal([home, shop], await ListAsync("type=echo&class=permanent&reason=exit_code"));
+        Assert.Empty(await ListAsync("class=transient"));
+        Assert.Empty(await ListAsync("resolved=true"));
         var (_, page) = await Api.GetAsync("dead-letters?limit=2");
         Assert.Equal([shop], await ListAsync($"limit=2&after={page.GetProperty("next").GetString()}"));
 
-        var (status, problem) = await Api.GetAsync("dead-letters?class=theirs&reason=bad_luck&dealt=maybe&limit=0&after=nobody");
+        var (status, problem) = await Api.GetAsync("dead-letters?class=theirs&reason=bad_luck&resolved=maybe&limit=0&after=nobody");
         Assert.Equal(HttpStatusCode.BadRequest, status);
-        Assert.Equal(["after", "class", "dealt", "limit", "reason"], problem.GetProperty("errors").EnumerateObject().Select(error => error.Name).Order());
+        Assert.Equal(["after", "class", "resolved", "limit", "reason"], problem.GetProperty("errors").EnumerateObject().Select(error => error.Name).Order());
     }
 
     [Fact(Timeout = 60_000)]
@@ -45,7 +45,7 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
             letter.GetProperty("type").GetString(),
             letter.GetProperty("params").GetProperty("text").GetString(),
             letter.GetProperty("labels").GetProperty("ticket").GetString()));
-        Assert.Equal(("no such table", "no such table", "exit_code", "ours", 3), (
+        Assert.Equal(("no such table", "no such table", "exit_code", "permanent", 3), (
             letter.GetProperty("error").GetString(),
             letter.GetProperty("output_tail").GetString(),
             letter.GetProperty("reason").GetString(),
@@ -78,9 +78,9 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
         var task = (await Api.GetAsync(first.Link("self"))).Body;
         Assert.Equal((id, "hi", "T-1"), (task.GetProperty("redrive_of").GetString(), task.GetProperty("params").GetProperty("text").GetString(), task.GetProperty("labels").GetProperty("ticket").GetString()));
         Assert.Empty(await ListAsync(""));
-        Assert.Equal([id], await ListAsync("dealt=true"));
+        Assert.Equal([id], await ListAsync("resolved=true"));
         var letter = (await Api.GetAsync($"dead-letters/{id}")).Body;
-        Assert.Equal(("redriven", first.TaskId), (letter.GetProperty("dealt").GetString(), letter.GetProperty("redrives").EnumerateArray().Single().GetString()));
+        Assert.Equal(("redriven", first.TaskId), (letter.GetProperty("resolution").GetString(), letter.GetProperty("redrives").EnumerateArray().Single().GetString()));
 
         var (other, problem) = await Api.PostAsync($"dead-letters/{id}/redrive", new { @params = new { text = "mended" } });
         Assert.Equal(HttpStatusCode.Conflict, other);
@@ -127,7 +127,7 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
         Assert.False(before.TryGetProperty("redrives", out _));
         var submission = Submission("shop") with { TaskId = redrive, RedriveOf = id, RedriveSeq = 1, BodyHash = BodyHash.Of(default) };
         await Worker.WriteAsync(Cluster.Topics.Tasks, 1, redrive, TaskJson.Encode(submission));
-        await Eventually.TrueAsync("the redrive is known", async () => (await Api.GetAsync($"tasks/{redrive}")).Status == HttpStatusCode.OK, Patience);
+        await Eventually.TrueAsync("the redrive is known", async () => (await Api.GetAsync($"tasks/{redrive}")).Status == HttpStatusCode.OK, MaxWait);
 
         var (status, answer) = await Api.PostAsync($"dead-letters/{id}/redrive");
 
@@ -164,7 +164,7 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
         Assert.True(since.Elapsed >= TimeSpan.FromMilliseconds(150), $"four at 20 per second took {since.Elapsed}");
         Assert.Equal((4, 0, 0), (progress.GetProperty("redriven").GetInt32(), progress.GetProperty("skipped").GetInt32(), progress.GetProperty("failed").GetInt32()));
         Assert.Equal([home], await ListAsync(""));
-        Assert.Equal(shop.Order(), (await ListAsync("dealt=true")).Order());
+        Assert.Equal(shop.Order(), (await ListAsync("resolved=true")).Order());
         Assert.Equal(4, await RedriveCountAsync());
         Assert.Equal(0, (await Api.PostAsync("dead-letters/redrive", new { project = "shop" })).Body.GetProperty("taken").GetInt32());
         Assert.Equal(HttpStatusCode.Conflict, (await Api.PostAsync("dead-letters/redrive", new { project = "home" }, "bulk-1")).Status);
@@ -178,9 +178,9 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
         var dying = await ReplicaAsync();
         var (_, slow) = await dying.PostAsync("dead-letters/redrive", new { rate = 0.01 });
         Assert.Equal(4, slow.GetProperty("taken").GetInt32());
-        await Eventually.TrueAsync("one is redriven", async () => (await dying.GetAsync(slow.GetProperty("progress").GetString()!)).Body.GetProperty("redriven").GetInt32() == 1, Patience);
+        await Eventually.TrueAsync("one is redriven", async () => (await dying.GetAsync(slow.GetProperty("progress").GetString()!)).Body.GetProperty("redriven").GetInt32() == 1, MaxWait);
         await dying.StopAsync(TestContext.Current.CancellationToken);
-        await Eventually.TrueAsync("the other replica knows of it", async () => (await ListAsync("dealt=true")).Count == 1, Patience);
+        await Eventually.TrueAsync("the other replica knows of it", async () => (await ListAsync("resolved=true")).Count == 1, MaxWait);
 
         var (status, answer) = await Api.PostAsync("dead-letters/redrive", new { rate = 1000, limit = 2 });
         Assert.Equal((HttpStatusCode.Accepted, 2), (status, answer.GetProperty("taken").GetInt32()));
@@ -247,7 +247,7 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
         var offset = await Worker.WriteAsync(Cluster.Topics.Tasks, 3, old.TaskId, TaskJson.Encode(old));
         var claim = await Worker.ClaimAsync(3, epoch: 50);
         await claim.EndAsync(new TaskState { TaskId = old.TaskId, Status = Status.Stopped, Reason = EndReason.UserRequest, Task = old, Lane = 3, Offset = offset, At = DateTimeOffset.UtcNow });
-        await Eventually.TrueAsync("it has ended", async () => (await Api.GetAsync($"tasks/{old.TaskId}")).Body.TryGetProperty("ended_at", out _), Patience);
+        await Eventually.TrueAsync("it has ended", async () => (await Api.GetAsync($"tasks/{old.TaskId}")).Body.TryGetProperty("ended_at", out _), MaxWait);
         Assert.Equal((true, now, "as-it-was"), Hashes((await Api.PostAsync($"tasks/{old.TaskId}/replay")).Body));
 
         static (bool, string?, string?) Hashes(JsonElement answer) => (
@@ -263,9 +263,9 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
         var id = await DieAsync("shop");
         Assert.Equal(HttpStatusCode.Accepted, (await Api.PostAsync($"dead-letters/{id}/discard")).Status);
         var (status, answer) = await Api.PostAsync($"dead-letters/{id}/discard");
-        Assert.Equal((HttpStatusCode.Accepted, "discarded"), (status, answer.GetProperty("dealt").GetString()));
+        Assert.Equal((HttpStatusCode.Accepted, "discarded"), (status, answer.GetProperty("resolution").GetString()));
         Assert.Empty(await ListAsync(""));
-        await Eventually.TrueAsync("the other replica knows", async () => (await replica.GetAsync($"dead-letters/{id}")).Body.TryGetProperty("dealt", out _), Patience);
+        await Eventually.TrueAsync("the other replica knows", async () => (await replica.GetAsync($"dead-letters/{id}")).Body.TryGetProperty("resolved", out _), MaxWait);
         Assert.Equal(HttpStatusCode.Accepted, (await replica.PostAsync($"dead-letters/{id}/discard")).Status);
         Assert.Equal(HttpStatusCode.NotFound, (await Api.PostAsync("dead-letters/nobody/discard")).Status);
 
@@ -297,7 +297,7 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
     };
 
     private Task UntilKnownAsync(string id, ApiUnderTest? api = null) =>
-        Eventually.TrueAsync($"the dead letter {id} is known", async () => (await (api ?? Api).GetAsync($"dead-letters/{id}")).Status == HttpStatusCode.OK, Patience);
+        Eventually.TrueAsync($"the dead letter {id} is known", async () => (await (api ?? Api).GetAsync($"dead-letters/{id}")).Status == HttpStatusCode.OK, MaxWait);
 
     private async Task<List<string>> ListAsync(string query) =>
         [.. (await Api.GetAsync($"dead-letters?{query}")).Body.GetProperty("dead_letters").EnumerateArray().Select(letter => letter.GetProperty("id").GetString()!)];
@@ -309,7 +309,7 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
         {
             progress = (await api.GetAsync(answer.GetProperty("progress").GetString()!)).Body;
             return progress.GetProperty("status").GetString() == "finished";
-        }, Patience);
+        }, MaxWait);
         return progress;
     }
 

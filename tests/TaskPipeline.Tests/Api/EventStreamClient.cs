@@ -6,7 +6,7 @@ namespace TaskPipeline.Tests.Api;
 /// <summary>Reads server-sent events off the wire, comments and all.</summary>
 internal sealed class EventStreamClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
 
     private readonly HttpResponseMessage _answer;
     private readonly StreamReader _reader;
@@ -41,7 +41,7 @@ internal sealed class EventStreamClient : IAsyncDisposable
     /// <summary>Null: the stream is over.</summary>
     public async Task<(string Id, string Data)?> NextAsync()
     {
-        using var limit = new CancellationTokenSource(Patience);
+        using var limit = new CancellationTokenSource(MaxWait);
         string? id = null;
         string? data = null;
         while (await _reader.ReadLineAsync(limit.Token) is { } line)
@@ -64,7 +64,7 @@ internal sealed class EventStreamClient : IAsyncDisposable
     /// <summary>The next comment, with what comes before it passed over.</summary>
     public async Task<string> NextCommentAsync()
     {
-        using var limit = new CancellationTokenSource(Patience);
+        using var limit = new CancellationTokenSource(MaxWait);
         while (await _reader.ReadLineAsync(limit.Token) is { } line)
             if (line.StartsWith(':'))
                 return line;

@@ -27,7 +27,7 @@ public sealed class HistoryTests(TestBroker broker) : ApiTest(broker)
             texts.AddRange(lines);
             await attempt.PrintAsync(record % 10 == 9 ? OutputStream.Stderr : OutputStream.Stdout, lines);
             if (record % 50 == 0)
-                await attempt.NoteAsync(NoteName.Group, new { name = $"part {record}" });
+                await attempt.NoteAsync(AgentEventName.Group, new { name = $"part {record}" });
         }
         await attempt.FinishAsync();
         await small.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "succeeded");

@@ -122,8 +122,8 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
         var task = await Api.SubmitAsync();
         await using var all = await SubscribeAsync("all");
         using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
-        await attempt.NoteAsync(NoteName.Warning, new { message = "odd" });
-        await attempt.NoteAsync(NoteName.Progress, new { percent = 40 });
+        await attempt.NoteAsync(AgentEventName.Warning, new { message = "odd" });
+        await attempt.NoteAsync(AgentEventName.Progress, new { percent = 40 });
         await attempt.FinishAsync();
 
         await StatesAsync(all, 2);

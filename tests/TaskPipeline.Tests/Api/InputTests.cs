@@ -64,7 +64,7 @@ public sealed class InputTests(TestBroker broker)
         Assert.Equal(HttpStatusCode.Conflict, status);
         Assert.Contains("input: true", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
         var queued = await scene.Pipeline.SubmitAsync("asks");   // the only worker is busy
-        await Eventually.TrueAsync("the API knows it", async () => (await scene.Api.GetAsync($"tasks/{queued}")).Status == HttpStatusCode.OK, TestPipeline.Patience);
+        await Eventually.TrueAsync("the API knows it", async () => (await scene.Api.GetAsync($"tasks/{queued}")).Status == HttpStatusCode.OK, TestPipeline.MaxWait);
         (status, problem) = await scene.SendAsync(queued, new { text = "hello" });
         Assert.Equal(HttpStatusCode.Conflict, status);
         Assert.Contains("queued", problem.GetProperty("detail").GetString(), StringComparison.Ordinal);
@@ -76,7 +76,7 @@ public sealed class InputTests(TestBroker broker)
         await scene.Pipeline.LineAsync(queued, "name?");
         await scene.Pipeline.StopAsync(queued);
         await scene.Pipeline.EndOfAsync(queued);
-        await Eventually.TrueAsync("the API knows of the end", async () => (await scene.SendAsync(queued, new { text = "hello" })).Body.GetProperty("detail").GetString()!.Contains("stopped", StringComparison.Ordinal), TestPipeline.Patience);
+        await Eventually.TrueAsync("the API knows of the end", async () => (await scene.SendAsync(queued, new { text = "hello" })).Body.GetProperty("detail").GetString()!.Contains("stopped", StringComparison.Ordinal), TestPipeline.MaxWait);
     }
 
     [Fact(Timeout = Timeout)]
@@ -142,7 +142,7 @@ public sealed class InputTests(TestBroker broker)
         var task = await scene.StartAsync("twice");
         await scene.SendAsync(task, new { text = "one" });
         await scene.Pipeline.LineAsync(task, "2?", attempt: 2);
-        await Eventually.TrueAsync("the API knows of the second attempt", async () => (await scene.Api.GetAsync($"tasks/{task}")).Body.GetProperty("attempt").GetInt32() == 2, TestPipeline.Patience);
+        await Eventually.TrueAsync("the API knows of the second attempt", async () => (await scene.Api.GetAsync($"tasks/{task}")).Body.GetProperty("attempt").GetInt32() == 2, TestPipeline.MaxWait);
         await scene.SendAsync(task, new { text = "two" });
         Assert.Equal((Status.Succeeded, 2), await scene.Pipeline.EndOfAsync(task) is var end ? (end.Status, end.Attempt) : default);
         Assert.Equal(["1?", "got one"], (await scene.Pipeline.LinesAsync(task)).Select(line => line.Text));
@@ -166,7 +166,7 @@ public sealed class InputTests(TestBroker broker)
         {
             var task = await pipeline.SubmitAsync(type, parameters);
             await Eventually.TrueAsync("the API knows that it runs", async () =>
-                await api.GetAsync($"tasks/{task}") is (HttpStatusCode.OK, var view) && view.GetProperty("status").GetString() is "running" or "retry_waiting", TestPipeline.Patience);
+                await api.GetAsync($"tasks/{task}") is (HttpStatusCode.OK, var view) && view.GetProperty("status").GetString() is "running" or "retry_waiting", TestPipeline.MaxWait);
             if (isTold)
                 await pipeline.UntilAsync("the agent has said something", () => pipeline.Progress(task).OfType<OutputLines>().Any());
             return task;

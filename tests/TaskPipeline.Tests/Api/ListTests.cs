@@ -81,15 +81,15 @@ public sealed class ListTests(TestBroker broker) : ApiTest(broker)
         var task = await Api.SubmitAsync();
         var claim = await Worker.ClaimAsync(task.Lane);
         using var attempt = await claim.StartAsync(task);
-        await attempt.NoteAsync(NoteName.Result, new { rows = 1 });
-        await attempt.NoteAsync(NoteName.Result, new { rows = 2 });
+        await attempt.NoteAsync(AgentEventName.Result, new { rows = 1 });
+        await attempt.NoteAsync(AgentEventName.Result, new { rows = 2 });
         await Api.UntilAsync(task.TaskId, "the second result is there", state => state.TryGetProperty("result", out var result) && result.GetProperty("rows").GetInt32() == 2);
         var running = (await Api.GetAsync($"tasks/{task.TaskId}")).Body;
         Assert.Equal("running", running.GetProperty("status").GetString());
         Assert.InRange(running.GetProperty("result_at").GetDateTimeOffset(), running.GetProperty("started_at").GetDateTimeOffset(), DateTimeOffset.UtcNow.AddMinutes(1));
         Assert.False(running.TryGetProperty("result_left_out", out _));
 
-        await attempt.NoteAsync(NoteName.Warning, new { message = "the result has 70000 bytes and is left out", result_left_out = true });
+        await attempt.NoteAsync(AgentEventName.Warning, new { message = "the result has 70000 bytes and is left out", result_left_out = true });
         await Api.UntilAsync(task.TaskId, "the third is left out", state => state.TryGetProperty("result_left_out", out _) && !state.TryGetProperty("result", out _));
         using var second = await claim.StartAsync(task, attempt: 2);
         await Api.UntilAsync(task.TaskId, "another attempt has none yet", state => state.GetProperty("attempt").GetInt32() == 2 && !state.TryGetProperty("result_left_out", out _) && !state.TryGetProperty("result_at", out _));

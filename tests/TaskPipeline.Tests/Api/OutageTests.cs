@@ -8,7 +8,7 @@ namespace TaskPipeline.Tests.Api;
 /// <summary>Kafka goes away and comes back; the API is never restarted for it.</summary>
 public sealed class OutageTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(40);
 
     [Fact(Timeout = 120_000)]
     public async Task While_Kafka_is_away_submissions_are_answered_503_and_later_taken_again()
@@ -28,7 +28,7 @@ public sealed class OutageTests
         Assert.Equal(HttpStatusCode.OK, (await api.GetAsync("healthz")).Status);
 
         await broker.SendAsync("up");
-        await Eventually.TrueAsync("submissions are taken again", async () => (await api.PostAsync("tasks", new { type = "echo", @params = new { text = "y" } })).Status == HttpStatusCode.Accepted, Patience);
+        await Eventually.TrueAsync("submissions are taken again", async () => (await api.PostAsync("tasks", new { type = "echo", @params = new { text = "y" } })).Status == HttpStatusCode.Accepted, MaxWait);
         Assert.Equal(HttpStatusCode.Accepted, (await api.PostAsync($"tasks/{task.TaskId}/stop")).Status);
         await api.UntilAsync(task.TaskId, "the tails read again", state => state.GetProperty("status").GetString() == "stopping");
     }
@@ -42,7 +42,7 @@ public sealed class OutageTests
         var task = await api.SubmitAsync(new { type = "echo", delay = "1s", @params = new { text = "x" } });
 
         await broker.SendAsync("down");
-        await Eventually.TrueAsync("it is due", () => DateTimeOffset.UtcNow > task.DueAt, Patience);
+        await Eventually.TrueAsync("it is due", () => DateTimeOffset.UtcNow > task.DueAt, MaxWait);
         using var refused = await api.Http.PostAsJsonAsync("tasks", new { type = "echo", @params = new { text = "x" } }, TestContext.Current.CancellationToken);   // as long as a write may take
         Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
         Assert.Equal("scheduled", (await api.GetAsync($"tasks/{task.TaskId}")).Body.GetProperty("status").GetString());

@@ -16,7 +16,7 @@ public sealed class PauseTests(TestBroker broker)
         await using var pipeline = await TestPipeline.StartAsync(broker, lanes: 4);
         await using var api = await ApiUnderTest.StartAsync(broker, pipeline.Prefix, $"--Catalogue:File={pipeline.CatalogueFile}");
         var id = await pipeline.SubmitAsync("silent");
-        await Eventually.TrueAsync("the API knows that it runs", async () => (await api.GetAsync($"tasks/{id}")) is (HttpStatusCode.OK, var task) && task.GetProperty("status").GetString() == "running", TestPipeline.Patience);
+        await Eventually.TrueAsync("the API knows that it runs", async () => (await api.GetAsync($"tasks/{id}")) is (HttpStatusCode.OK, var task) && task.GetProperty("status").GetString() == "running", TestPipeline.MaxWait);
         Assert.Equal(HttpStatusCode.Conflict, (await api.PostAsync($"tasks/{id}/resume", null)).Status);
 
         await using var viewer = await WatchClient.ConnectAsync(api, $"/tasks/{id}/watch");
@@ -26,7 +26,7 @@ public sealed class PauseTests(TestBroker broker)
         Assert.Equal("paused", (await api.GetAsync($"tasks/{id}")).Body.GetProperty("status").GetString());
         Assert.Equal(HttpStatusCode.Accepted, (await api.PostAsync($"tasks/{id}/resume", null)).Status);
         await pipeline.RecordAsync<AttemptResumed>(id);
-        await Eventually.TrueAsync("the API knows that it runs again", async () => (await api.GetAsync($"tasks/{id}")).Body.GetProperty("status").GetString() == "running", TestPipeline.Patience);
+        await Eventually.TrueAsync("the API knows that it runs again", async () => (await api.GetAsync($"tasks/{id}")).Body.GetProperty("status").GetString() == "running", TestPipeline.MaxWait);
 
         Assert.Equal(HttpStatusCode.Accepted, (await api.PostAsync($"tasks/{id}/stop", null)).Status);
         await viewer.ToTheEndAsync();

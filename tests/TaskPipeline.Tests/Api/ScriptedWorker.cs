@@ -61,10 +61,10 @@ internal sealed class ScriptedClaim(ScriptedWorker worker, int lane, long epoch,
             TaskId = task.TaskId,
             Status = status,
             Reason = last.Reason,
-            Class = FailureClass.World,
+            Class = FailureClass.Transient,
             DueAt = dueAt,
             Attempt = last.Attempt,
-            Attempts = [last with { Class = FailureClass.World }],
+            Attempts = [last with { Class = FailureClass.Transient }],
             Task = new TaskSubmission { TaskId = task.TaskId, Type = "echo" },
             Lane = lane,
             Offset = task.Offset,
@@ -132,9 +132,9 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
         });
     }
 
-    public async Task NoteAsync(NoteName name, object data)
+    public async Task NoteAsync(AgentEventName name, object data)
     {
-        _last = await claim.WriteAsync(new AttemptNoted
+        _last = await claim.WriteAsync(new AgentEvent
         {
             TaskId = task.TaskId,
             Attempt = attempt,
@@ -227,7 +227,7 @@ internal sealed class ScriptedAttempt(ScriptedClaim claim, Submitted task, int a
             Error = error,
             Task = submission with { TaskId = task.TaskId },
             Reason = EndReason.ExitCode,
-            Class = FailureClass.Ours,
+            Class = FailureClass.Permanent,
             ExitCode = 3,
             OutputTail = error,
             Lane = task.Lane,

@@ -156,7 +156,7 @@ public sealed class TextTests(TestBroker broker) : ApiTest(broker)
         var deep = JsonElement.Parse($"{new string('[', 60)}1{new string(']', 60)}");
         var task = await Api.SubmitAsync();
         using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
-        await attempt.NoteAsync(NoteName.Progress, deep);
+        await attempt.NoteAsync(AgentEventName.Progress, deep);
         attempt.Result = deep;
         await attempt.PrintAsync("behind it");
         await Api.UntilAsync(task.TaskId, "the lines behind it are known", detail => detail.GetProperty("lines").GetInt32() == 1);
@@ -167,7 +167,7 @@ public sealed class TextTests(TestBroker broker) : ApiTest(broker)
 
         async Task CheckAsync()
         {
-            foreach (var path in new[] { "tasks", $"tasks/{task.TaskId}", "dead-letters", "dead-letters?dealt=all", "workers", "queue" })
+            foreach (var path in new[] { "tasks", $"tasks/{task.TaskId}", "dead-letters", "dead-letters?resolved=all", "workers", "queue" })
                 using (var answer = await Api.Http.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken))
                     Assert.Equal((path, HttpStatusCode.OK), (path, answer.StatusCode));
         }

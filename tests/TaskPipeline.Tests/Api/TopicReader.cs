@@ -8,7 +8,7 @@ namespace TaskPipeline.Tests.Api;
 /// <summary>Reads a topic of the pipeline from its beginning, as any consumer can.</summary>
 internal sealed class TopicReader : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
 
     private readonly IConsumer<byte[]?, byte[]?> _consumer;
 
@@ -23,8 +23,8 @@ internal sealed class TopicReader : IDisposable
     public ConsumeResult<byte[]?, byte[]?> Next(Func<ConsumeResult<byte[]?, byte[]?>, bool>? wanted = null)
     {
         var since = DateTimeOffset.UtcNow;
-        while (DateTimeOffset.UtcNow - since < Patience)
-            if (_consumer.Consume(Patience) is { IsPartitionEOF: false } found && wanted?.Invoke(found) != false)
+        while (DateTimeOffset.UtcNow - since < MaxWait)
+            if (_consumer.Consume(MaxWait) is { IsPartitionEOF: false } found && wanted?.Invoke(found) != false)
                 return found;
         throw new TimeoutException("No such record came");
     }

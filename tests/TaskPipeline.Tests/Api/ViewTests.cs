@@ -95,8 +95,8 @@ public sealed class ViewTests(TestBroker broker) : ApiTest(broker)
     {
         using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
         await attempt.PrintAsync("a line is no state");
-        await attempt.NoteAsync(NoteName.Warning, new { message = "odd" });
-        await attempt.NoteAsync(NoteName.Progress, new { percent = 40 });
+        await attempt.NoteAsync(AgentEventName.Warning, new { message = "odd" });
+        await attempt.NoteAsync(AgentEventName.Progress, new { percent = 40 });
         await attempt.FinishAsync();
         await Api.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "succeeded");
     }

@@ -57,13 +57,13 @@ public sealed class WaitingTests(TestBroker broker) : ApiTest(broker)
         var waiting = await watcher.UntilAsync("state", told => told.GetProperty("status").GetString() == "retry_waiting");
         Assert.Equal((1, "exit_code", dueAt), (waiting.GetProperty("attempt").GetInt32(), waiting.GetProperty("reason").GetString(), waiting.GetProperty("due_at").GetDateTimeOffset()));
         var detail = (await Api.GetAsync($"tasks/{task.TaskId}")).Body;
-        Assert.Equal(("retry_waiting", "world", dueAt), (detail.GetProperty("status").GetString(), detail.GetProperty("class").GetString(), detail.GetProperty("due_at").GetDateTimeOffset()));
+        Assert.Equal(("retry_waiting", "transient", dueAt), (detail.GetProperty("status").GetString(), detail.GetProperty("class").GetString(), detail.GetProperty("due_at").GetDateTimeOffset()));
         Assert.Equal(75, detail.GetProperty("attempts")[0].GetProperty("exit_code").GetInt32());
         Assert.False(detail.TryGetProperty("queue_position", out _));
         Assert.Equal(0, (await Api.GetAsync("queue")).Body.GetProperty("lanes")[task.Lane].GetProperty("unfinished").GetInt32());
-        foreach (var query in new[] { "status=retry_waiting", "class=world" })
+        foreach (var query in new[] { "status=retry_waiting", "class=transient" })
             Assert.Equal(task.TaskId, (await Api.GetAsync($"tasks?{query}")).Body.GetProperty("tasks")[0].GetProperty("task_id").GetString());
-        Assert.Equal(0, (await Api.GetAsync("tasks?class=ours")).Body.GetProperty("tasks").GetArrayLength());
+        Assert.Equal(0, (await Api.GetAsync("tasks?class=permanent")).Body.GetProperty("tasks").GetArrayLength());
 
         using var tasks = new TopicReader(Cluster, Cluster.Topics.Tasks);
         var (record, lane, _, at) = tasks.NextTask(next => next.Attempt == 2);

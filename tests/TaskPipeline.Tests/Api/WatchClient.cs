@@ -7,7 +7,7 @@ namespace TaskPipeline.Tests.Api;
 /// <summary>A client of the watch socket that keeps what it was told.</summary>
 internal sealed class WatchClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(60);
 
     private readonly ClientWebSocket _socket = new();
     private readonly List<JsonElement> _events = [];
@@ -28,7 +28,7 @@ internal sealed class WatchClient : IAsyncDisposable
     {
         var client = new WatchClient();
         configure?.Invoke(client._socket.Options);
-        using var limit = new CancellationTokenSource(Patience);
+        using var limit = new CancellationTokenSource(MaxWait);
         await client._socket.ConnectAsync(new Uri(api.Address.ToString().Replace("http", "ws", StringComparison.Ordinal).TrimEnd('/') + path), limit.Token);
         return client;
     }
@@ -41,14 +41,14 @@ internal sealed class WatchClient : IAsyncDisposable
 
     public async Task SendAsync(byte[] message)
     {
-        using var limit = new CancellationTokenSource(Patience);
+        using var limit = new CancellationTokenSource(MaxWait);
         await _socket.SendAsync(message, WebSocketMessageType.Text, endOfMessage: true, limit.Token);
     }
 
     /// <summary>The next message as text; null: the socket was closed.</summary>
     public async Task<string?> NextTextAsync()
     {
-        using var limit = new CancellationTokenSource(Patience);
+        using var limit = new CancellationTokenSource(MaxWait);
         using var message = new MemoryStream();
         var buffer = new byte[64 * 1024];
         while (true)

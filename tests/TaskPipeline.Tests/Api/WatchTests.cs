@@ -257,14 +257,14 @@ public sealed class WatchTests(TestBroker broker) : ApiTest(broker)
         using var attempt = await StartAsync(task);
         await using var live = await WatchClient.WatchAsync(Api, task);
         await attempt.PrintAsync("one");
-        await attempt.NoteAsync(NoteName.Progress, new { percent = 40, step = "Importing" });
-        await attempt.NoteAsync(NoteName.Warning, new { message = "no unit" });
+        await attempt.NoteAsync(AgentEventName.Progress, new { percent = 40, step = "Importing" });
+        await attempt.NoteAsync(AgentEventName.Warning, new { message = "no unit" });
         await live.UntilAsync("warning");
         var place = live.Cursor;
         await Api.UntilAsync(task.TaskId, "progress is shown", state => state.TryGetProperty("progress", out var progress) && progress.GetProperty("percent").GetInt32() == 40);
         Assert.Equal("Importing", (await Api.GetAsync("tasks")).Body.GetProperty("tasks")[0].GetProperty("progress").GetProperty("step").GetString());
         await attempt.PrintAsync("two");
-        await attempt.NoteAsync(NoteName.Result, new { rows = 500 });
+        await attempt.NoteAsync(AgentEventName.Result, new { rows = 500 });
         attempt.Result = new { rows = 500 };
         await attempt.FinishAsync();
         await live.ToTheEndAsync();

@@ -9,7 +9,7 @@ namespace TaskPipeline.Tests.Api;
 /// <summary>What the API tells of the workers, and makes of it.</summary>
 public sealed class WorkerTests(TestBroker broker) : ApiTest(broker)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
 
     [Fact(Timeout = 60_000)]
     public async Task Workers_are_shown_by_name_with_what_they_do_until_they_leave_or_are_long_silent()
@@ -22,7 +22,7 @@ public sealed class WorkerTests(TestBroker broker) : ApiTest(broker)
         await Worker.WriteAsync(Cluster.Topics.Workers, 0, "w-4", null);
         await BeatAsync(Heartbeat("w-5", now) with { Warnings = ["a folder is left"] });
 
-        await Eventually.TrueAsync("the last one is there", async () => (await WorkersAsync()).Any(worker => NameOf(worker) == "w-5"), Patience);
+        await Eventually.TrueAsync("the last one is there", async () => (await WorkersAsync()).Any(worker => NameOf(worker) == "w-5"), MaxWait);
         var workers = await WorkersAsync();
         Assert.Equal([("w-1", true), ("w-2", false), ("w-5", false)], workers.Select(worker => (NameOf(worker), worker.GetProperty("lost").GetBoolean())));
         Assert.InRange(workers[0].GetProperty("heartbeat_age").GetDouble(), 45, 100);
@@ -46,7 +46,7 @@ public sealed class WorkerTests(TestBroker broker) : ApiTest(broker)
         await Worker.ClaimAsync(first.Lane);
         await BeatAsync(Heartbeat("w-1", DateTimeOffset.UtcNow) with { Paused = [first.Lane] });
 
-        await Eventually.TrueAsync("all of it was read", async () => await LaneAsync(first.Lane) is var lane && lane.TryGetProperty("owner", out _) && lane.GetProperty("unfinished").GetInt32() == 2 && lane.GetProperty("paused").GetBoolean(), Patience);
+        await Eventually.TrueAsync("all of it was read", async () => await LaneAsync(first.Lane) is var lane && lane.TryGetProperty("owner", out _) && lane.GetProperty("unfinished").GetInt32() == 2 && lane.GetProperty("paused").GetBoolean(), MaxWait);
         var shown = await LaneAsync(first.Lane);
         Assert.Equal(("w-1", "a"), (shown.GetProperty("owner").GetString(), shown.GetProperty("head").GetString()));
         Assert.InRange(shown.GetProperty("oldest_age").GetDouble(), 0, 60);
@@ -59,7 +59,7 @@ public sealed class WorkerTests(TestBroker broker) : ApiTest(broker)
     {
         using var second = new ScriptedWorker(Cluster, "w-2");
         ScriptedClaim[] claims = [await Worker.ClaimAsync(0), await Worker.ClaimAsync(1), await second.ClaimAsync(2), await second.ClaimAsync(3)];
-        await Eventually.TrueAsync("the owners are known", async () => (await LaneAsync(3)).TryGetProperty("owner", out _), Patience);
+        await Eventually.TrueAsync("the owners are known", async () => (await LaneAsync(3)).TryGetProperty("owner", out _), MaxWait);
         var task = await Api.SubmitAsync();
         using var attempt = await claims[task.Lane].StartAsync(task);
         await Api.UntilAsync(task.TaskId, "it runs", state => state.GetProperty("status").GetString() == "running");
@@ -68,7 +68,7 @@ public sealed class WorkerTests(TestBroker broker) : ApiTest(broker)
         var running = Stopwatch.StartNew();
 
         Assert.False(isBusy((await Api.SubmitAsync()).Lane), "its owner has less to do");
-        await Eventually.TrueAsync("it runs for longer than a short task would", () => running.ElapsedMilliseconds > 250, Patience);
+        await Eventually.TrueAsync("it runs for longer than a short task would", () => running.ElapsedMilliseconds > 250, MaxWait);
         for (var number = 0; number < 6; number++)
             Assert.False(isBusy((await Api.SubmitAsync()).Lane));
 

@@ -11,7 +11,7 @@ namespace TaskPipeline.Tests.Broker;
 /// <summary>What the pipeline asks of any broker: the embedded one and a real Kafka must both do it, or the test says where they differ.</summary>
 public sealed class BrokerConformanceTests(TestBroker broker)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
 
     [Fact(Timeout = 60_000)]
     public async Task A_pipeline_is_reached_and_its_kind_is_known()
@@ -50,7 +50,7 @@ public sealed class BrokerConformanceTests(TestBroker broker)
         }
 
         using var admin = new AdminClientBuilder(new AdminClientConfig { BootstrapServers = broker.BootstrapServers }).Build();
-        Assert.DoesNotContain(admin.GetMetadata(Patience).Topics, topic => topic.Topic == missing);
+        Assert.DoesNotContain(admin.GetMetadata(MaxWait).Topics, topic => topic.Topic == missing);
     }
 
     [Fact(Timeout = 60_000)]
@@ -60,7 +60,7 @@ public sealed class BrokerConformanceTests(TestBroker broker)
         using var producer = cluster.OrderedProducer();
         for (var number = 0; number < 1000; number++)
             producer.Produce(new TopicPartition(cluster.Topics.Progress, 2), Message("key", number % 10 == 9 ? null : $"{number}"));
-        producer.Flush(Patience);
+        producer.Flush(MaxWait);
 
         using var consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
         consumer.Assign(new TopicPartitionOffset(cluster.Topics.Progress, 2, Offset.Beginning));
@@ -79,7 +79,7 @@ public sealed class BrokerConformanceTests(TestBroker broker)
         var value = new byte[KafkaCluster.MaxRecordBytes - 1024];
         Random.Shared.NextBytes(value);   // nothing that compression would make small
 
-        await producer.ProduceAsync(new TopicPartition(cluster.Topics.Tasks, 0), new Message<byte[]?, byte[]?> { Value = value }).WaitAsync(Patience);
+        await producer.ProduceAsync(new TopicPartition(cluster.Topics.Tasks, 0), new Message<byte[]?, byte[]?> { Value = value }).WaitAsync(MaxWait);
 
         using var consumer = cluster.TailConsumer(IsolationLevel.ReadUncommitted);
         consumer.Assign(new TopicPartitionOffset(cluster.Topics.Tasks, 0, Offset.Beginning));
@@ -93,7 +93,7 @@ public sealed class BrokerConformanceTests(TestBroker broker)
         using var producer = cluster.OrderedProducer();
         for (var number = 0; number < 100; number++)
             producer.Produce(new TopicPartition(cluster.Topics.Progress, number % 4), Message("early", $"{number}"));
-        producer.Flush(Patience);
+        producer.Flush(MaxWait);
         var read = new ConcurrentQueue<ConsumeResult<byte[]?, byte[]?>>();
         var late = new TaskCompletionSource();
         var tail = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Progress, cluster.Topics.Control], record =>
@@ -105,15 +105,15 @@ public sealed class BrokerConformanceTests(TestBroker broker)
         using var stop = new CancellationTokenSource();
         var running = tail.RunAsync(stop.Token);
 
-        await tail.CaughtUp.WaitAsync(Patience);
+        await tail.CaughtUp.WaitAsync(MaxWait);
         Assert.Equal(100, read.Count);
         Assert.All(Enumerable.Range(0, 4), lane => Assert.Equal(25, tail.PositionOf(cluster.Topics.Progress, lane)));
 
         await producer.ProduceAsync(new TopicPartition(cluster.Topics.Control, 0), Message("late", "STOP"));
-        await late.Task.WaitAsync(Patience);
+        await late.Task.WaitAsync(MaxWait);
 
         await stop.CancelAsync();
-        await running.WaitAsync(Patience);
+        await running.WaitAsync(MaxWait);
     }
 
     [Fact(Timeout = 60_000)]
@@ -124,10 +124,10 @@ public sealed class BrokerConformanceTests(TestBroker broker)
         var tail = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State], _ => { });
         var running = tail.RunAsync(stop.Token);
 
-        await tail.CaughtUp.WaitAsync(Patience);
+        await tail.CaughtUp.WaitAsync(MaxWait);
 
         await stop.CancelAsync();
-        await running.WaitAsync(Patience);
+        await running.WaitAsync(MaxWait);
     }
 
     [Fact(Timeout = 60_000)]
@@ -146,7 +146,7 @@ public sealed class BrokerConformanceTests(TestBroker broker)
 
         await using var second = new Member(cluster);
         Assert.Equal("2", await second.NextAsync());
-        var committed = await second.DoAsync(consumer => consumer.Committed([new TopicPartition(cluster.Topics.Tasks, 0)], Patience));
+        var committed = await second.DoAsync(consumer => consumer.Committed([new TopicPartition(cluster.Topics.Tasks, 0)], MaxWait));
         Assert.Equal(2, Assert.Single(committed).Offset.Value);
     }
 
@@ -171,7 +171,7 @@ public sealed class BrokerConformanceTests(TestBroker broker)
     public async Task Two_members_share_the_lanes_and_the_one_that_leaves_hands_its_lanes_over_at_once()
     {
         // On a real broker nothing but the farewell can move the lanes within such a session; the embedded one takes a session for every rebalance.
-        var session = broker.IsEmbedded ? broker.SessionTimeout : 2 * Patience;
+        var session = broker.IsEmbedded ? broker.SessionTimeout : 2 * MaxWait;
         var cluster = await broker.ConnectAsync(await broker.NewPipelineAsync(), configure: options => options.SessionTimeout = session);
         await using var staying = new Member(cluster);
         await staying.HasLanesAsync(4);
@@ -193,21 +193,21 @@ public sealed class BrokerConformanceTests(TestBroker broker)
         await using var member = new Member(cluster);
         await member.NextAsync();
         using var producer = cluster.TransactionalProducer($"{cluster.Topics.WorkerGroup}-test");
-        producer.InitTransactions(Patience);
+        producer.InitTransactions(MaxWait);
 
         producer.BeginTransaction();
         producer.Produce(new TopicPartition(cluster.Topics.State, 0), Message("task", "aborted"));
-        producer.AbortTransaction(Patience);
+        producer.AbortTransaction(MaxWait);
         producer.BeginTransaction();
         producer.Produce(new TopicPartition(cluster.Topics.State, 0), Message("task", "committed"));
         var metadata = await member.DoAsync(consumer => consumer.ConsumerGroupMetadata);
-        producer.SendOffsetsToTransaction([new TopicPartitionOffset(cluster.Topics.Tasks, 0, 1)], metadata, Patience);
-        producer.CommitTransaction(Patience);
+        producer.SendOffsetsToTransaction([new TopicPartitionOffset(cluster.Topics.Tasks, 0, 1)], metadata, MaxWait);
+        producer.CommitTransaction(MaxWait);
 
         using var reader = cluster.TailConsumer(IsolationLevel.ReadCommitted);
         reader.Assign(new TopicPartitionOffset(cluster.Topics.State, 0, Offset.Beginning));
         Assert.Equal(["committed"], ReadToEnd(reader).Select(ValueOf));
-        var committed = await member.DoAsync(consumer => consumer.Committed([new TopicPartition(cluster.Topics.Tasks, 0)], Patience));
+        var committed = await member.DoAsync(consumer => consumer.Committed([new TopicPartition(cluster.Topics.Tasks, 0)], MaxWait));
         Assert.Equal(1, Assert.Single(committed).Offset.Value);
     }
 
@@ -222,7 +222,7 @@ public sealed class BrokerConformanceTests(TestBroker broker)
         var records = new List<ConsumeResult<byte[]?, byte[]?>>();
         while (true)
         {
-            var result = consumer.Consume(Patience) ?? throw new TimeoutException($"no end of the partition after {records.Count} records");
+            var result = consumer.Consume(MaxWait) ?? throw new TimeoutException($"no end of the partition after {records.Count} records");
             if (result.IsPartitionEOF)
                 return records;
             records.Add(result);

@@ -62,7 +62,7 @@ public sealed class ClockTests(TestBroker broker)
         Assert.Equal((Status.TimedOut, EndReason.Deadline), (end.Status, end.Reason));
 
         await Eventually.TrueAsync("the worker's clock is named", async () => (await WarningsAsync(api)).Any(warning =>
-            Regex.IsMatch(warning, $"where worker w1 is, is (359.|360.) s {difference} Kafka's")), TestPipeline.Patience);
+            Regex.IsMatch(warning, $"where worker w1 is, is (359.|360.) s {difference} Kafka's")), TestPipeline.MaxWait);
         Assert.Matches($"The clock of this machine is (359.|360.) s {difference} Kafka's", await pipeline.Workers[0].WaitForLineAsync("The clock of this machine"));
     }
 

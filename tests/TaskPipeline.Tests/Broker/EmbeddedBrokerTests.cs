@@ -7,7 +7,7 @@ namespace TaskPipeline.Tests.Broker;
 
 public sealed class EmbeddedBrokerTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
 
     [Fact(Timeout = 30_000)]
     public async Task It_takes_requests_when_it_says_ready_and_has_the_pipelines_topics()
@@ -16,7 +16,7 @@ public sealed class EmbeddedBrokerTests
         var ready = await process.WaitForLineAsync("ready ");
 
         using var admin = new AdminClientBuilder(new AdminClientConfig { BootstrapServers = ready["ready ".Length..] }).Build();
-        var topics = admin.GetMetadata(Patience).Topics.ToDictionary(topic => topic.Topic, topic => topic.Partitions.Count);
+        var topics = admin.GetMetadata(MaxWait).Topics.ToDictionary(topic => topic.Topic, topic => topic.Partitions.Count);
 
         Assert.Equal(7, topics["demo.tasks"]);
         Assert.Equal(7, topics["demo.task-progress"]);
@@ -31,7 +31,7 @@ public sealed class EmbeddedBrokerTests
 
         process.CloseInput();
 
-        Assert.Equal(0, await process.WaitForExitAsync(Patience));
+        Assert.Equal(0, await process.WaitForExitAsync(MaxWait));
     }
 
     [Theory(Timeout = 30_000)]
@@ -45,7 +45,7 @@ public sealed class EmbeddedBrokerTests
 
         process.Signal(signal);
 
-        await process.WaitForExitAsync(Patience);
+        await process.WaitForExitAsync(MaxWait);
     }
 
     [Theory(Timeout = 30_000)]
@@ -68,7 +68,7 @@ public sealed class EmbeddedBrokerTests
 
         await process.WriteLineAsync(command);
         await process.WriteLineAsync("quit");
-        await process.WaitForExitAsync(Patience);
+        await process.WaitForExitAsync(MaxWait);
 
         Assert.StartsWith(answer, Assert.Single(process.Lines.Skip(1)), StringComparison.Ordinal);
     }
@@ -78,7 +78,7 @@ public sealed class EmbeddedBrokerTests
     {
         await using var process = ChildProcess.Start("EmbeddedBroker", ["--persist"]);
 
-        Assert.Equal(2, await process.WaitForExitAsync(Patience));
+        Assert.Equal(2, await process.WaitForExitAsync(MaxWait));
         Assert.Contains("--persist", process.Output, StringComparison.Ordinal);
     }
 
@@ -98,7 +98,7 @@ public sealed class EmbeddedBrokerTests
         Assert.False(waiting.IsCompleted);
         await broker.SendAsync("up");
 
-        Assert.Equal(1, (await waiting.WaitAsync(Patience)).Offset.Value);
+        Assert.Equal(1, (await waiting.WaitAsync(MaxWait)).Offset.Value);
     }
 
     [Fact(Timeout = 60_000)]

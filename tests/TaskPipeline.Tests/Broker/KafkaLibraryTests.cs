@@ -9,7 +9,7 @@ public sealed class KafkaLibraryTests(TestBroker broker) : IDisposable
 {
     // What librdkafka-dev of Debian 12 has, as far as a loader can tell.
     private const string OldLibrary = "int rd_kafka_version(void) { return 0x020002ff; } const char *rd_kafka_version_str(void) { return \"2.0.2\"; }";
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(60);
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("kafka-library-");
 
@@ -24,7 +24,7 @@ public sealed class KafkaLibraryTests(TestBroker broker) : IDisposable
 
         await using var process = await StartAsync(program, "LD_LIBRARY_PATH", _folder.FullName);
 
-        await process.WaitForLineAsync(works, Patience);
+        await process.WaitForLineAsync(works, MaxWait);
     }
 
     [Theory(Timeout = 90_000)]
@@ -37,7 +37,7 @@ public sealed class KafkaLibraryTests(TestBroker broker) : IDisposable
 
         await using var process = await StartAsync(program, "Kafka__LibraryPath", PathOf("old.so"));
 
-        Assert.Equal(ExitCodes.BadConfiguration, await process.WaitForExitAsync(Patience));
+        Assert.Equal(ExitCodes.BadConfiguration, await process.WaitForExitAsync(MaxWait));
         var needed = typeof(Confluent.Kafka.Library).Assembly.GetName().Version!.ToString(3);
         Assert.Contains($"librdkafka {PathOf("old.so")} is version 2.0.2, and {needed} or later is needed", Assert.Single(process.Lines), StringComparison.Ordinal);
     }
@@ -52,7 +52,7 @@ public sealed class KafkaLibraryTests(TestBroker broker) : IDisposable
 
         await using var process = await StartAsync(program, "Kafka__LibraryPath", PathOf("text.so"));
 
-        Assert.Equal(ExitCodes.BadConfiguration, await process.WaitForExitAsync(Patience));
+        Assert.Equal(ExitCodes.BadConfiguration, await process.WaitForExitAsync(MaxWait));
         Assert.Contains($"Kafka:LibraryPath: {PathOf("text.so")}", Assert.Single(process.Lines), StringComparison.Ordinal);
     }
 
@@ -64,7 +64,7 @@ public sealed class KafkaLibraryTests(TestBroker broker) : IDisposable
         await using var stack = ChildProcess.Start(
             "DevStack", ["--port", "0", "--workers", "1", "--kafka", "127.0.0.1:1", "--data", _folder.FullName], [KeyValuePair.Create<string, string?>("Kafka__LibraryPath", PathOf("text.so"))]);
 
-        Assert.Equal(1, await stack.WaitForExitAsync(Patience));
+        Assert.Equal(1, await stack.WaitForExitAsync(MaxWait));
         Assert.Contains("cannot run like this", stack.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("started again", stack.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", stack.Output, StringComparison.Ordinal);
@@ -93,6 +93,6 @@ public sealed class KafkaLibraryTests(TestBroker broker) : IDisposable
         Assert.SkipUnless((Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "cc"))), "needs a C compiler, cc");
         await File.WriteAllTextAsync(PathOf("old.c"), OldLibrary, TestContext.Current.CancellationToken);
         await using var compiler = ChildProcess.StartFile("cc", "cc", ["-shared", "-fPIC", "-Wl,-soname,librdkafka.so.1", "-o", PathOf(file), PathOf("old.c")]);
-        Assert.Equal(0, await compiler.WaitForExitAsync(Patience));
+        Assert.Equal(0, await compiler.WaitForExitAsync(MaxWait));
     }
 }

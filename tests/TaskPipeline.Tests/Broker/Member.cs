@@ -10,7 +10,7 @@ namespace TaskPipeline.Tests.Broker;
 /// <summary>A member of the worker group as a worker is one: its own thread polls throughout, and everything else is done there too.</summary>
 internal sealed class Member : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(20);
 
     private readonly ConcurrentQueue<Action<IConsumer<byte[]?, byte[]?>>> _errands = new();
@@ -25,11 +25,11 @@ internal sealed class Member : IAsyncDisposable
     public Member(KafkaCluster cluster) =>
         _polling = OwnThread.Run(() => Poll(cluster));
 
-    public async Task<string> NextAsync() => await _records.Reader.ReadAsync().AsTask().WaitAsync(Patience);
+    public async Task<string> NextAsync() => await _records.Reader.ReadAsync().AsTask().WaitAsync(MaxWait);
 
     public async Task HasLanesAsync(int count)
     {
-        using var limit = new CancellationTokenSource(Patience);
+        using var limit = new CancellationTokenSource(MaxWait);
         while (true)
         {
             Task changed;
@@ -57,7 +57,7 @@ internal sealed class Member : IAsyncDisposable
                 done.SetException(exception);
             }
         });
-        return await done.Task.WaitAsync(Patience);
+        return await done.Task.WaitAsync(MaxWait);
     }
 
     public Task DoAsync(Action<IConsumer<byte[]?, byte[]?>> errand) => DoAsync(consumer =>
@@ -76,7 +76,7 @@ internal sealed class Member : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        await _polling.WaitAsync(Patience);
+        await _polling.WaitAsync(MaxWait);
         _stop.Dispose();
     }
 

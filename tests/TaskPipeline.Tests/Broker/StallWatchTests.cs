@@ -7,7 +7,7 @@ namespace TaskPipeline.Tests.Broker;
 
 public sealed class StallWatchTests(TestBroker broker)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
 
     [Fact(Timeout = 60_000)]
     public async Task A_consumer_that_stays_behind_the_end_is_noticed_and_one_that_moves_or_is_there_is_not()
@@ -27,7 +27,7 @@ public sealed class StallWatchTests(TestBroker broker)
 
         async Task<bool> StallsAsync(Func<bool> goesOn)
         {
-            using var limit = new CancellationTokenSource(Patience);
+            using var limit = new CancellationTokenSource(MaxWait);
             while (goesOn())
             {
                 if (watch.StalledAt(Positions) is not null)

@@ -74,14 +74,14 @@ public sealed class CatalogueTests
                   on_lost: hold
                   backoff: { first: 200ms, factor: 3, max: 10s, jitter: 0 }
                   rules:
-                    - { exit_codes: [75], signals: [SIGSEGV], reasons: [exit_code], event: { type: error, code: "7" }, then: dead_letter, class: world }
+                    - { exit_codes: [75], signals: [SIGSEGV], reasons: [exit_code], event: { type: error, code: "7" }, then: dead_letter, class: transient }
             """, Folder).Find("crawl", null)!;
 
         Assert.Equal((Overlap.Allow, new ConcurrencyRule("crawl/{project}", 2), Priority.Low), (type.Overlap, type.Concurrency, type.Priority));
         Assert.Equal((TimeSpan.FromMinutes(10), TimeSpan.FromDays(1)), (type.StartBy, type.Deadline));
         Assert.Equal((5, OnLost.Hold, new Backoff(TimeSpan.FromMilliseconds(200), 3, TimeSpan.FromSeconds(10), 0)), (type.Retry.Attempts, type.Retry.OnLost, type.Retry.Backoff));
         var rule = Assert.Single(type.Retry.Rules);
-        Assert.Equal((AfterFailure.DeadLetter, FailureClass.World), (rule.Then, rule.Class));
+        Assert.Equal((AfterFailure.DeadLetter, FailureClass.Transient), (rule.Then, rule.Class));
         Assert.Equal([75], rule.ExitCodes);
         Assert.Equal(["SIGSEGV"], rule.Signals);
         Assert.Equal([EndReason.ExitCode], rule.Reasons);

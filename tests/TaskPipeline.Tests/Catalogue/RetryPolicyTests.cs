@@ -13,28 +13,28 @@ public sealed class RetryPolicyTests
         FinalExitCodes = [2],
         Rules =
         [
-            new(AfterFailure.Retry) { ExitCodes = [2], Event = Said("""{"class":"world"}""") },
+            new(AfterFailure.Retry) { ExitCodes = [2], Event = Said("""{"class":"transient"}""") },
             new(AfterFailure.Retry) { ExitCodes = [75] },
-            new(AfterFailure.DeadLetter) { Event = Said("""{"type":"error","code":"7"}"""), Class = FailureClass.Ours },
-            new(AfterFailure.End) { Signals = ["SIGSEGV", "SIGABRT"], Class = FailureClass.Ours },
+            new(AfterFailure.DeadLetter) { Event = Said("""{"type":"error","code":"7"}"""), Class = FailureClass.Permanent },
+            new(AfterFailure.End) { Signals = ["SIGSEGV", "SIGABRT"], Class = FailureClass.Permanent },
             new(AfterFailure.End) { Reasons = [EndReason.OutputLimit, EndReason.Deadline] },
         ],
     };
 
     [Theory]
-    [InlineData(EndReason.ExitCode, 1, null, null, AfterFailure.Retry, FailureClass.World)]
-    [InlineData(EndReason.ExitCode, 2, null, null, AfterFailure.End, FailureClass.Ours)]
-    [InlineData(EndReason.ExitCode, 75, null, null, AfterFailure.Retry, FailureClass.World)]
-    [InlineData(EndReason.ExitCode, 139, "SIGSEGV", null, AfterFailure.End, FailureClass.Ours)]
-    [InlineData(EndReason.ExitCode, 137, "SIGKILL", null, AfterFailure.Retry, FailureClass.Killed)]
-    [InlineData(EndReason.ExitCode, 1, null, """{"type":"error","code":7}""", AfterFailure.DeadLetter, FailureClass.Ours)]
-    [InlineData(EndReason.ExitCode, 1, null, """{"type":"error"}""", AfterFailure.Retry, FailureClass.World)]
-    [InlineData(EndReason.ExitCode, 1, null, """{"type":"progress","code":7}""", AfterFailure.Retry, FailureClass.World)]
-    [InlineData(EndReason.TimeLimit, 75, null, null, AfterFailure.Retry, FailureClass.Killed)]
-    [InlineData(EndReason.MemoryLimit, 137, "SIGKILL", null, AfterFailure.Retry, FailureClass.Killed)]
-    [InlineData(EndReason.OutputLimit, 143, "SIGTERM", null, AfterFailure.End, FailureClass.Ours)]
-    [InlineData(EndReason.SpawnFailed, null, null, null, AfterFailure.Retry, FailureClass.Ours)]
-    [InlineData(EndReason.ResultError, 143, "SIGTERM", null, AfterFailure.Retry, FailureClass.World)]
+    [InlineData(EndReason.ExitCode, 1, null, null, AfterFailure.Retry, FailureClass.Transient)]
+    [InlineData(EndReason.ExitCode, 2, null, null, AfterFailure.End, FailureClass.Permanent)]
+    [InlineData(EndReason.ExitCode, 75, null, null, AfterFailure.Retry, FailureClass.Transient)]
+    [InlineData(EndReason.ExitCode, 139, "SIGSEGV", null, AfterFailure.End, FailureClass.Permanent)]
+    [InlineData(EndReason.ExitCode, 137, "SIGKILL", null, AfterFailure.Retry, FailureClass.Terminated)]
+    [InlineData(EndReason.ExitCode, 1, null, """{"type":"error","code":7}""", AfterFailure.DeadLetter, FailureClass.Permanent)]
+    [InlineData(EndReason.ExitCode, 1, null, """{"type":"error"}""", AfterFailure.Retry, FailureClass.Transient)]
+    [InlineData(EndReason.ExitCode, 1, null, """{"type":"progress","code":7}""", AfterFailure.Retry, FailureClass.Transient)]
+    [InlineData(EndReason.TimeLimit, 75, null, null, AfterFailure.Retry, FailureClass.Terminated)]
+    [InlineData(EndReason.MemoryLimit, 137, "SIGKILL", null, AfterFailure.Retry, FailureClass.Terminated)]
+    [InlineData(EndReason.OutputLimit, 143, "SIGTERM", null, AfterFailure.End, FailureClass.Permanent)]
+    [InlineData(EndReason.SpawnFailed, null, null, null, AfterFailure.Retry, FailureClass.Permanent)]
+    [InlineData(EndReason.ResultError, 143, "SIGTERM", null, AfterFailure.Retry, FailureClass.Transient)]
     public void The_first_rule_that_fits_decides_and_else_the_exit_code(EndReason reason, int? exitCode, string? signal, string? said, AfterFailure then, FailureClass whose) =>
         Assert.Equal((then, whose), Policy.Judge(Outcome(reason, exitCode, signal, said)));
 
@@ -82,7 +82,7 @@ public sealed class RetryPolicyTests
 
     [Fact]
     public void A_rule_comes_before_the_final_exit_codes_and_leaves_the_class_to_them() =>
-        Assert.Equal((AfterFailure.Retry, FailureClass.Ours), Policy.Judge(Outcome(EndReason.ExitCode, 2, null, """{"class":"world"}""")));
+        Assert.Equal((AfterFailure.Retry, FailureClass.Permanent), Policy.Judge(Outcome(EndReason.ExitCode, 2, null, """{"class":"transient"}""")));
 
     [Theory]
     [InlineData(139, "SIGSEGV", true)]

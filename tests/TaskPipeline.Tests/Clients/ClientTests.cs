@@ -72,8 +72,8 @@ public sealed class ClientTests(TestBroker broker) : ApiTest(broker)
         using var attempt = await StartAsync(task);
         await attempt.PrintAsync("one", "two");
         await attempt.PrintAsync(OutputStream.Stderr, "größer");
-        await attempt.NoteAsync(NoteName.Progress, new { percent = 40, step = "Importing" });
-        await attempt.NoteAsync(NoteName.Warning, new { message = "row 2 has no unit" });
+        await attempt.NoteAsync(AgentEventName.Progress, new { percent = 40, step = "Importing" });
+        await attempt.NoteAsync(AgentEventName.Warning, new { message = "row 2 has no unit" });
         await attempt.LeaveOutAsync(7);
         await attempt.PrintAsync("last");
         Assert.Equal(HttpStatusCode.Accepted, (await Api.PostAsync($"tasks/{task.TaskId}/emit", new { name = "approved", data = new { by = "Ada" } })).Status);
@@ -191,7 +191,7 @@ public sealed class ClientTests(TestBroker broker) : ApiTest(broker)
 
         proxy.Cut();
         using var attempt = await StartAsync(task);
-        await attempt.NoteAsync(NoteName.Progress, new { percent = 40 });
+        await attempt.NoteAsync(AgentEventName.Progress, new { percent = 40 });
         await attempt.FinishAsync();
         Assert.Equal((task.TaskId, new Status("starting")), await NextStateAsync());
         Assert.Equal((task.TaskId, new Status("running")), await NextStateAsync());
@@ -227,7 +227,7 @@ public sealed class ClientTests(TestBroker broker) : ApiTest(broker)
         var task = await SubmitAsync();
         using var attempt = await StartAsync(task);
         await attempt.PrintAsync("one");
-        await using var events = client.WatchAsync(task, new WatchOptions { Patience = TimeSpan.FromSeconds(1) }, TestEnds).GetAsyncEnumerator(TestEnds);
+        await using var events = client.WatchAsync(task, new WatchOptions { MaxWait = TimeSpan.FromSeconds(1) }, TestEnds).GetAsyncEnumerator(TestEnds);
         while (await events.MoveNextAsync() && events.Current is not LinesEvent)
         {
         }
@@ -335,12 +335,12 @@ public sealed class ClientTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal([dead.TaskId], await _client.ListAsync(new TaskFilter { Status = Status.Failed }, TestEnds).Select(task => task.TaskId).ToListAsync(TestEnds));
         var replay = await _client.ReplayAsync(dead.TaskId, Text("again"), cancellationToken: TestEnds);
         Assert.Equal((dead.TaskId, "again"), ((await _client.GetAsync(replay.TaskId, cancellationToken: TestEnds)).ReplayOf, (string?)(await _client.GetAsync(replay.TaskId, cancellationToken: TestEnds)).Params["text"]));
-        var letter = await _client.DeadLettersAsync(new DeadLetterFilter { Class = "ours" }, TestEnds).SingleAsync(TestEnds);
+        var letter = await _client.DeadLettersAsync(new DeadLetterFilter { Class = "permanent" }, TestEnds).SingleAsync(TestEnds);
         Assert.Equal((dead.TaskId, "no such table", 3), (letter.Id, letter.Error, letter.ExitCode));
         Assert.Equal("no such table", (await _client.GetDeadLetterAsync(letter.Id, TestEnds)).OutputTail);
         await _client.DiscardAsync(letter.Id, TestEnds);
         Assert.Empty(await _client.DeadLettersAsync(cancellationToken: TestEnds).ToListAsync(TestEnds));
-        Assert.Equal("discarded", (await _client.DeadLettersAsync(new DeadLetterFilter { IncludeDealt = true }, TestEnds).SingleAsync(TestEnds)).Dealt);
+        Assert.Equal("discarded", (await _client.DeadLettersAsync(new DeadLetterFilter { IncludeResolved = true }, TestEnds).SingleAsync(TestEnds)).Resolution);
         var redrive = await _client.RedriveAsync(letter.Id, cancellationToken: TestEnds);
         Assert.Equal(dead.TaskId, (await _client.GetAsync(redrive.TaskId, cancellationToken: TestEnds)).RedriveOf);
         Assert.Equal(["echo", "tools", "tools"], (await _client.TaskTypesAsync(TestEnds)).Select(type => type.Type).Order());

@@ -44,7 +44,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         using var second = await claim.StartAsync(task, attempt: 2);
         await second.PrintAsync("one", "zwei – 2 𝄞", "", new string('x', 40_000));
         await second.PrintAsync(OutputStream.Stderr, "three");
-        await second.NoteAsync(NoteName.Progress, new { percent = 40, step = "Importing" });
+        await second.NoteAsync(AgentEventName.Progress, new { percent = 40, step = "Importing" });
         await second.LeaveOutAsync(5);
         await Api.PostAsync($"tasks/{task.TaskId}/emit", new { name = "approved" });
         await second.PrintAsync(OutputStream.System, "eleven");
@@ -223,7 +223,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 
         proxy.Cut();
         using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
-        await attempt.NoteAsync(NoteName.Progress, new { percent = 40 });
+        await attempt.NoteAsync(AgentEventName.Progress, new { percent = 40 });
         await attempt.FinishAsync();
         string[] told = [WatchClient.TypeOf(await client.NextAsync("event")), WatchClient.TypeOf(await client.NextAsync("event")), WatchClient.TypeOf(await client.NextAsync("event")), WatchClient.TypeOf(await client.NextAsync("event"))];
         Assert.Equal(["state", "state", "progress", "end"], told);
@@ -407,7 +407,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal("ConflictError", (await RefusedAsync("stop", task.TaskId)).Name);
 
         await Eventually.TrueAsync("the dead letter is known", async () => (await Api.GetAsync($"dead-letters/{task.TaskId}")).Status == HttpStatusCode.OK, TimeSpan.FromSeconds(30));
-        Assert.Equal(task.TaskId, (await CallAsync("deadLetters", new { dealt = "all" })).GetProperty("dead_letters")[0].GetProperty("id").GetString());
+        Assert.Equal(task.TaskId, (await CallAsync("deadLetters", new { resolved = "all" })).GetProperty("dead_letters")[0].GetProperty("id").GetString());
         var redrive = await CallAsync("redrive", task.TaskId);
         Assert.Equal(task.TaskId, (await CallAsync("get", redrive)).GetProperty("redrive_of").GetString());
         var replay = await CallAsync("replay", task.TaskId, new { @params = new { text = "again" } });

@@ -11,7 +11,7 @@ namespace TaskPipeline.Tests.DevStack;
 
 public sealed class DevStackTests(TestBroker broker) : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(60);
 
     private readonly DirectoryInfo _data = Directory.CreateTempSubdirectory("devstack-");
 
@@ -64,7 +64,7 @@ public sealed class DevStackTests(TestBroker broker) : IDisposable
         using var accepted = await http.PostAsync(new Uri("/tasks", UriKind.Relative), body);
         Assert.True(accepted.IsSuccessStatusCode, await accepted.Content.ReadAsStringAsync());
         var task = (await accepted.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("links").GetProperty("self").GetString()!;
-        await Eventually.TrueAsync("the import has succeeded", async () => (await http.GetFromJsonAsync<JsonElement>(task)).GetProperty("status").GetString() == "succeeded", Patience);
+        await Eventually.TrueAsync("the import has succeeded", async () => (await http.GetFromJsonAsync<JsonElement>(task)).GetProperty("status").GetString() == "succeeded", MaxWait);
         var children = ChildrenOf(stack.Id);
         Assert.True(children.Count >= 4, $"broker, project-config, API and two workers, but {children.Count}");
 
@@ -80,15 +80,15 @@ public sealed class DevStackTests(TestBroker broker) : IDisposable
     public async Task A_worker_that_dies_is_started_again()
     {
         await using var stack = await StartAsync();
-        var workers = await stack.WaitForLineAsync("worker-1 = process ", Patience);
+        var workers = await stack.WaitForLineAsync("worker-1 = process ", MaxWait);
         var first = int.Parse(workers.Split("worker-1 = process ")[1].Split(',')[0]);
         var seen = stack.Lines.Count;
 
         using (var worker = Process.GetProcessById(first))
             worker.Kill();
 
-        await stack.WaitForLineAsync("worker-1 ended with exit code 137", Patience, from: seen);
-        await stack.WaitForLineAsync(line => line.StartsWith("worker-1", StringComparison.Ordinal) && line.Contains("waits for tasks", StringComparison.Ordinal), Patience, from: seen);
+        await stack.WaitForLineAsync("worker-1 ended with exit code 137", MaxWait, from: seen);
+        await stack.WaitForLineAsync(line => line.StartsWith("worker-1", StringComparison.Ordinal) && line.Contains("waits for tasks", StringComparison.Ordinal), MaxWait, from: seen);
     }
 
     [Fact(Timeout = 120_000)]
@@ -100,7 +100,7 @@ public sealed class DevStackTests(TestBroker broker) : IDisposable
 
         stack.KillAlone();
 
-        await Eventually.TrueAsync("all children have ended", () => !children.Any(IsRunning), Patience / 2);
+        await Eventually.TrueAsync("all children have ended", () => !children.Any(IsRunning), MaxWait / 2);
     }
 
     public void Dispose() => _data.Delete(recursive: true);
@@ -117,8 +117,8 @@ public sealed class DevStackTests(TestBroker broker) : IDisposable
 
     private static async Task<Uri> ApiOfAsync(ChildProcess stack)
     {
-        var ready = stack.WaitForLineAsync("ready after", Patience);
-        var page = stack.WaitForLineAsync("  API  ", Patience);
+        var ready = stack.WaitForLineAsync("ready after", MaxWait);
+        var page = stack.WaitForLineAsync("  API  ", MaxWait);
         await ready;
         return new Uri(new Uri((await page).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^1]), "/");
     }

@@ -62,7 +62,7 @@ public sealed class AsyncApiTests(TestBroker broker) : ApiTest(broker)
         using var second = await claim.StartAsync(task, attempt: 2);
         await second.PrintAsync("one", "zwei – 2 𝄞", new string('x', 40_000));
         await second.PrintAsync(OutputStream.Stderr, "three");
-        foreach (var name in Enum.GetValues<NoteName>())
+        foreach (var name in Enum.GetValues<AgentEventName>())
             await second.NoteAsync(name, new { percent = 40, step = "Importing" });
         await second.LeaveOutAsync(5);
         await Api.PostAsync($"tasks/{task.TaskId}/emit", new { name = "approved", data = new { by = "Ada" } });

@@ -58,7 +58,7 @@ public sealed class ProtocolPageTests(TestBroker broker)
         }
 
         var id = await pipeline.SubmitAsync("stubborn");
-        await Eventually.TrueAsync("the API knows the task", async () => (await api.GetAsync($"tasks/{id}")).Status == HttpStatusCode.OK, TestPipeline.Patience);
+        await Eventually.TrueAsync("the API knows the task", async () => (await api.GetAsync($"tasks/{id}")).Status == HttpStatusCode.OK, TestPipeline.MaxWait);
         await using var viewer = await WatchClient.ConnectAsync(api, $"/tasks/{id}/watch");
         await viewer.UntilAsync("lines");
         Assert.Equal(HttpStatusCode.Accepted, (await api.PostAsync($"tasks/{id}/emit", JsonNode.Parse(Examples("POST /tasks/{id}/emit").Single()))).Status);
@@ -81,7 +81,7 @@ public sealed class ProtocolPageTests(TestBroker broker)
         "task-workers" => TaskJson.TryDecodeHeartbeat(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         "task-input" => TaskJson.TryDecodeInput(value, out var record, out _) ? TaskJson.Encode(record!) : [],
         "task-control" => TaskJson.TryDecodeControl(value, out var record, out _) ? TaskJson.Encode(record!) : [],
-        _ when TaskJson.TryDecodeDealtWith(value, out var record, out _) => TaskJson.Encode(record!),
+        _ when TaskJson.TryDecodeResolution(value, out var record, out _) => TaskJson.Encode(record!),
         _ => TaskJson.TryDecodeDeadLetter(value, out var record, out _) ? TaskJson.Encode(record!) : [],
     };
 

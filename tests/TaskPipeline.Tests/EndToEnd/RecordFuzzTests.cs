@@ -43,9 +43,9 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
             "--urls=http://127.0.0.1:0", $"--Kafka:HandlingDirectory={Path.Combine(pipeline.Folder, "handling")}", $"--Artifacts:Directory={Path.Combine(pipeline.Folder, "artifacts")}",
             .. broker.Settings(pipeline.Prefix, Lanes).Append(new("Catalogue:File", pipeline.CatalogueFile)).Select(setting => $"--{setting.Key}={setting.Value}"),
         ]);
-        var listening = await api.WaitForLineAsync("Listening", TestPipeline.Patience);
-        using var http = new HttpClient { BaseAddress = new Uri(listening.Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal))), Timeout = TestPipeline.Patience };
-        await Eventually.TrueAsync("the API is ready", async () => (await http.GetAsync("readyz", TestContext.Current.CancellationToken)).IsSuccessStatusCode, TestPipeline.Patience);
+        var listening = await api.WaitForLineAsync("Listening", TestPipeline.MaxWait);
+        using var http = new HttpClient { BaseAddress = new Uri(listening.Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal))), Timeout = TestPipeline.MaxWait };
+        await Eventually.TrueAsync("the API is ready", async () => (await http.GetAsync("readyz", TestContext.Current.CancellationToken)).IsSuccessStatusCode, TestPipeline.MaxWait);
 
         using var end = new CancellationTokenSource(Length);
         var accepted = new List<string>();
@@ -68,7 +68,7 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
         Assert.All(accepted, id => Assert.Single(pipeline.States(id)));
         Assert.All(pipeline.Workers, worker => Assert.False(worker.HasExited, $"seed {seed}: {worker.Output}"));
         Assert.False(api.HasExited, $"seed {seed}: {api.Output}");
-        foreach (var list in (string[])["tasks?limit=500", "dead-letters?dealt=all&limit=500", "workers", "queue", "readyz", "healthz", "task-types", .. accepted.TakeLast(100).Select(id => $"tasks/{id}")])
+        foreach (var list in (string[])["tasks?limit=500", "dead-letters?resolved=all&limit=500", "workers", "queue", "readyz", "healthz", "task-types", .. accepted.TakeLast(100).Select(id => $"tasks/{id}")])
             Assert.True(await StatusOf(http, list) == HttpStatusCode.OK, $"seed {seed}: {list}");
         output.WriteLine($"{accepted.Count} tasks were accepted");
     }

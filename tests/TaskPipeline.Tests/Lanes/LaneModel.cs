@@ -66,7 +66,7 @@ internal sealed class LaneModel
         else if (dice < 0.12 && Pick(_lanes.Where(lane => lane.Schedule.Count > 0)) is { } scheduled)
             Fire(scheduled);
         else if (dice is >= 0.1205 and < 0.13)
-            Retell(_lanes[_random.Next(LaneCount)]);
+            Snapshot(_lanes[_random.Next(LaneCount)]);
         else if (dice is >= 0.13 and < 0.14)
             Expire(_lanes[_random.Next(LaneCount)]);
         else if (isRough && dice is >= 0.12 and < 0.1205)
@@ -110,14 +110,14 @@ internal sealed class LaneModel
     }
 
     /// <summary>An API replica, which may have read less than there is, tells again what it knows.</summary>
-    private void Retell(Lane lane)
+    private void Snapshot(Lane lane)
     {
         var log = new LaneLog();
         var end = lane.Progress.Count - _random.Next(MostLag + 1);
         for (var offset = _random.Next(2) == 0 ? 0 : lane.Start; offset < end; offset++)
             log.Apply(lane.Progress[offset], offset);
-        if (Pick(log.Stories.Keys.Where(task => !lane.Ends.Exists(over => over.Task == task))) is { } known && log.Retell(known) is { } retold)
-            lane.Progress.Add(retold);
+        if (Pick(log.Stories.Keys.Where(task => !lane.Ends.Exists(over => over.Task == task))) is { } known && log.Snapshot(known) is { } snapshot)
+            lane.Progress.Add(snapshot);
     }
 
     /// <summary>
@@ -127,13 +127,13 @@ internal sealed class LaneModel
     private void Expire(Lane lane)
     {
         var log = new LaneLog();
-        var retold = new Dictionary<string, long>();
+        var snapshot = new Dictionary<string, long>();
         var (latest, voids) = (0L, (long)lane.Progress.Count);
         for (var offset = 0; offset < lane.Progress.Count; offset++)
             switch (log.Apply(lane.Progress[offset], offset))
             {
-                case AttemptsRetold counted when offset < lane.Progress.Count - MostLag:
-                    retold[counted.TaskId] = counted.ReadUpTo;
+                case AttemptsSnapshot counted when offset < lane.Progress.Count - MostLag:
+                    snapshot[counted.TaskId] = counted.ReadUpTo;
                     break;
                 case LaneBarrier:
                     latest = offset;
@@ -143,8 +143,8 @@ internal sealed class LaneModel
                     break;
             }
         var needed = Math.Min(latest, voids);
-        foreach (var (task, story) in log.Stories.Where(story => _rules.Retells && !lane.Ends.Exists(over => over.Task == story.Key)))
-            needed = Math.Min(needed, Math.Max(retold.GetValueOrDefault(task), story.From ?? needed));
+        foreach (var (task, story) in log.Stories.Where(story => _rules.Snapshots && !lane.Ends.Exists(over => over.Task == story.Key)))
+            needed = Math.Min(needed, Math.Max(snapshot.GetValueOrDefault(task), story.From ?? needed));
         lane.Start = Math.Max(lane.Start, _random.Next((int)needed + 1));
         lane.Note($"retention takes all before {lane.Start}");
     }
@@ -171,7 +171,7 @@ internal sealed class LaneModel
                     if (member.Run is { IsDetached: false } run && run.Lane == leaving)
                     {
                         if (run.Attempt > 0)
-                            leaving.Progress.Add(new AttemptHanded { Epoch = run.Claim.Epoch, Owner = run.Claim.Owner, TaskId = run.Task, Attempt = run.Attempt });
+                            leaving.Progress.Add(new AttemptHandedOver { Epoch = run.Claim.Epoch, Owner = run.Claim.Owner, TaskId = run.Task, Attempt = run.Attempt });
                         else
                             run.IsLeft = true;
                         yield return 0;
@@ -230,7 +230,7 @@ internal sealed class LaneModel
         yield return 0;
         var running = member.Run is { Attempt: > 0 } run && run.Lane == lane && log.Stories.GetValueOrDefault(run.Task) is { IsOpen: true } story && story.Attempts[^1].Attempt == run.Attempt
             ? new KeptAttempt(run.Task, run.Attempt) : null;
-        var barrier = new LaneBarrier { Lane = 0, Epoch = claim.Epoch, Owner = claim.Owner, Worker = member.Name, Keeps = _rules.Keeps ? [.. log.Handed.Union(running is null ? [] : [running])] : [] };
+        var barrier = new LaneBarrier { Lane = 0, Epoch = claim.Epoch, Owner = claim.Owner, Worker = member.Name, Keeps = _rules.Keeps ? [.. log.HandedOver.Union(running is null ? [] : [running])] : [] };
         lane.Progress.Add(barrier);
         var end = lane.Progress.Count;
         yield return 0;
@@ -255,7 +255,7 @@ internal sealed class LaneModel
                 owned.Kept.IntersectWith(own.Keeps);
             }
             else if (record is AttemptRecord attempt
-                && (owned.Kept.Contains(new KeptAttempt(attempt.TaskId, attempt.Attempt)) || (attempt.Owner == owned.Claim.Owner && record is not AttemptHanded)))
+                && (owned.Kept.Contains(new KeptAttempt(attempt.TaskId, attempt.Attempt)) || (attempt.Owner == owned.Claim.Owner && record is not AttemptHandedOver)))
                 owned.Log.Apply(attempt, owned.Followed);
         }
         if (member.Run is { IsDetached: true } detached && detached.Lane == lane && lane.Progress.OfType<LaneBarrier>().LastOrDefault() is { } last
@@ -443,7 +443,7 @@ internal sealed class LaneModel
     private static string Text(ProgressRecord record) => record switch
     {
         LaneBarrier barrier => $"{barrier.Epoch} barrier {barrier.Worker}, keeps {string.Join(' ', barrier.Keeps.Select(kept => $"{kept.TaskId}/{kept.Attempt}"))}",
-        AttemptsRetold retold => $"{retold.Epoch} retold {retold.TaskId}: {Text(retold.Attempts)}, read up to {retold.ReadUpTo}",
+        AttemptsSnapshot snapshot => $"{snapshot.Epoch} snapshot {snapshot.TaskId}: {Text(snapshot.Attempts)}, read up to {snapshot.ReadUpTo}",
         AttemptRecord attempt => $"{attempt.Epoch} {attempt.GetType().Name} {attempt.TaskId}/{attempt.Attempt}",
         _ => record.GetType().Name,
     };
@@ -536,4 +536,4 @@ internal sealed class LaneModel
 }
 
 /// <summary>The parts of the protocol that the model can leave out, to show that it notices.</summary>
-internal sealed record LaneModelRules(bool CommittedFirst = true, bool KeepsStory = true, bool Keeps = true, bool Retells = true, bool ReadsBehindOpen = true);
+internal sealed record LaneModelRules(bool CommittedFirst = true, bool KeepsStory = true, bool Keeps = true, bool Snapshots = true, bool ReadsBehindOpen = true);

@@ -24,14 +24,14 @@ public sealed class LaneModelTests
     [Theory]
     [InlineData(nameof(LaneModelRules.CommittedFirst))]
     [InlineData(nameof(LaneModelRules.KeepsStory))]
-    [InlineData(nameof(LaneModelRules.Retells))]
+    [InlineData(nameof(LaneModelRules.Snapshots))]
     [InlineData(nameof(LaneModelRules.ReadsBehindOpen))]
     public void What_is_left_out_of_the_protocol_is_noticed(string part)
     {
         var rules = new LaneModelRules(
             CommittedFirst: part != nameof(LaneModelRules.CommittedFirst),
             KeepsStory: part != nameof(LaneModelRules.KeepsStory),
-            Retells: part != nameof(LaneModelRules.Retells),
+            Snapshots: part != nameof(LaneModelRules.Snapshots),
             ReadsBehindOpen: part != nameof(LaneModelRules.ReadsBehindOpen));
         Assert.Contains(Enumerable.Range(0, Seeds), seed => new LaneModel(seed, rules).Run().Count > 0);
     }

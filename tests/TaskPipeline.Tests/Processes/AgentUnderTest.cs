@@ -9,7 +9,7 @@ namespace TaskPipeline.Tests.Processes;
 /// <summary>One shell script run as an agent by this process, with what it printed and what is left of it.</summary>
 internal sealed class AgentUnderTest : IDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(30);
 
     private readonly Lock _gate = new();
     private readonly MemoryStream _output = new();   // under the gate
@@ -71,7 +71,7 @@ internal sealed class AgentUnderTest : IDisposable
 
     public void Resume() => _run.Pause(false);
 
-    public Task UntilPrintedAsync(string text) => Eventually.TrueAsync($"it prints '{text}'", () => Output.Contains(text, StringComparison.Ordinal), Patience);
+    public Task UntilPrintedAsync(string text) => Eventually.TrueAsync($"it prints '{text}'", () => Output.Contains(text, StringComparison.Ordinal), MaxWait);
 
     public void Dispose()
     {

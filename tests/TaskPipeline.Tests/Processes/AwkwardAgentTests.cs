@@ -16,7 +16,7 @@ public sealed class AwkwardAgentTests
     public async Task An_agent_that_has_closed_its_outputs_lives_on_until_it_ends()
     {
         using var agent = new AgentUnderTest($"echo bye; exec >&- 2>&-; echo closed > \"$F/closed\"; {UntilGate}; exit 7");
-        await Eventually.TrueAsync("it has closed them", () => File.Exists(Path.Combine(agent.Folder, "closed")), AgentUnderTest.Patience);
+        await Eventually.TrueAsync("it has closed them", () => File.Exists(Path.Combine(agent.Folder, "closed")), AgentUnderTest.MaxWait);
         Assert.False(agent.Exit.IsCompleted);
         await File.WriteAllTextAsync(Path.Combine(agent.Folder, "gate"), "", TestContext.Current.CancellationToken);
         Assert.Equal((EndReason.ExitCode, 7), await agent.Exit is var exit ? (exit.Reason, exit.ExitCode) : default);

@@ -8,7 +8,7 @@ namespace TaskPipeline.Tests.Processes;
 public sealed class GuardianTests
 {
     private const int Timeout = 60_000;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
 
     [Theory(Timeout = Timeout)]
     [InlineData(false)]
@@ -19,7 +19,7 @@ public sealed class GuardianTests
         await RunAsync(worker, "first");
         Kill((await GuardiansOfAsync(worker))[0]);
         worker.KillAlone();
-        await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("first", worker.Id) == 0, Patience);
+        await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("first", worker.Id) == 0, MaxWait);
     }
 
     [Fact(Timeout = Timeout)]
@@ -30,9 +30,9 @@ public sealed class GuardianTests
         var before = await GuardiansOfAsync(worker);
         foreach (var pid in before)
             Kill(pid);
-        await Eventually.TrueAsync("both are replaced", async () => (await GuardiansOfAsync(worker)).Except(before).Count() == 2, Patience);
+        await Eventually.TrueAsync("both are replaced", async () => (await GuardiansOfAsync(worker)).Except(before).Count() == 2, MaxWait);
         worker.KillAlone();
-        await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("second", worker.Id) == 0, Patience);
+        await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("second", worker.Id) == 0, MaxWait);
     }
 
     [Fact(Timeout = Timeout)]
@@ -47,7 +47,7 @@ public sealed class GuardianTests
         worker.KillAlone();
         await worker.WaitForExitAsync();
         await using var next = await StartAsync(hasCgroups: false);
-        await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("third", worker.Id) == 0, Patience);
+        await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("third", worker.Id) == 0, MaxWait);
         Assert.True(CountOf("others", other.Id) > 0);
     }
 
@@ -57,7 +57,7 @@ public sealed class GuardianTests
         await using var worker = await ReadyAsync(ChildProcess.StartFile("setsid", "the worker", [BuildOutput.ProgramOf("Bench"), StormWorker.Name, "False"]));
         await RunAsync(worker, "fourth");
         worker.KillGroup();
-        await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("fourth", worker.Id) == 0, Patience);
+        await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("fourth", worker.Id) == 0, MaxWait);
     }
 
     private static Task<ChildProcess> StartAsync(bool hasCgroups) => ReadyAsync(ChildProcess.Start("Bench", [StormWorker.Name, hasCgroups.ToString()]));
@@ -72,7 +72,7 @@ public sealed class GuardianTests
     {
         await worker.WriteLineAsync($"run {id}-{worker.Id} 600000");
         await worker.WaitForLineAsync($"spawned {id}-{worker.Id}");
-        await Eventually.TrueAsync("the agent has its processes", () => CountOf(id, worker.Id) > 5, Patience);
+        await Eventually.TrueAsync("the agent has its processes", () => CountOf(id, worker.Id) > 5, MaxWait);
     }
 
     private static async Task<int[]> GuardiansOfAsync(ChildProcess worker)

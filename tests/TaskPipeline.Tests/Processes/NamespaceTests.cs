@@ -9,7 +9,7 @@ public sealed class NamespaceTests
 {
     private const int Timeout = 120_000;
     private const string Later = "Kafka at 127.0.0.1:1 does not answer yet";   // each 6 s
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(60);
 
     [Theory(Timeout = Timeout)]
     [InlineData(false, true)]
@@ -47,8 +47,8 @@ public sealed class NamespaceTests
     public async Task A_worker_says_at_its_start_where_nobody_reaps(string first, bool says)
     {
         await using var worker = await StartApartAsync("TaskWorker", mountsProc: true, first);
-        await worker.WaitForLineAsync(Later, Patience);
-        await worker.WaitForLineAsync(Later, Patience, from: worker.Lines.Count);   // twice its interval, in which it has found out
+        await worker.WaitForLineAsync(Later, MaxWait);
+        await worker.WaitForLineAsync(Later, MaxWait, from: worker.Lines.Count);   // twice its interval, in which it has found out
         Assert.Equal(says, worker.Output.Contains("does not reap", StringComparison.Ordinal));
     }
 

@@ -75,7 +75,7 @@ public sealed class ProcessTreeTests
         using var agent = new AgentUnderTest(
             "sleep 1000",
             mayBegin: mayBegin.Task,
-            spawned: pid => SpinWait.SpinUntil(() => !File.Exists($"/proc/{pid}/cmdline"), AgentUnderTest.Patience));
+            spawned: pid => SpinWait.SpinUntil(() => !File.Exists($"/proc/{pid}/cmdline"), AgentUnderTest.MaxWait));
         agent.Stop();
         mayBegin.SetResult();
         Assert.Equal(EndReason.UserRequest, (await agent.Exit).Reason);
@@ -101,7 +101,7 @@ public sealed class ProcessTreeTests
         using var agent = new AgentUnderTest(
             "export S='[ $1 = 0 ] || setsid sh -c \"$S\" chain $(($1 - 1)) & exec sleep 1000'; sh -c \"$S\" chain 30",
             cgroup: Group(inGroup));
-        await Eventually.TrueAsync("it has forked", () => agent.Left > 20, AgentUnderTest.Patience);
+        await Eventually.TrueAsync("it has forked", () => agent.Left > 20, AgentUnderTest.MaxWait);
         agent.Stop(force: true);
         await agent.Exit;
         Assert.Equal(0, agent.Left);
@@ -127,9 +127,9 @@ public sealed class ProcessTreeTests
             "setsid sh -c 'while :; do echo x >> $F/child; sleep 0.01; done' & while :; do echo x >> $F/root; sleep 0.01; done",
             AgentUnderTest.Limits(seconds: 3600) with { Silence = TimeSpan.FromHours(1) },
             Group(inGroup));
-        await Eventually.TrueAsync("both run", () => SizeOf(agent, "child") > 0 && SizeOf(agent, "root") > 0, AgentUnderTest.Patience);
+        await Eventually.TrueAsync("both run", () => SizeOf(agent, "child") > 0 && SizeOf(agent, "root") > 0, AgentUnderTest.MaxWait);
         agent.Pause();
-        await Eventually.TrueAsync("it is paused", () => agent.Pauses.Count == 1, AgentUnderTest.Patience);
+        await Eventually.TrueAsync("it is paused", () => agent.Pauses.Count == 1, AgentUnderTest.MaxWait);
         var (child, root) = (SizeOf(agent, "child"), SizeOf(agent, "root"));
         if (!inGroup)   // frozen by its group, a process is not marked as stopped
             Assert.All(
@@ -138,7 +138,7 @@ public sealed class ProcessTreeTests
         agent.Pause();
         Assert.Equal((child, root), (SizeOf(agent, "child"), SizeOf(agent, "root")));
         agent.Resume();
-        await Eventually.TrueAsync("both go on", () => SizeOf(agent, "child") > child && SizeOf(agent, "root") > root, AgentUnderTest.Patience);
+        await Eventually.TrueAsync("both go on", () => SizeOf(agent, "child") > child && SizeOf(agent, "root") > root, AgentUnderTest.MaxWait);
         agent.Stop();
         Assert.Equal(AgentExit.Term, (await agent.Exit).EndedBy);
         Assert.Equal([true, false], agent.Pauses);
@@ -153,7 +153,7 @@ public sealed class ProcessTreeTests
         using var agent = new AgentUnderTest("trap 'echo told > $F/told; exit 5' TERM; echo ready; while :; do sleep 0.01; done", cgroup: Group(inGroup));
         await agent.UntilPrintedAsync("ready");
         agent.Pause();
-        await Eventually.TrueAsync("it is paused", () => agent.Pauses.Count == 1, AgentUnderTest.Patience);
+        await Eventually.TrueAsync("it is paused", () => agent.Pauses.Count == 1, AgentUnderTest.MaxWait);
         agent.Stop();
         var exit = await agent.Exit;
         Assert.Equal((EndReason.UserRequest, 5, AgentExit.Term), (exit.Reason, exit.ExitCode, exit.EndedBy));

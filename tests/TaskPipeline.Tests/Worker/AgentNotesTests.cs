@@ -40,7 +40,7 @@ public sealed class AgentNotesTests(TestBroker broker)
             """{"type":"user","message":{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":"a b"}]}}""",
             """{"type":"result","subtype":"success","is_error":false,"duration_ms":12,"num_turns":"""
                 + """2,"result":"Two files.","session_id":"s-1","total_cost_usd":0.01,"usage":{"input_tokens":3}}""");
-        Assert.Equal([NoteName.Message, NoteName.Tool, NoteName.Result], notes.Select(note => note.Name));
+        Assert.Equal([AgentEventName.Message, AgentEventName.Tool, AgentEventName.Result], notes.Select(note => note.Name));
         Assert.Equal("""{"text":"I look."}""", notes[0].Data.GetRawText());
         Assert.Equal("""{"name":"Bash","input":{"command":"ls"}}""", notes[1].Data.GetRawText());
         Assert.Equal(
@@ -59,7 +59,7 @@ public sealed class AgentNotesTests(TestBroker broker)
             """{"type":"item.completed","item":{"id":"i1","type":"agent_message","text":"Two files."}}""",
             """{"type":"turn.completed","usage":{"input_tokens":3}}""",
             """{"type":"turn.failed","error":{"message":"quota"}}""");
-        Assert.Equal([NoteName.Tool, NoteName.Message, NoteName.Result, NoteName.Warning], notes.Select(note => note.Name));
+        Assert.Equal([AgentEventName.Tool, AgentEventName.Message, AgentEventName.Result, AgentEventName.Warning], notes.Select(note => note.Name));
         Assert.Equal("""{"name":"command","input":"ls"}""", notes[0].Data.GetRawText());
         Assert.Equal("""{"text":"Two files.","usage":{"input_tokens":3}}""", notes[2].Data.GetRawText());
         Assert.Equal("""{"message":"quota"}""", notes[3].Data.GetRawText());
@@ -73,7 +73,7 @@ public sealed class AgentNotesTests(TestBroker broker)
     [InlineData(AgentParser.Codex, """{not json}""")]
     [InlineData(AgentParser.Codex, """{"type":"turn.failed","error":{"message":"\ud800"}}""")]
     public void Json_of_another_form_breaks_nothing(AgentParser parser, string line) =>
-        Assert.DoesNotContain(Read(parser, line), note => note.Name is NoteName.Result or NoteName.Tool);
+        Assert.DoesNotContain(Read(parser, line), note => note.Name is AgentEventName.Result or AgentEventName.Tool);
 
     [Fact]
     public void A_marked_line_that_comes_in_parts_is_understood()
@@ -98,7 +98,7 @@ public sealed class AgentNotesTests(TestBroker broker)
         var more = NotesOf("""::task:result "first" """, $"::task:result \"{Times(character, count + 1)}\"");
         Assert.Equal((null, true), (more.Result?.GetRawText(), more.IsResultLeftOut));
         var warning = Taken(more)[^1];
-        Assert.Equal(NoteName.Warning, warning.Name);
+        Assert.Equal(AgentEventName.Warning, warning.Name);
         Assert.True(warning.Data.GetProperty("result_left_out").GetBoolean());
         Assert.Contains($"{((count + 1) * bytes) + 2} bytes", warning.Data.GetProperty("message").GetString(), StringComparison.Ordinal);
 
@@ -188,8 +188,8 @@ public sealed class AgentNotesTests(TestBroker broker)
             ["begin", """::task:progress {"percent":50}""", """::task:result {"rows":500}""", "end"],
             (await pipeline.LinesAsync(id)).Select(line => line.Text));
         var records = pipeline.Progress(id).ToList();
-        var noted = records.OfType<AttemptNoted>().ToList();
-        Assert.Equal([NoteName.Progress, NoteName.Result], noted.Select(record => record.Name).Order());
+        var noted = records.OfType<AgentEvent>().ToList();
+        Assert.Equal([AgentEventName.Progress, AgentEventName.Result], noted.Select(record => record.Name).Order());
         foreach (var record in noted)
         {
             var data = record.Data.GetRawText();

@@ -27,7 +27,7 @@ public sealed class BrokerTroubleTests(TestBroker shared)
 
         await broker.SendAsync("down");
         await File.WriteAllTextAsync(go, "", TestContext.Current.CancellationToken);
-        await Eventually.TrueAsync("the agent has printed everything", () => File.Exists(done), TestPipeline.Patience);
+        await Eventually.TrueAsync("the agent has printed everything", () => File.Exists(done), TestPipeline.MaxWait);
         Assert.DoesNotContain(pipeline.Progress(id), record => record is AttemptExited);
         await broker.SendAsync("up");
 
@@ -43,13 +43,13 @@ public sealed class BrokerTroubleTests(TestBroker shared)
         if (await pipeline.IsEmbeddedAsync())
             Assert.Skip("the embedded broker gives topics no ids");
         await using var api = ChildProcess.Start("TaskApi", ["--urls=http://127.0.0.1:0", .. Arguments(pipeline)]);
-        await api.WaitForLineAsync("Listening", TestPipeline.Patience);
+        await api.WaitForLineAsync("Listening", TestPipeline.MaxWait);
         await pipeline.EndOfAsync(await pipeline.SubmitAsync("say"));
 
         using (var admin = pipeline.Cluster.Admin())
             await admin.DeleteTopicsAsync([pipeline.Topics.State]);
-        Assert.Equal(70, await api.WaitForExitAsync(TestPipeline.Patience));
-        Assert.Equal(70, await pipeline.Workers[0].WaitForExitAsync(TestPipeline.Patience));
+        Assert.Equal(70, await api.WaitForExitAsync(TestPipeline.MaxWait));
+        Assert.Equal(70, await pipeline.Workers[0].WaitForExitAsync(TestPipeline.MaxWait));
         Assert.Contains($"{pipeline.Topics.State} was deleted", api.Output, StringComparison.Ordinal);
         Assert.Contains($"{pipeline.Topics.State} was deleted", pipeline.Workers[0].Output, StringComparison.Ordinal);
 
@@ -75,7 +75,7 @@ public sealed class BrokerTroubleTests(TestBroker shared)
             "the drift is told of",
             async () => (await api.GetAsync("readyz")).Body.TryGetProperty("warnings", out var warnings)
                 && warnings[0].GetString() == $"topic {pipeline.Topics.State} has cleanup.policy=delete, where compact is meant",
-            TestPipeline.Patience);
+            TestPipeline.MaxWait);
     }
 
     [Fact(Timeout = 60_000)]
@@ -88,9 +88,9 @@ public sealed class BrokerTroubleTests(TestBroker shared)
         await Eventually.TrueAsync(
             "the silence is told of",
             async () => (await api.GetAsync("readyz")).Body.TryGetProperty("warnings", out var warnings) && warnings[0].GetString()!.StartsWith("Kafka has not answered since", StringComparison.Ordinal),
-            TestPipeline.Patience);
+            TestPipeline.MaxWait);
         await broker.SendAsync("up");
-        await Eventually.TrueAsync("and taken back", async () => !(await api.GetAsync("readyz")).Body.TryGetProperty("warnings", out _), TestPipeline.Patience);
+        await Eventually.TrueAsync("and taken back", async () => !(await api.GetAsync("readyz")).Body.TryGetProperty("warnings", out _), TestPipeline.MaxWait);
     }
 
     private IEnumerable<string> Arguments(TestPipeline pipeline) =>

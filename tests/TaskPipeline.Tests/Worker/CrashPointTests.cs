@@ -17,7 +17,7 @@ public sealed class CrashPointTests(TestBroker broker)
             retry: { lost: 5, attempts: 2, backoff: { first: 100ms } }
         """;
 
-    public static TheoryData<string> Points => [.. CrashPoint.All.Where(point => point != CrashPoint.Handed)];
+    public static TheoryData<string> Points => [.. CrashPoint.All.Where(point => point != CrashPoint.HandedOver)];
 
     [Theory(Timeout = 60_000)]
     [MemberData(nameof(Points))]
@@ -30,7 +30,7 @@ public sealed class CrashPointTests(TestBroker broker)
             Assert.Skip("the embedded broker has no transactions");
         var worker = await pipeline.AddWorkerAsync(new KeyValuePair<string, string?>("Worker:CrashAt", $"{point}:{passes}"));
         var id = await pipeline.SubmitAsync("say", new { text = "hello" });
-        await worker.WaitForExitAsync(TestPipeline.Patience);
+        await worker.WaitForExitAsync(TestPipeline.MaxWait);
         Assert.NotEqual(0, worker.ExitCode);
         await pipeline.AddWorkerAsync();
 
@@ -57,7 +57,7 @@ public sealed class CrashPointTests(TestBroker broker)
             Assert.Skip("the embedded broker has no transactions");
         var worker = await pipeline.AddWorkerAsync(new KeyValuePair<string, string?>("Worker:CrashAt", $"{point}:1"));
         var id = await pipeline.SubmitAsync("say", new { text = "bad", code = 1 });
-        await worker.WaitForExitAsync(TestPipeline.Patience);
+        await worker.WaitForExitAsync(TestPipeline.MaxWait);
         await pipeline.AddWorkerAsync();
         await pipeline.PutBackAsync(id, 2);
         var end = await pipeline.EndOfAsync(id);

@@ -31,13 +31,13 @@ public sealed class LogTests(TestBroker broker)
     {
         await using var pipeline = await TestPipeline.StartAsync(broker, workers: 0);
         await using var api = ChildProcess.Start("TaskApi", ["--urls=http://127.0.0.1:0", .. broker.Settings(pipeline.Prefix, 2).Append(new("Catalogue:File", pipeline.CatalogueFile)).Select(setting => $"--{setting.Key}={setting.Value}")]);
-        var listening = await api.WaitForLineAsync("Listening", TestPipeline.Patience);
+        var listening = await api.WaitForLineAsync("Listening", TestPipeline.MaxWait);
         using var http = new HttpClient { BaseAddress = new Uri(listening.Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal))) };
         await Eventually.TrueAsync("the API is ready", async () =>
         {
             using var answer = await http.GetAsync("readyz", TestContext.Current.CancellationToken);
             return answer.IsSuccessStatusCode;
-        }, TestPipeline.Patience);
+        }, TestPipeline.MaxWait);
         using (await http.GetAsync("tasks/nothing", TestContext.Current.CancellationToken))
         using (await http.PostAsync("tasks/nothing/stop", null, TestContext.Current.CancellationToken))
         {

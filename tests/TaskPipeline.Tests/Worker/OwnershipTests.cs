@@ -34,7 +34,7 @@ public sealed class OwnershipTests(TestBroker broker)
         foreach (var id in waiting)
             Assert.Equal(Status.Succeeded, (await pipeline.EndOfAsync(id)).Status);
         Assert.Empty(pipeline.States(longTask));
-        await pipeline.RecordAsync<AttemptHanded>(longTask);
+        await pipeline.RecordAsync<AttemptHandedOver>(longTask);
 
         await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
         var end = await pipeline.EndOfAsync(longTask);
@@ -45,7 +45,7 @@ public sealed class OwnershipTests(TestBroker broker)
 
         // It comes back for more: with the other one gone, its lanes are this one's.
         pipeline.Workers[1].Signal(PosixSignal.SIGTERM);
-        await pipeline.Workers[1].WaitForExitAsync(TestPipeline.Patience);
+        await pipeline.Workers[1].WaitForExitAsync(TestPipeline.MaxWait);
         Assert.Equal(Status.Succeeded, (await pipeline.EndOfAsync(await pipeline.SubmitAsync("say", new { text = "again" }, lane: 0))).Status);
     }
 
@@ -65,7 +65,7 @@ public sealed class OwnershipTests(TestBroker broker)
             TransactionalId = Guid.NewGuid().ToString("N"),
             TransactionTimeoutMs = 120_000,
         }).Build();
-        hanging.InitTransactions(TestPipeline.Patience);
+        hanging.InitTransactions(TestPipeline.MaxWait);
         hanging.BeginTransaction();
         await hanging.ProduceAsync(new TopicPartition(pipeline.Topics.State, 0), new Message<byte[]?, byte[]?> { Key = "nothing"u8.ToArray() }, TestContext.Current.CancellationToken);
 
@@ -74,7 +74,7 @@ public sealed class OwnershipTests(TestBroker broker)
         await pipeline.RecordAsync<TaskEnded>(second);
         var waiting = await pipeline.SubmitAsync("say", new { text = "hello" });   // for which the first worker has no time
         var other = await pipeline.AddWorkerAsync();
-        await other.WaitForLineAsync("could not be claimed yet", TestPipeline.Patience);
+        await other.WaitForLineAsync("could not be claimed yet", TestPipeline.MaxWait);
         hanging.AbortTransaction();
 
         var third = await pipeline.EndOfAsync(waiting);
@@ -135,7 +135,7 @@ public sealed class OwnershipTests(TestBroker broker)
         var other = await pipeline.AddWorkerAsync(new KeyValuePair<string, string?>("Worker:DrainTimeout", "00:00:00"));
         await pipeline.LineAsync(id, "started", attempt: 2);
         other.Signal(PosixSignal.SIGTERM);
-        await other.WaitForExitAsync(TestPipeline.Patience);
+        await other.WaitForExitAsync(TestPipeline.MaxWait);
         pipeline.Workers[0].Resume();
 
         await pipeline.LineAsync(id, "started", attempt: 3);   // by the worker that has run the first all the time
@@ -156,7 +156,7 @@ public sealed class OwnershipTests(TestBroker broker)
         pipeline.Workers[0].Pause();
         await Task.Delay(TimeSpan.FromSeconds(8), TestContext.Current.CancellationToken);   // the time itself is what is tested: a session of 6 s
         pipeline.Workers[0].Resume();
-        await pipeline.Workers[0].WaitForLineAsync("has counted this worker out", TestPipeline.Patience);
+        await pipeline.Workers[0].WaitForLineAsync("has counted this worker out", TestPipeline.MaxWait);
         await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
         var end = await pipeline.EndOfAsync(id);
         Assert.Equal((Status.Succeeded, 1), (end.Status, end.Attempt));
@@ -191,7 +191,7 @@ public sealed class OwnershipTests(TestBroker broker)
         var id = await pipeline.SubmitAsync("careful", new { marks });
         var first = await pipeline.RecordAsync<AttemptRunning>(id);
         var frozen = pipeline.Workers[(await pipeline.RecordAsync<AttemptStarting>(id)).Worker == "w1" ? 0 : 1];
-        await Eventually.TrueAsync("the agent works", () => File.Exists(marks), TestPipeline.Patience);
+        await Eventually.TrueAsync("the agent works", () => File.Exists(marks), TestPipeline.MaxWait);
         frozen.Pause();
         await Eventually.TrueAsync("its agent is ended although its worker cannot", () => !IsAlive(first.Pid), TimeSpan.FromSeconds(10));
         var lastMark = File.GetLastWriteTimeUtc(marks);
@@ -237,11 +237,11 @@ public sealed class OwnershipTests(TestBroker broker)
         while (DateTimeOffset.UtcNow - began < TimeSpan.FromSeconds(18))
         {
             var guests = new[] { await pipeline.AddWorkerAsync(settings), await pipeline.AddWorkerAsync(settings) };
-            await guests[0].WaitForLineAsync("Took", TestPipeline.Patience);
+            await guests[0].WaitForLineAsync("Took", TestPipeline.MaxWait);
             foreach (var guest in guests)
                 guest.Signal(PosixSignal.SIGTERM);
             foreach (var guest in guests)
-                await guest.WaitForExitAsync(TestPipeline.Patience);
+                await guest.WaitForExitAsync(TestPipeline.MaxWait);
         }
         await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
         var end = await pipeline.EndOfAsync(id);
@@ -263,7 +263,7 @@ public sealed class OwnershipTests(TestBroker broker)
         await pipeline.AddWorkerAsync();
         var next = await pipeline.SubmitAsync("say", new { text = "next" }, lane: 0);
         await pipeline.EndOfAsync(next);
-        await pipeline.RecordAsync<AttemptHanded>(id);
+        await pipeline.RecordAsync<AttemptHandedOver>(id);
         return id;
     }
 

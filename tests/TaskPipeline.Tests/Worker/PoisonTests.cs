@@ -149,7 +149,7 @@ public sealed class PoisonTests(TestBroker broker)
         await pipeline.LineAsync(id, "started");
         await LimitAsync(pipeline, pipeline.Topics.State, 500);   // holds the state of a lane, and no end
         await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
-        await pipeline.Workers[0].WaitForLineAsync(line => line.Contains("does not take the record that says so", StringComparison.Ordinal) && line.Contains(id, StringComparison.Ordinal), timeout: TestPipeline.Patience);
+        await pipeline.Workers[0].WaitForLineAsync(line => line.Contains("does not take the record that says so", StringComparison.Ordinal) && line.Contains(id, StringComparison.Ordinal), timeout: TestPipeline.MaxWait);
         Assert.Empty(pipeline.States(id));
         await LimitAsync(pipeline, pipeline.Topics.State, 2 * 1024 * 1024);
         Assert.Equal((Status.Succeeded, 1), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempt) : default);
@@ -239,7 +239,7 @@ public sealed class PoisonTests(TestBroker broker)
                 if (!result.IsPartitionEOF && TaskJson.TryDecodeDeadLetter(result.Message.Value, out var letter, out _))
                     letters.Add(letter!);
             return letters.DistinctBy(letter => (letter.Lane, letter.Offset)).Count() >= count;
-        }, TestPipeline.Patience);
+        }, TestPipeline.MaxWait);
         letters = [.. letters.DistinctBy(letter => (letter.Lane, letter.Offset))];   // one whose lane has moved may be set aside by both owners
         Assert.Equal(count, letters.Count);
         return letters;

@@ -22,7 +22,7 @@ public sealed class RecordGuardTests(TestBroker broker)
         for (var life = 1; life <= 3; life++)
         {
             var worker = await pipeline.AddWorkerAsync(settings);
-            Assert.Equal(137, await worker.WaitForExitAsync(TestPipeline.Patience));
+            Assert.Equal(137, await worker.WaitForExitAsync(TestPipeline.MaxWait));
         }
         var last = await pipeline.AddWorkerAsync(settings);
         Assert.Equal(Status.Succeeded, (await pipeline.EndOfAsync(behind)).Status);
@@ -31,7 +31,7 @@ public sealed class RecordGuardTests(TestBroker broker)
         await Eventually.TrueAsync(
             "the record is named in readyz",
             async () => (await api.GetAsync("readyz")).Body.TryGetProperty("warnings", out var warnings) && warnings.ToString().Contains($"{pipeline.Topics.Tasks}[0]@0", StringComparison.Ordinal),
-            TestPipeline.Patience);
+            TestPipeline.MaxWait);
         Assert.Contains("set aside", (await api.GetAsync("dead-letters")).Body.GetProperty("dead_letters")[0].GetProperty("error").GetString(), StringComparison.Ordinal);
     }
 
@@ -49,12 +49,12 @@ public sealed class RecordGuardTests(TestBroker broker)
         for (var life = 1; life <= 3; life++)
         {
             await using var api = ChildProcess.Start("TaskApi", arguments);
-            Assert.Equal(137, await api.WaitForExitAsync(TestPipeline.Patience));
+            Assert.Equal(137, await api.WaitForExitAsync(TestPipeline.MaxWait));
         }
         await using var last = ChildProcess.Start("TaskApi", arguments);
-        var address = (await last.WaitForLineAsync("Listening", TestPipeline.Patience)).Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal));
+        var address = (await last.WaitForLineAsync("Listening", TestPipeline.MaxWait)).Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal));
         using var http = new HttpClient { BaseAddress = new Uri(address) };
-        await Eventually.TrueAsync("it is ready", async () => (await http.GetAsync("readyz", TestContext.Current.CancellationToken)).IsSuccessStatusCode, TestPipeline.Patience);
+        await Eventually.TrueAsync("it is ready", async () => (await http.GetAsync("readyz", TestContext.Current.CancellationToken)).IsSuccessStatusCode, TestPipeline.MaxWait);
         Assert.Contains($"{pipeline.Topics.Progress}[0]@", await http.GetStringAsync("readyz", TestContext.Current.CancellationToken), StringComparison.Ordinal);
         using var task = JsonDocument.Parse(await http.GetStringAsync($"tasks/{id}", TestContext.Current.CancellationToken));
         Assert.True(task.RootElement.GetProperty("status").GetString() == "succeeded", task.RootElement.ToString() + last.Output);

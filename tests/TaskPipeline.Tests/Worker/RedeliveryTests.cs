@@ -38,12 +38,12 @@ public sealed class RedeliveryTests(TestBroker broker)
         var pidFile = Path.Combine(pipeline.Folder, "pid");
         await File.WriteAllTextAsync(pidFile, pipeline.Workers[0].Id.ToString(), TestContext.Current.CancellationToken);
         var id = await pipeline.SubmitAsync("deadly", new { pid_file = pidFile });
-        await pipeline.Workers[0].WaitForExitAsync(TestPipeline.Patience);
+        await pipeline.Workers[0].WaitForExitAsync(TestPipeline.MaxWait);
 
         // The second worker must not get at the task before its pid is in the file: the first one's session has seconds to run.
         var second = await pipeline.AddWorkerAsync();
         await File.WriteAllTextAsync(pidFile, second.Id.ToString(), TestContext.Current.CancellationToken);
-        await second.WaitForExitAsync(TestPipeline.Patience);
+        await second.WaitForExitAsync(TestPipeline.MaxWait);
 
         await pipeline.AddWorkerAsync();
         var end = await pipeline.EndOfAsync(id);
@@ -74,7 +74,7 @@ public sealed class RedeliveryTests(TestBroker broker)
         await using var pipeline = await TestPipeline.StartAsync(broker, catalogue: """
             types:
               doomed: { executable: sh, arguments: [-c, 'kill -9 $$'], retry: { lost: 2 } }
-              once:   { executable: sh, arguments: [-c, 'kill -9 $$'], retry: { attempts: 3, rules: [{ signals: [SIGKILL], then: end, class: ours }] } }
+              once:   { executable: sh, arguments: [-c, 'kill -9 $$'], retry: { attempts: 3, rules: [{ signals: [SIGKILL], then: end, class: permanent }] } }
               coded:  { executable: sh, arguments: [-c, 'sh -c "kill -9 \$\$"; exit $?'], retry: { attempts: 3, final_exit_codes: [137] } }
             """, lanes: 1);
         var doomed = await pipeline.EndOfAsync(await pipeline.SubmitAsync("doomed"));

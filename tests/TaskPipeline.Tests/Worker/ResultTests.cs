@@ -31,7 +31,7 @@ public sealed class ResultTests(ResultPipeline shared) : IClassFixture<ResultPip
         var exited = await _pipeline.RecordAsync<AttemptExited>(id);
         Assert.Equal(("TERM", end.ResultAt), (exited.EndedBy, exited.ResultAt));
         Assert.InRange(end.ResultAt!.Value, end.Attempts[0].StartedAt, exited.At);
-        Assert.Contains("had given its result", (await _pipeline.RecordAsync<AttemptNoted>(id, noted => noted.Name == NoteName.Warning)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains("had given its result", (await _pipeline.RecordAsync<AgentEvent>(id, noted => noted.Name == AgentEventName.Warning)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
     [Fact(Timeout = Timeout)]
@@ -48,7 +48,7 @@ public sealed class ResultTests(ResultPipeline shared) : IClassFixture<ResultPip
     {
         var id = await _pipeline.SubmitAsync("again", new { script = """echo '::task:result {"is_error":true,"text":"busy"}'; sleep 1000""" });
         var waiting = await _pipeline.WaitingAsync(id);
-        Assert.Equal((Status.RetryWaiting, EndReason.ResultError, "busy", FailureClass.World), (waiting.Status, waiting.Reason, waiting.Error, waiting.Class));
+        Assert.Equal((Status.RetryWaiting, EndReason.ResultError, "busy", FailureClass.Transient), (waiting.Status, waiting.Reason, waiting.Error, waiting.Class));
         await _pipeline.PutBackAsync(id, attempt: 2);
         Assert.Equal((Status.Failed, 2, true), await _pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempt, end.DeadLettered) : default);
     }
@@ -59,7 +59,7 @@ public sealed class ResultTests(ResultPipeline shared) : IClassFixture<ResultPip
         var id = await _pipeline.SubmitAsync("script", new { script = """echo '::task:result 1'; printf '::task:result "'; head -c 70000 /dev/zero | tr '\0' x; echo '"'""" });
         var end = await _pipeline.EndOfAsync(id);
         Assert.Equal((Status.Succeeded, null, true), (end.Status, end.Result?.GetRawText(), end.ResultLeftOut));
-        Assert.Contains("70002 bytes", (await _pipeline.RecordAsync<AttemptNoted>(id, noted => noted.IsResultLeftOut)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains("70002 bytes", (await _pipeline.RecordAsync<AgentEvent>(id, noted => noted.IsResultLeftOut)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
     [Theory(Timeout = Timeout)]
@@ -86,7 +86,7 @@ public sealed class ResultTests(ResultPipeline shared) : IClassFixture<ResultPip
         })
         {
             var end = await _pipeline.EndOfAsync(await _pipeline.SubmitAsync("ruled", new { script }));
-            Assert.Equal((Status.Failed, FailureClass.Ours, true), (end.Status, end.Class, end.DeadLettered));
+            Assert.Equal((Status.Failed, FailureClass.Permanent, true), (end.Status, end.Class, end.DeadLettered));
         }
     }
 }
@@ -100,7 +100,7 @@ public sealed class ResultPipeline(TestBroker broker) : IAsyncLifetime
           again:  { executable: sh, params: { script: { stdin: true, required: true } }, after_result: 300ms, grace: 2s, retry: { attempts: 2 } }
           timed:  { executable: sh, params: { script: { stdin: true, required: true } }, time_limit: 1s, grace: 2s }
           quiet:  { executable: sh, params: { script: { stdin: true, required: true } }, silence_limit: 1s, grace: 2s }
-          ruled:  { executable: sh, params: { script: { stdin: true, required: true } }, retry: { attempts: 3, rules: [{ event: { is_error: true }, then: dead_letter, class: ours }] } }
+          ruled:  { executable: sh, params: { script: { stdin: true, required: true } }, retry: { attempts: 3, rules: [{ event: { is_error: true }, then: dead_letter, class: permanent }] } }
         """;
 
     internal TestPipeline Pipeline { get; private set; } = null!;

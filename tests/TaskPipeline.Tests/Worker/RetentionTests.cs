@@ -30,10 +30,10 @@ public sealed class RetentionTests(TestBroker broker)
         var worker = await pipeline.AddWorkerAsync(Short, new("Worker:CrashAt", CrashPoint.Exited));
         var marks = Path.Combine(pipeline.Folder, "marks");
         var id = await pipeline.SubmitAsync("marked", new { marks });
-        await worker.WaitForExitAsync(TestPipeline.Patience);
+        await worker.WaitForExitAsync(TestPipeline.MaxWait);
 
-        var retold = await pipeline.RecordAsync<AttemptsRetold>(id, retold => retold.Outcome is not null);
-        await pipeline.ForgetProgressBeforeAsync(retold);
+        var snapshot = await pipeline.RecordAsync<AttemptsSnapshot>(id, snapshot => snapshot.Outcome is not null);
+        await pipeline.ForgetProgressBeforeAsync(snapshot);
         await pipeline.AddWorkerAsync(Short);
 
         var end = await pipeline.EndOfAsync(id);
@@ -53,13 +53,13 @@ public sealed class RetentionTests(TestBroker broker)
         var id = await pipeline.SubmitAsync("marked", new { marks, seconds = "1000" });
         await pipeline.LineAsync(id, "waits");
         worker.KillAlone();
-        var first = await pipeline.RecordAsync<AttemptsRetold>(id, retold => retold.Attempts.Count == 1);
+        var first = await pipeline.RecordAsync<AttemptsSnapshot>(id, snapshot => snapshot.Attempts.Count == 1);
         await pipeline.ForgetProgressBeforeAsync(first);
 
         worker = await pipeline.AddWorkerAsync(Short);
         await pipeline.LineAsync(id, "waits", attempt: 2);
         worker.KillAlone();
-        var second = await pipeline.RecordAsync<AttemptsRetold>(id, retold => retold.Attempts.Count == 2);
+        var second = await pipeline.RecordAsync<AttemptsSnapshot>(id, snapshot => snapshot.Attempts.Count == 2);
         Assert.Equal([EndReason.WorkerLost, null], second.Attempts.Select(attempt => attempt.Reason));
         await pipeline.ForgetProgressBeforeAsync(second);
 

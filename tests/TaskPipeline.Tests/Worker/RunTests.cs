@@ -67,7 +67,7 @@ public sealed class RunTests(SharedPipeline shared, TestBroker broker) : IClassF
         var hopeless = await _pipeline.SubmitAsync("retried", new { script = "exit 1" }, lane: 0);
         var final = await _pipeline.SubmitAsync("retried", new { script = "exit 9" }, lane: 0);
         var waiting = await _pipeline.WaitingAsync(mended);
-        Assert.Equal((Status.RetryWaiting, EndReason.ExitCode, FailureClass.World), (waiting.Status, waiting.Reason, waiting.Class));
+        Assert.Equal((Status.RetryWaiting, EndReason.ExitCode, FailureClass.Transient), (waiting.Status, waiting.Reason, waiting.Class));
         Assert.InRange(waiting.DueAt!.Value - waiting.At, TimeSpan.FromMilliseconds(80), TimeSpan.FromMilliseconds(120));
         foreach (var (id, attempt) in new[] { (mended, 2), (hopeless, 2), (hopeless, 2), (hopeless, 3), (hopeless, 2) })   // also twice, and late
             await _pipeline.PutBackAsync(id, attempt);
@@ -77,7 +77,7 @@ public sealed class RunTests(SharedPipeline shared, TestBroker broker) : IClassF
         Assert.Equal([$"attempt 1 default/{mended}", $"attempt 2 default/{mended}"],
             [(await _pipeline.LinesAsync(mended, 1))[0].Text, (await _pipeline.LinesAsync(mended, 2))[0].Text]);
         Assert.Equal((Status.Failed, 3, true), await _pipeline.EndOfAsync(hopeless) is var lost ? (lost.Status, lost.Attempt, lost.DeadLettered) : default);
-        Assert.Equal((Status.Failed, 1, FailureClass.Ours), await _pipeline.EndOfAsync(final) is var refused ? (refused.Status, refused.Attempt, refused.Class) : default);
+        Assert.Equal((Status.Failed, 1, FailureClass.Permanent), await _pipeline.EndOfAsync(final) is var refused ? (refused.Status, refused.Attempt, refused.Class) : default);
     }
 
     [Fact(Timeout = Timeout)]
@@ -121,7 +121,7 @@ public sealed class RunTests(SharedPipeline shared, TestBroker broker) : IClassF
         var ranBy = (await pipeline.WaitingAsync(retried)).Attempts[0].TypeHash;
         Assert.NotNull(ranBy);
         await File.WriteAllTextAsync(pipeline.CatalogueFile, After, TestContext.Current.CancellationToken);
-        await Eventually.TrueAsync("the new catalogue is read", () => Task.FromResult(pipeline.Workers[0].Lines.Count(line => line.Contains(" task types from ", StringComparison.Ordinal)) == 2), TestPipeline.Patience);
+        await Eventually.TrueAsync("the new catalogue is read", () => Task.FromResult(pipeline.Workers[0].Lines.Count(line => line.Contains(" task types from ", StringComparison.Ordinal)) == 2), TestPipeline.MaxWait);
         await pipeline.PutBackAsync(retried, 2);
         var accepted = TaskIds.New();
         await pipeline.SubmitRawAsync($$"""{"task_id":"{{accepted}}","type":"flaky","params":{"text":"x"},"type_hash":"{{ranBy}}"}""", accepted);

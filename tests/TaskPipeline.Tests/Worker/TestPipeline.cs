@@ -15,7 +15,7 @@ namespace TaskPipeline.Tests.Worker;
 /// </summary>
 internal sealed class TestPipeline : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
+    public static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(40);
 
     // One task type per behaviour of an agent, all on /bin/sh: what the worker supervises are real processes.
     private const string Catalogue = """
@@ -101,7 +101,7 @@ internal sealed class TestPipeline : IAsyncDisposable
             ? ChildProcess.StartFile("unshare", "TaskWorker", ["--pid", "--fork", "--kill-child", "--mount-proc", BuildOutput.ProgramOf("TaskWorker")], variables)
             : ChildProcess.Start("TaskWorker", environment: variables);
         Workers.Add(worker);
-        await worker.WaitForLineAsync("waits for tasks", Patience);
+        await worker.WaitForLineAsync("waits for tasks", MaxWait);
         return worker;
     }
 
@@ -207,7 +207,7 @@ internal sealed class TestPipeline : IAsyncDisposable
 
     public async Task UntilAsync(string reason, Func<bool> condition)
     {
-        using var limit = new CancellationTokenSource(Patience);
+        using var limit = new CancellationTokenSource(MaxWait);
         while (true)
         {
             Task news;
@@ -223,7 +223,7 @@ internal sealed class TestPipeline : IAsyncDisposable
             }
             catch (OperationCanceledException)
             {
-                throw new TimeoutException($"Not within {Patience.TotalSeconds} s: {reason}.\n{string.Join("\n--\n", Workers.Select(worker => worker.Output))}");
+                throw new TimeoutException($"Not within {MaxWait.TotalSeconds} s: {reason}.\n{string.Join("\n--\n", Workers.Select(worker => worker.Output))}");
             }
         }
     }
@@ -258,7 +258,7 @@ internal sealed class TestPipeline : IAsyncDisposable
         {
             if (!_lanes.TryGetValue(result.Partition.Value, out var lane))
                 _lanes[result.Partition.Value] = lane = new LaneLog();
-            if (lane.Apply(record!, result.Offset.Value) is { } counted && ((counted as AttemptRecord)?.TaskId ?? (counted as AttemptsRetold)?.TaskId ?? (counted as TaskEnded)?.TaskId) is { } taskId)
+            if (lane.Apply(record!, result.Offset.Value) is { } counted && ((counted as AttemptRecord)?.TaskId ?? (counted as AttemptsSnapshot)?.TaskId ?? (counted as TaskEnded)?.TaskId) is { } taskId)
             {
                 _places[counted] = result.TopicPartitionOffset;
                 Add(_progress, taskId, counted);

@@ -35,7 +35,7 @@ public record DeadLetter
     public required DateTimeOffset At { get; init; }
 
     /// <summary>The last that was done about it: <c>redriven</c>, <c>discarded</c>.</summary>
-    public string? Dealt { get; init; }
+    public string? Resolution { get; init; }
 
     /// <summary>The tasks that went on in its place.</summary>
     public IReadOnlyList<string>? Redrives { get; init; }
@@ -100,6 +100,6 @@ public sealed record DeadLetterFilter
     /// <summary>Those that ended for this reason.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>Also those that somebody has dealt with.</summary>
-    public bool IncludeDealt { get; init; }
+    /// <summary>Also those that are resolved.</summary>
+    public bool IncludeResolved { get; init; }
 }

@@ -27,7 +27,7 @@ public record TaskSummary
     /// <summary>Of its agent.</summary>
     public int? ExitCode { get; init; }
 
-    /// <summary>Whose failure it was: <c>ours</c>, <c>world</c> or <c>killed</c>.</summary>
+    /// <summary>Whose failure it was: <c>permanent</c>, <c>transient</c> or <c>terminated</c>.</summary>
     public string? Class { get; init; }
 
     /// <summary>The latest attempt; 0 before the first one.</summary>
@@ -101,6 +101,6 @@ public sealed record TaskFilter
     /// <summary>Those of one type.</summary>
     public string? Type { get; init; }
 
-    /// <summary>Those whose failure it was: <c>ours</c>, <c>world</c> or <c>killed</c>.</summary>
+    /// <summary>Those whose failure it was: <c>permanent</c>, <c>transient</c> or <c>terminated</c>.</summary>
     public string? Class { get; init; }
 }

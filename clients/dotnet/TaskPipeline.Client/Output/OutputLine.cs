@@ -21,7 +21,7 @@ public sealed record OutputLine
     /// <summary>When it was read.</summary>
     public DateTimeOffset At { get; init; }
 
-    /// <summary>The how-manieth part of a long line it is, from 1; missing where the line is whole.</summary>
+    /// <summary>Number of this part of a long line, from 1; missing where the line is whole.</summary>
     public int? Part { get; init; }
 
     /// <summary>Of a part: whether it is the last one.</summary>

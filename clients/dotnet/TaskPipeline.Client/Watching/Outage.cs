@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 namespace TaskPipeline.Client;
 
 /// <summary>How long there has been no connection, and how long to wait before the next try: longer each time, and never the same for all who have lost one at once.</summary>
-internal sealed class Outage(TimeSpan patience)
+internal sealed class Outage(TimeSpan maxWait)
 {
     private const int LongestDoubling = 6;
     private static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(200);
@@ -22,6 +22,6 @@ internal sealed class Outage(TimeSpan patience)
             _since = Stopwatch.GetTimestamp();
         var whole = FirstWait * (1 << Math.Min(_tries - 1, LongestDoubling));
         var wait = (whole < LongestWait ? whole : LongestWait) * (RandomNumberGenerator.GetInt32(500, 1001) / 1000.0);
-        return Stopwatch.GetElapsedTime(_since) + wait <= patience ? wait : null;
+        return Stopwatch.GetElapsedTime(_since) + wait <= maxWait ? wait : null;
     }
 }

@@ -10,7 +10,7 @@ internal sealed class View(Server server, ViewOptions options)
     public async IAsyncEnumerable<WatchEvent> EventsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var connections = new WatchConnections(
-            server, () => "watch" + Query.Of(("project", options.Project), ("from", _place)), () => _place, WatchEventReader.ReadOfView, options.Patience, options.OnConnectionLost);
+            server, () => "watch" + Query.Of(("project", options.Project), ("from", _place)), () => _place, WatchEventReader.ReadOfView, options.MaxWait, options.OnConnectionLost);
         while (await connections.NextAsync(cancellationToken) is { } told)
         {
             _place = told.Place ?? _place;

@@ -9,8 +9,8 @@ public sealed record ViewOptions
     /// <summary>The <see cref="WatchEvent.Place"/> of the last event that was seen, to go on behind it; else from now on.</summary>
     public string? From { get; init; }
 
-    /// <inheritdoc cref="WatchOptions.Patience"/>
-    public TimeSpan Patience { get; init; } = WatchOptions.UsualPatience;
+    /// <inheritdoc cref="WatchOptions.MaxWait"/>
+    public TimeSpan MaxWait { get; init; } = WatchOptions.UsualMaxWait;
 
     /// <inheritdoc cref="WatchOptions.OnConnectionLost"/>
     public Action<ConnectionLoss>? OnConnectionLost { get; init; }

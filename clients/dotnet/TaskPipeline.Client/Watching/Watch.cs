@@ -12,7 +12,7 @@ internal sealed class Watch(Server server, string path, WatchOptions options)
     public async IAsyncEnumerable<WatchEvent> EventsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var verifier = new OutputVerifier(isFromStart: options is { From: "start" } or { From: null, Since: null, Tail: null }, isFiltered: options.Streams is { Count: > 0 });
-        await using var connections = new WatchConnections(server, Path, () => _cursor, WatchEventReader.Read, options.Patience, options.OnConnectionLost);
+        await using var connections = new WatchConnections(server, Path, () => _cursor, WatchEventReader.Read, options.MaxWait, options.OnConnectionLost);
         // Nothing follows without an end where the caller's own cursor was behind it.
         while (await connections.NextAsync(cancellationToken) is { } told)
         {

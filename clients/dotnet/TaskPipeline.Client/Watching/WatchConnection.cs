@@ -24,11 +24,11 @@ internal sealed class WatchConnection : IDisposable
 
     public string CloseReason => _socket.CloseStatusDescription ?? "";
 
-    public static async Task<WatchConnection> OpenAsync(Uri address, HttpClient http, TimeSpan patience, CancellationToken cancellationToken)
+    public static async Task<WatchConnection> OpenAsync(Uri address, HttpClient http, TimeSpan maxWait, CancellationToken cancellationToken)
     {
         var connection = new WatchConnection();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(patience);
+        limit.CancelAfter(maxWait);
         try
         {
             await connection._socket.ConnectAsync(address, http, limit.Token);
@@ -39,7 +39,7 @@ internal sealed class WatchConnection : IDisposable
             var status = connection._socket.HttpStatusCode;
             connection.Dispose();
             if (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested)
-                throw new TimeoutException($"no answer within {patience.TotalSeconds:0.#} s", exception);
+                throw new TimeoutException($"no answer within {maxWait.TotalSeconds:0.#} s", exception);
             if (IsFinal(status))
                 throw new TaskPipelineException($"{address} answered {(int)status}: there is no TaskPipeline there that lets this client watch", exception) { Status = status };
             throw;

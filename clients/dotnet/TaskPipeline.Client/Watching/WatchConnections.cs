@@ -10,9 +10,9 @@ namespace TaskPipeline.Client;
 /// <param name="path">Of the socket, behind the reader's place.</param>
 /// <param name="place">Of the reader, for the exception that ends it all.</param>
 /// <param name="read">Makes an event of a message.</param>
-/// <param name="patience">How long to try to come back.</param>
+/// <param name="maxWait">How long to try to come back.</param>
 /// <param name="onLost">Called before each further try.</param>
-internal sealed class WatchConnections(Server server, Func<string> path, Func<string?> place, Func<byte[], WatchEvent> read, TimeSpan patience, Action<ConnectionLoss>? onLost) : IAsyncDisposable
+internal sealed class WatchConnections(Server server, Func<string> path, Func<string?> place, Func<byte[], WatchEvent> read, TimeSpan maxWait, Action<ConnectionLoss>? onLost) : IAsyncDisposable
 {
     private const int Ended = 1000;
     private const int FirstFinal = 4500;
@@ -20,7 +20,7 @@ internal sealed class WatchConnections(Server server, Func<string> path, Func<st
     private static readonly TimeSpan LongestConnect = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Stable = TimeSpan.FromSeconds(10);   // it worked; there just was nothing to tell
 
-    private readonly Outage _outage = new(patience);
+    private readonly Outage _outage = new(maxWait);
     private WatchConnection? _connection;
     private long _openedAt;
 
@@ -35,7 +35,7 @@ internal sealed class WatchConnections(Server server, Func<string> path, Func<st
             {
                 if (_connection is null)
                 {
-                    _connection = await WatchConnection.OpenAsync(server.SocketAddress(path()), server.Http, patience < LongestConnect ? patience : LongestConnect, cancellationToken);
+                    _connection = await WatchConnection.OpenAsync(server.SocketAddress(path()), server.Http, maxWait < LongestConnect ? maxWait : LongestConnect, cancellationToken);
                     _openedAt = Stopwatch.GetTimestamp();
                 }
                 if (await _connection.ReceiveAsync(cancellationToken) is { } message)
@@ -61,7 +61,7 @@ internal sealed class WatchConnections(Server server, Func<string> path, Func<st
                 _outage.IsOver();
             await DisposeAsync();
             if (_outage.NextWait() is not { } wait)
-                throw new ServerUnreachableException($"No connection to {server.Address} for {patience.TotalSeconds:0.#} s: {loss}", cause) { Cursor = place() };
+                throw new ServerUnreachableException($"No connection to {server.Address} for {maxWait.TotalSeconds:0.#} s: {loss}", cause) { Cursor = place() };
             onLost?.Invoke(new ConnectionLoss(loss, wait));
             await Task.Delay(wait, cancellationToken);
         }

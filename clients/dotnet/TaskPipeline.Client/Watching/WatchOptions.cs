@@ -6,7 +6,7 @@ public sealed record WatchOptions
     /// <summary><see cref="From"/>: what is there already is passed over.</summary>
     public const string Now = "now";
 
-    internal static TimeSpan UsualPatience { get; } = TimeSpan.FromMinutes(2);
+    internal static TimeSpan UsualMaxWait { get; } = TimeSpan.FromMinutes(2);
 
     /// <summary>The <see cref="WatchEvent.Cursor"/> of the last event that was seen, or <see cref="Now"/>; else the first line.</summary>
     public string? From { get; init; }
@@ -21,7 +21,7 @@ public sealed record WatchOptions
     public IReadOnlyCollection<OutputStream>? Streams { get; init; }
 
     /// <summary>How long to try to come back after a loss of the connection, before the watch ends with <see cref="ServerUnreachableException"/>; 2 minutes.</summary>
-    public TimeSpan Patience { get; init; } = UsualPatience;
+    public TimeSpan MaxWait { get; init; } = UsualMaxWait;
 
     /// <summary>Called when the connection is lost and will be tried again, for those who want to tell a person.</summary>
     public Action<ConnectionLoss>? OnConnectionLost { get; init; }

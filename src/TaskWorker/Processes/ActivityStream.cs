@@ -1,7 +1,7 @@
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>An agent's output that tells each time something was read from it.</summary>
-internal sealed class HeardStream(Stream inner, Action heard) : Stream
+internal sealed class ActivityStream(Stream inner, Action heard) : Stream
 {
     public override bool CanRead => true;
     public override bool CanSeek => false;

@@ -3,7 +3,7 @@ using TaskPipeline.Bench.Driving;
 namespace TaskPipeline.Bench.Chaos;
 
 /// <summary>Carries out the attacks of a plan, each at its time, and leaves nothing frozen or down behind.</summary>
-internal sealed class Enemy(ChaosPipeline pipeline, BenchBroker broker, BenchRun run) : IDisposable
+internal sealed class FaultInjector(ChaosPipeline pipeline, BenchBroker broker, BenchRun run) : IDisposable
 {
     private readonly SemaphoreSlim _oneBroker = new(1);   // of three, the next one only goes once the last is back
 

@@ -9,7 +9,7 @@ namespace TaskPipeline.TaskApi.Scheduling;
 /// Retention would take what an unended task depends on: the record that asks for it is put into <c>tasks</c> again before, and what is known of its
 /// attempts is told again in <c>task-progress</c>. For whoever knows it already, either is a double.
 /// </summary>
-internal sealed class CarryForward(TaskTable table, RecordWriter writer, KafkaTails tails, ReplicaDelay turns, KafkaCluster cluster, BrokerClock clock,
+internal sealed class RetentionRenewal(TaskTable table, RecordWriter writer, KafkaTails tails, ReplicaDelay turns, KafkaCluster cluster, BrokerClock clock,
     IOptions<KafkaOptions> options) : BackgroundService
 {
     private const double AtShareOfRetention = 0.8;
@@ -29,7 +29,7 @@ internal sealed class CarryForward(TaskTable table, RecordWriter writer, KafkaTa
             do
                 for (var lane = 0; lane < cluster.Topics.Lanes; lane++)
                     if (table.QueuedBefore(OldestRecord, lane).Count > 0 || table.KnownBefore(OldestStory, lane).Count > 0)
-                        await CarryAsync(lane, stoppingToken);
+                        await RenewAsync(lane, stoppingToken);
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -38,13 +38,13 @@ internal sealed class CarryForward(TaskTable table, RecordWriter writer, KafkaTa
     }
 
     /// <summary>What Kafka does not take is tried again in the next round.</summary>
-    private async Task CarryAsync(int lane, CancellationToken stoppingToken)
+    private async Task RenewAsync(int lane, CancellationToken stoppingToken)
     {
         await Task.Delay(turns.DelayFor(lane), clock, stoppingToken);   // by then another replica has often done it
         foreach (var tracked in table.QueuedBefore(OldestRecord, lane))
             if (table.Read(tracked, task => task.CopyIfOlderThan(OldestRecord)) is { } copy)
                 await writer.SubmitAsync(copy, lane);
-        foreach (var retold in table.KnownBefore(OldestStory, lane))
-            await writer.RetellAsync(retold with { At = clock.GetUtcNow() }, lane);
+        foreach (var snapshot in table.KnownBefore(OldestStory, lane))
+            await writer.SnapshotAsync(snapshot with { At = clock.GetUtcNow() }, lane);
     }
 }

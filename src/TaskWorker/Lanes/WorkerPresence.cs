@@ -15,7 +15,7 @@ namespace TaskPipeline.TaskWorker.Lanes;
 /// The other workers, as their heartbeats in <c>task-workers</c> tell, and this one's heartbeat. Only hints follow from it: who owns what, the group and the
 /// log decide.
 /// </summary>
-internal sealed class Fleet
+internal sealed class WorkerPresence
 {
     private static readonly TimeSpan BusyInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(5);
@@ -33,7 +33,7 @@ internal sealed class Fleet
     private WorkerHeartbeat? _last;       // of the worker's loop, as is the next
     private long _toldAt;
 
-    public Fleet(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings, IOptions<WorkerOptions> options, BrokerClock clock)
+    public WorkerPresence(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings, IOptions<WorkerOptions> options, BrokerClock clock)
     {
         (_producer, _topic, _id, _warnings, _clock) = (producer, cluster.Topics.Workers, options.Value.Id, warnings, clock);
         Tail = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [_topic], Take);

@@ -5,28 +5,28 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Lanes;
 
 /// <summary>What the owner of a lane does about a task now. It follows from the log, the task's type, its STOP and the time alone.</summary>
-internal abstract record Verdict
+internal abstract record Decision
 {
-    private Verdict()
+    private Decision()
     {
     }
 
     /// <summary>Its next attempt may start.</summary>
-    public sealed record Run(int Attempt) : Verdict;
+    public sealed record Run(int Attempt) : Decision;
 
     /// <summary>An attempt of it goes on.</summary>
-    public sealed record GoesOn : Verdict;
+    public sealed record GoesOn : Decision;
 
     /// <summary>Something must be known first.</summary>
-    public sealed record Undecided : Verdict;
+    public sealed record Undecided : Decision;
 
     /// <summary>It leaves its lane until then; null: until a person puts it back.</summary>
-    public sealed record Wait(DateTimeOffset? Until, EndReason Reason, string Error) : Verdict
+    public sealed record Wait(DateTimeOffset? Until, EndReason Reason, string Error) : Decision
     {
         public FailureClass? Class { get; init; }
     }
 
-    public sealed record End(Status Status, EndReason Reason) : Verdict
+    public sealed record End(Status Status, EndReason Reason) : Decision
     {
         public int? ExitCode { get; init; }
         public string? Signal { get; init; }
@@ -37,7 +37,7 @@ internal abstract record Verdict
 
     /// <param name="stop">The STOP in force for the task.</param>
     /// <param name="chance">From 0 to 1, for the jitter of a wait.</param>
-    public static Verdict Of(QueuedTask task, TaskStory? story, ControlRecord? stop, DateTimeOffset now, double chance)
+    public static Decision Of(QueuedTask task, TaskStory? story, ControlRecord? stop, DateTimeOffset now, double chance)
     {
         var retry = task.Type?.Retry ?? new RetryPolicy();
         if (story is { IsOpen: true })
@@ -58,10 +58,10 @@ internal abstract record Verdict
     }
 
     /// <summary>It cannot be run, and would not be able to later.</summary>
-    public static End Refused(string error) => new(Status.Failed, EndReason.SpawnFailed) { Error = error, Class = FailureClass.Ours };
+    public static End Refused(string error) => new(Status.Failed, EndReason.SpawnFailed) { Error = error, Class = FailureClass.Permanent };
 
     /// <summary>What its type says of it cannot be applied: it ends as its attempt did, or without one.</summary>
-    public static Verdict Unjudged(TaskStory? story, string error) =>
+    public static Decision Unjudged(TaskStory? story, string error) =>
         story is { IsOpen: true } ? new GoesOn()
         : story?.Outcome is not { } outcome ? Refused($"it cannot be judged by the rules of its type: {error}")
         : EndOf(outcome);
@@ -84,11 +84,11 @@ internal abstract record Verdict
     private static End Outgrown(string unfit) => new(Status.Failed, EndReason.TypeChanged)
     {
         Error = $"its type is not what it was when the task was submitted: {unfit}; redrive it with params that fit, or once the type is as it was",
-        Class = FailureClass.World,
+        Class = FailureClass.Transient,
         IsDeadLettered = true,
     };
 
-    private static Verdict After(
+    private static Decision After(
         AttemptExited outcome, TaskStory story, RetryPolicy retry, ControlRecord? stop, DateTimeOffset? deadline, DateTimeOffset now, double chance)
     {
         var end = EndOf(outcome);
@@ -116,12 +116,12 @@ internal abstract record Verdict
     };
 
     /// <summary>Null: it simply runs again.</summary>
-    private static Verdict? AfterLoss(TaskStory story, RetryPolicy retry)
+    private static Decision? AfterLoss(TaskStory story, RetryPolicy retry)
     {
         var why = story.Attempts[^1].Error ?? "its worker was lost";
-        Verdict lost = new End(Status.Failed, EndReason.WorkerLost)
+        Decision lost = new End(Status.Failed, EndReason.WorkerLost)
         {
-            Class = FailureClass.Killed,
+            Class = FailureClass.Terminated,
             IsDeadLettered = retry.OnLost == OnLost.Retry,
             Error = retry.OnLost == OnLost.Retry
                 ? $"{story.Lost} attempts were lost, which is the limit; of the last one, {why}"
@@ -130,7 +130,7 @@ internal abstract record Verdict
         return retry.OnLost switch
         {
             OnLost.Hold =>
-                new Wait(null, EndReason.WorkerLost, $"{why}, and its type wants a person to decide: release it, or stop it") { Class = FailureClass.Killed },
+                new Wait(null, EndReason.WorkerLost, $"{why}, and its type wants a person to decide: release it, or stop it") { Class = FailureClass.Terminated },
             OnLost.Retry when story.Lost < retry.Lost => null,
             _ => lost,
         };
