@@ -44,7 +44,7 @@ internal sealed class Failure
             case "crash_worker":
                 Console.WriteLine("Killing the worker");
                 RunningWorker.OfThisRun().Kill();
-                await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);   // the worker's guardian ends what it leaves behind
+                await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);   // the worker's reaper ends what it leaves behind
                 break;
             case "hang":
                 await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);

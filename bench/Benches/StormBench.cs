@@ -8,7 +8,7 @@ namespace TaskPipeline.Bench.Benches;
 
 /// <summary>
 /// Nothing of an agent survives its end or its worker's: agents that do what they can to stay are stopped, run into their time limit, or lose their
-/// worker, its guardians or both to <c>kill -9</c>, at random moments. It needs no broker.
+/// worker, its reapers or both to <c>kill -9</c>, at random moments. It needs no broker.
 /// </summary>
 internal sealed class StormBench : Benchmark
 {
@@ -18,7 +18,7 @@ internal sealed class StormBench : Benchmark
 
     public override string Name => "storm";
 
-    public override string Summary => "kills workers, guardians and agents that do not want to go, and counts the processes that are left";
+    public override string Summary => "kills workers, reapers and agents that do not want to go, and counts the processes that are left";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
@@ -55,7 +55,7 @@ internal sealed class StormBench : Benchmark
                     if (!survives)
                     {
                         await victim.DisposeAsync();
-                        // Without any guardian, the next worker of the machine sweeps at its start.
+                        // Without any reaper, the next worker of the machine sweeps at its start.
                         victim = attack == Attack.EverybodyKilled ? await StormVictim.StartAsync(hasCgroups: place % 2 == 0) : null;
                     }
                     var found = await LeftOfAsync(id, survives ? TimeSpan.Zero : SweepMaxWait);
@@ -123,7 +123,7 @@ internal sealed class StormBench : Benchmark
         Stopped,
         TimedOut,
         WorkerKilled,
-        GuardianKilled,
+        ReaperKilled,
         BothKilled,
         EverybodyKilled,
     }
@@ -148,11 +148,11 @@ internal sealed class StormBench : Benchmark
             if (attack == Attack.TimedOut)
                 return await EndedAsync(id);
             await Task.Delay(moment);
-            if (attack is Attack.GuardianKilled or Attack.BothKilled or Attack.EverybodyKilled)
+            if (attack is Attack.ReaperKilled or Attack.BothKilled or Attack.EverybodyKilled)
             {
-                var guardians = await GuardiansAsync();
-                foreach (var guardian in attack == Attack.EverybodyKilled ? guardians : [guardians[which]])
-                    Kill(guardian);
+                var reapers = await ReapersAsync();
+                foreach (var reaper in attack == Attack.EverybodyKilled ? reapers : [reapers[which]])
+                    Kill(reaper);
             }
             if (attack is Attack.WorkerKilled or Attack.BothKilled or Attack.EverybodyKilled)
             {
@@ -180,15 +180,15 @@ internal sealed class StormBench : Benchmark
             return true;
         }
 
-        private async Task<int[]> GuardiansAsync()
+        private async Task<int[]> ReapersAsync()
         {
             var seen = process.Lines.Count;
-            await process.WriteLineAsync("guardians");
-            var line = await process.WaitForLineAsync("guardians ", MaxWait, seen);
+            await process.WriteLineAsync("reapers");
+            var line = await process.WaitForLineAsync("reapers ", MaxWait, seen);
             return [.. line.Split(' ')[1..].Select(pid => int.Parse(pid, CultureInfo.InvariantCulture))];
         }
 
-        /// <summary>A guardian that has just been killed may not be replaced yet: then it is not there any more.</summary>
+        /// <summary>A reaper that has just been killed may not be replaced yet: then it is not there any more.</summary>
         private static void Kill(int pid)
         {
             try

@@ -69,7 +69,7 @@ internal sealed class ChaosBench : Benchmark
         {
             run.HasFailed = true;
             run.Say($"Kafka's data are kept in {await broker.KeepAsync()}");
-            Tell(run, findings, evidence, folder, seed);
+            Report(run, findings, evidence, folder, seed);
         }
         return Figures(plan, evidence, findings);
     }
@@ -141,7 +141,7 @@ internal sealed class ChaosBench : Benchmark
     }
 
     /// <summary>Tells what is wrong with which tasks, and keeps everything that was read.</summary>
-    private static void Tell(BenchRun run, IReadOnlyList<Finding> findings, Evidence evidence, string folder, int seed)
+    private static void Report(BenchRun run, IReadOnlyList<Finding> findings, Evidence evidence, string folder, int seed)
     {
         File.WriteAllLines(Path.Combine(folder, "records.log"), evidence.Records.Select(record => record.ToString()));
         var records = evidence.Records.ToLookup(record => record.Json?.Text("task_id") ?? record.Key);

@@ -9,8 +9,8 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.Bench.Driving;
 
 /// <summary>
-/// A worker without Kafka, as a process that can be killed: it has the guardians of a worker and runs one agent after the other. Run as
-/// <c>Bench storm-worker CGROUPS</c>; lines of its input are <c>run ID MILLISECONDS</c>, with the agent's time limit, <c>stop</c> and <c>guardians</c>.
+/// A worker without Kafka, as a process that can be killed: it has the reapers of a worker and runs one agent after the other. Run as
+/// <c>Bench storm-worker CGROUPS</c>; lines of its input are <c>run ID MILLISECONDS</c>, with the agent's time limit, <c>stop</c> and <c>reapers</c>.
 /// </summary>
 internal static class StormWorker
 {
@@ -34,8 +34,8 @@ internal static class StormWorker
     public static async Task<int> RunAsync(string cgroups)
     {
         var groups = new Cgroups(Options.Create(new WorkerOptions { Cgroups = bool.Parse(cgroups) }), NullLogger<Cgroups>.Instance);
-        using var guardian = new Guardian(groups, new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), NullLogger<Guardian>.Instance);
-        await guardian.StartAsync(CancellationToken.None);
+        using var reaper = new AgentReaper(groups, new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance), NullLogger<AgentReaper>.Instance);
+        await reaper.StartAsync(CancellationToken.None);
         Say("ready");
         AgentRun? run = null;
         var running = Task.CompletedTask;
@@ -51,13 +51,13 @@ internal static class StormWorker
                 case ["stop"]:
                     run?.End(EndReason.UserRequest, force: false);
                     break;
-                case ["guardians"]:
-                    Say($"guardians {string.Join(' ', guardian.Pids)}");
+                case ["reapers"]:
+                    Say($"reapers {string.Join(' ', reaper.Pids)}");
                     break;
             }
         run?.End(EndReason.WorkerShutdown, force: true);
         await running;
-        await guardian.StopAsync(CancellationToken.None);
+        await reaper.StopAsync(CancellationToken.None);
         return 0;
     }
 

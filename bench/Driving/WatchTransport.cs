@@ -45,10 +45,10 @@ internal static class WatchTransport
     {
         using var socket = new ClientWebSocket();
         await socket.ConnectAsync(new Uri($"ws://{api.Authority}/hubs/tasks"), stop);
-        await TellAsync("""{"protocol":"json","version":1}""");
+        await SendTextAsync("""{"protocol":"json","version":1}""");
         var tail = start.Query.StartsWith("tail=", StringComparison.Ordinal) ? int.Parse(start.Query["tail=".Length..]) : (int?)null;
         var from = start.Cursor ?? (start.Query == "from=now" ? "now" : null);
-        await TellAsync(JsonSerializer.Serialize(new { type = 4, invocationId = "1", target = "WatchFrom", arguments = new object[] { taskId, new { from, tail } } }));
+        await SendTextAsync(JsonSerializer.Serialize(new { type = 4, invocationId = "1", target = "WatchFrom", arguments = new object[] { taskId, new { from, tail } } }));
         var unread = "";
         await foreach (var message in MessagesAsync(socket, stop))
         {
@@ -68,7 +68,7 @@ internal static class WatchTransport
             }
         }
 
-        Task TellAsync(string message) => socket.SendAsync(Encoding.UTF8.GetBytes(message + '\u001e'), WebSocketMessageType.Text, endOfMessage: true, stop);
+        Task SendTextAsync(string message) => socket.SendAsync(Encoding.UTF8.GetBytes(message + '\u001e'), WebSocketMessageType.Text, endOfMessage: true, stop);
     }
 
     private static async IAsyncEnumerable<string> MessagesAsync(ClientWebSocket socket, [EnumeratorCancellation] CancellationToken stop)

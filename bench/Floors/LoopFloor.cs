@@ -52,7 +52,7 @@ internal sealed class LoopFloor : IDisposable
         await host.Services.GetRequiredService<KafkaCluster>().ConnectAsync(stop);
         using (var floor = ActivatorUtilities.CreateInstance<LoopFloor>(host.Services))
             await OwnThread.Run(() => floor.Run(stop));
-        await host.Services.GetServices<IHostedService>().OfType<Guardian>().Single().StopAsync(CancellationToken.None);
+        await host.Services.GetServices<IHostedService>().OfType<AgentReaper>().Single().StopAsync(CancellationToken.None);
         return 0;
     }
 

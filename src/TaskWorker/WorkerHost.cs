@@ -78,7 +78,7 @@ internal static class WorkerHost
         services.AddSingleton<AgentSetup>();
         services.AddSingleton<InputFeeds>();
         services.AddSingleton<AttemptRunner>();
-        services.AddHostedService<Guardian>();
+        services.AddHostedService<AgentReaper>();
         services.AddHostedService<OrphanCheck>();
         services.AddHostedService<WorkerService>();
         services.AddOptions<HostOptions>().Configure<IOptions<WorkerOptions>>((host, worker) => host.ShutdownTimeout = worker.Value.DrainTimeout + StopMargin);

@@ -55,7 +55,7 @@ public sealed partial class BrokerClock(KafkaCluster cluster, IOptions<KafkaOpti
     /// <param name="appended">
     /// As the acknowledgement has it. Topics with the times of their writers tell nothing of a clock, and the embedded broker says 1234 ms each time.
     /// </param>
-    public void Heard(long sent, Timestamp appended)
+    public void Observe(long sent, Timestamp appended)
     {
         if (appended.Type == TimestampType.LogAppendTime && !cluster.IsEmbedded)
             lock (_gate)

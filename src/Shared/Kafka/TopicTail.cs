@@ -59,7 +59,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
                 if (result is null)
                 {
                     Idle?.Invoke();
-                    TellNews();
+                    RaiseNews();
                     if (stalls.StalledAt(Positions) is { } place)
                         consumer = Renew(consumer, place);
                     result = consumer.Poll(PollInterval);
@@ -68,7 +68,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
                     continue;
                 Take(result);
                 if (Environment.TickCount64 - _lastNews > NewsWithin)
-                    TellNews();
+                    RaiseNews();
             }
         }
         catch (Exception exception)
@@ -154,7 +154,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
             _caughtUp.TrySetResult();
     }
 
-    private void TellNews()
+    private void RaiseNews()
     {
         _lastNews = Environment.TickCount64;
         News?.Invoke();

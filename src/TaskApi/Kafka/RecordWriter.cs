@@ -80,7 +80,7 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
         try
         {
             var written = await producer.ProduceAsync(where, new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(key), Value = value });
-            clock.Heard(sent, written.Timestamp);
+            clock.Observe(sent, written.Timestamp);
             lock (_gate)
                 _failingSince = null;
             return written.Offset.Value;

@@ -118,7 +118,7 @@ internal sealed class TaskTable
         lock (_gate)
         {
             var tracked = Track(record.TaskId);
-            Tell(tracked, tracked.RequestStop(record));
+            Publish(tracked, tracked.RequestStop(record));
             if (tracked is { Stop: not null, Entry: { } entry })
                 _schedule.MakeDue(entry);   // its lane's owner ends it
         }
@@ -142,20 +142,20 @@ internal sealed class TaskTable
                 case AttemptRecord counted:
                     var tracked = Track(counted.TaskId);
                     Follow(counted.TaskId, lane.Log.Stories[counted.TaskId]);
-                    Tell(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId], laneNumber, offset));
+                    Publish(tracked, tracked.Apply(counted, lane.Log.Stories[counted.TaskId], laneNumber, offset));
                     break;
                 case AttemptsSnapshot snapshot:
                     var recalled = Track(snapshot.TaskId);
-                    Tell(recalled, recalled.Apply(snapshot, lane.Log.Stories[snapshot.TaskId]));
+                    Publish(recalled, recalled.Apply(snapshot, lane.Log.Stories[snapshot.TaskId]));
                     break;
                 case LaneBarrier barrier:
                     lane.Owner = _owners.Named(barrier.Worker);
-                    TellOfLosses(lane.Log, barrier.At);
+                    PublishLosses(lane.Log, barrier.At);
                     break;
                 case TaskEmitted emitted:
                     var named = Track(emitted.TaskId);
                     named.Emit(emitted, laneNumber, offset);
-                    Tell(named, null);
+                    Publish(named, null);
                     break;
                 case TaskEnded ended:
                     var over = Track(ended.TaskId);
@@ -323,14 +323,14 @@ internal sealed class TaskTable
             owner.RunsNoMore(taskId);
     }
 
-    private void TellOfLosses(LaneLog log, DateTimeOffset at)
+    private void PublishLosses(LaneLog log, DateTimeOffset at)
     {
         foreach (var (taskId, story) in log.Stories)
             if (story.Attempts is [.., { Reason: EndReason.WorkerLost } lost] && _tasks.TryGetValue(taskId, out var tracked) && tracked.Attempt == lost.Attempt
                 && tracked.Committed is null)
             {
                 Follow(taskId, story);
-                Tell(tracked, tracked.Lose(at));
+                Publish(tracked, tracked.Lose(at));
             }
     }
 
@@ -340,7 +340,7 @@ internal sealed class TaskTable
             return;
         tracked.Submit(submission, place, at);
         foreach (var state in tracked.Log.States)   // what was read before the submission could not be told yet
-            Tell(tracked, state);
+            Publish(tracked, state);
         _bySubmission.Add(tracked);
         Placement.Count(submission, 1);
         if (submission.ReplayOf is { } repeated)
@@ -361,7 +361,7 @@ internal sealed class TaskTable
         if (!tracked.Ask(new QueuedRecord(submission.Attempt, offset, at, at)) && offset != before!.Offset && !IsCopy(submission, tracked))
             _skipped.Count(_cluster.Topics.Tasks, "double");
         EnterQueue(tracked);
-        Tell(tracked, tracked.Requeue());
+        Publish(tracked, tracked.Requeue());
     }
 
     /// <summary>Replicas write the same record again: two that have fired it, or one that keeps it from its retention.</summary>
@@ -406,9 +406,9 @@ internal sealed class TaskTable
                 lane.Closing.Add(tracked);
             else
             {
-                Tell(tracked, tracked.Wait(state));
+                Publish(tracked, tracked.Wait(state));
                 EnterQueue(tracked);
-                Tell(tracked, tracked.Requeue());
+                Publish(tracked, tracked.Requeue());
             }
         }
     }
@@ -416,13 +416,13 @@ internal sealed class TaskTable
     private void Finish(TrackedTask tracked, Lane lane)
     {
         Placement.Count(tracked.Submission!, -1);
-        Tell(tracked, tracked.Finish());
+        Publish(tracked, tracked.Finish());
         lane.Log.Forget(tracked.TaskId);
         if (tracked.Worker is { } worker)
             _owners.Named(worker).RunsNoMore(tracked.TaskId);
     }
 
-    private void Tell(TrackedTask tracked, WatchEvent? told) => _changes.Add(tracked.Log, told, tracked.Submission?.Project);
+    private void Publish(TrackedTask tracked, WatchEvent? added) => _changes.Add(tracked.Log, added, tracked.Submission?.Project);
 
     private TrackedTask Track(string taskId)
     {

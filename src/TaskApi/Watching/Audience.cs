@@ -123,12 +123,12 @@ internal sealed class Audience(TaskLog log)
         _isCrowd = _apart.Count + _prompt.Members.Count + _late.Members.Count > Crowd;
         Gather();
         _apart.RemoveAll(IsServed);
-        Tell(_prompt);
+        Send(_prompt);
         _apart.RemoveAll(IsNowTogether);
         if (_late.Held >= MostHeld || UntilBundle() == TimeSpan.Zero)
-            TellLate();
+            SendToLate();
         if (_isLeadBlocked)   // may be by now
-            TellLate();
+            SendToLate();
         if (_prompt.Members.Count + _late.Members.Count == 0)
             _lead = null;
         _framed = null;
@@ -158,15 +158,15 @@ internal sealed class Audience(TaskLog log)
     }
 
     /// <summary>They are many, so those who are prompt are told between them what has come meanwhile.</summary>
-    private void TellLate()
+    private void SendToLate()
     {
         var told = 0;
-        Tell(_late, () =>
+        Send(_late, () =>
         {
             if (++told % Portion != 0 || _isLeadBlocked)
                 return;
             Gather();
-            Tell(_prompt);
+            Send(_prompt);
         });
         _bundledAt = Stopwatch.GetTimestamp();
         if (_lead is null || !_late.At!.IsBeside(_lead))
@@ -176,7 +176,7 @@ internal sealed class Audience(TaskLog log)
     }
 
     /// <param name="between">Called for each member.</param>
-    private void Tell(Circle circle, Action? between = null)
+    private void Send(Circle circle, Action? between = null)
     {
         var (message, lead, isBlocked) = (circle.Take(), _lead, _isLeadBlocked);
         if (message.Length > 0 || isBlocked)
@@ -224,7 +224,7 @@ internal sealed class Audience(TaskLog log)
     /// <summary>A WebSocket message of one frame, which from a server has no mask and so is the same for all (RFC 6455, 5.2).</summary>
     private byte[] FrameOf(WatchEvent told)
     {
-        if (_framed is { } framed && framed.Told == told)
+        if (_framed is { } framed && framed.Event == told)
             return framed.Frame;
         const byte wholeText = 0x81;
         var json = told.Json.Span;
@@ -239,7 +239,7 @@ internal sealed class Audience(TaskLog log)
         return frame;
     }
 
-    private sealed record Framed(WatchEvent Told, byte[] Frame);
+    private sealed record Framed(WatchEvent Event, byte[] Frame);
 
     /// <summary>Members who stand at the same place and are told the same.</summary>
     private sealed class Circle

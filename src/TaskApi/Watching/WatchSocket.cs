@@ -37,20 +37,20 @@ internal sealed class WatchSocket(
     /// <summary>Comes back when the socket is closed, by either side.</summary>
     public async Task RunAsync()
     {
-        var hearing = HearAsync();
+        var receiving = ReceiveAsync();
         try
         {
-            var (code, reason) = await SendAllAsync(hearing);
-            await CloseAsync(code, reason, hearing);
+            var (code, reason) = await SendAllAsync(receiving);
+            await CloseAsync(code, reason, receiving);
         }
         finally
         {
             socket.Abort();
-            await Task.WhenAll(hearing, _lastSend).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll(receiving, _lastSend).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    private async Task<(WebSocketCloseStatus, string)> SendAllAsync(Task<(WebSocketCloseStatus, string)> hearing)
+    private async Task<(WebSocketCloseStatus, string)> SendAllAsync(Task<(WebSocketCloseStatus, string)> receiving)
     {
         try
         {
@@ -73,7 +73,7 @@ internal sealed class WatchSocket(
         catch (OperationCanceledException)
         {
             // Either the client has left or broken a rule, which the other loop knows, or the host is stopping.
-            return draining.IsCancellationRequested ? (CloseCodes.Draining, Place) : await hearing;
+            return draining.IsCancellationRequested ? (CloseCodes.Draining, Place) : await receiving;
         }
         catch (WebSocketException)
         {
@@ -139,7 +139,7 @@ internal sealed class WatchSocket(
         }
     }
 
-    private async Task<(WebSocketCloseStatus, string)> HearAsync()
+    private async Task<(WebSocketCloseStatus, string)> ReceiveAsync()
     {
         try
         {
@@ -186,7 +186,7 @@ internal sealed class WatchSocket(
         }
     }
 
-    private async Task CloseAsync(WebSocketCloseStatus code, string reason, Task hearing)
+    private async Task CloseAsync(WebSocketCloseStatus code, string reason, Task receiving)
     {
         if (code == CloseCodes.NotUtf8)
         {
@@ -202,7 +202,7 @@ internal sealed class WatchSocket(
             using var maxWait = new CancellationTokenSource(code == CloseCodes.TooSlow ? writeTimeout : CloseGrace);
             await socket.CloseOutputAsync(code, reason, maxWait.Token);
             // Then for the client's own close: cutting the connection with something unread would reset it, and take away what the client still has to read.
-            await hearing.WaitAsync(maxWait.Token);
+            await receiving.WaitAsync(maxWait.Token);
             var ignored = new byte[MostCommandBytes];
             while (socket.State == WebSocketState.CloseSent)
                 await socket.ReceiveAsync(ignored.AsMemory(), maxWait.Token);

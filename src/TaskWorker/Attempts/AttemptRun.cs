@@ -260,7 +260,7 @@ internal sealed partial class AttemptRun : IDisposable
         var (type, secrets, marker) = (_order.Type, prepared.Secrets, RunMarker.Of(Id.TaskId, Id.Attempt));
         var (launcher, error) = await _setup.TakeLauncherAsync(type, prepared.Workspace);   // while the log takes the attempt
         using var cgroup = launcher?.Cgroup;
-        var agent = new AgentRun(prepared.Command, marker, AgentLimits.Of(type, _order.Submission.Deadline), launcher, _clock) { Paused = TellPaused };
+        var agent = new AgentRun(prepared.Command, marker, AgentLimits.Of(type, _order.Submission.Deadline), launcher, _clock) { Paused = ReportPaused };
         var notes = new AgentNotes(type.Parser, secrets, _clock) { GaveResult = agent.GaveResult };
         var limit = new OutputLimit(type, () => agent.End(EndReason.OutputLimit, force: false));
         using var output = new OutputPublisher(_log, secrets, notes, Path.Combine(_options.DataDirectory, "spool"), limit, _clock);
@@ -380,7 +380,7 @@ internal sealed partial class AttemptRun : IDisposable
         }
     }
 
-    private void TellPaused(bool isPaused)
+    private void ReportPaused(bool isPaused)
     {
         ControlRecord? asked;
         lock (_gate)

@@ -50,7 +50,7 @@ internal sealed partial class StopSignals : IDisposable
     public int? LaneOf(string taskId) => _lanes.Find(taskId);
 
     /// <summary>Tells that a task is in a lane; <see cref="Placed"/> says whether it is.</summary>
-    public void TellLane(string taskId, int lane)
+    public void PublishLane(string taskId, int lane)
     {
         var told = new ControlRecord { TaskId = taskId, Signal = ControlRecord.InLane, Lane = lane, At = _clock.GetUtcNow() };
         _producer.Produce(_topic, 0, ControlRecord.InLaneKey(taskId, lane), TaskJson.Encode(told), null);
@@ -65,7 +65,7 @@ internal sealed partial class StopSignals : IDisposable
     /// <summary>
     /// Called with each STOP, PAUSE and RESUME, on the tail's thread. Those that were there before are found by <see cref="Find"/> and <see cref="IsPaused"/>.
     /// </summary>
-    public Action<ControlRecord>? Heard { get; set; }
+    public Action<ControlRecord>? Received { get; set; }
 
     /// <summary>
     /// Comes back once everything is known here that Kafka had taken before this was called. So who asks after <c>starting</c> was acknowledged knows each STOP
@@ -161,7 +161,7 @@ internal sealed partial class StopSignals : IDisposable
         if (record!.Signal is not (ControlRecord.Stop or ControlRecord.Pause or ControlRecord.Resume))
             return;
         (record.Signal == ControlRecord.Stop ? _stops : _pauses)[record.TaskId] = record;
-        Heard?.Invoke(record);
+        Received?.Invoke(record);
     }
 
     private static string? TaskIdOf(byte[]? key, string kind)

@@ -110,7 +110,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _committer.Open(stoppingToken);
         foreach (var warning in _cluster.Guard?.Warnings ?? [])
             _warnings.Add(warning);
-        _stops.Heard = control => _inbox.Post(() => Hear(control));
+        _stops.Received = control => _inbox.Post(() => Apply(control));
         _stops.Placed = taskId => _inbox.Post(() => Place(taskId));
         _member.Join();
         _runner.Prepare();
@@ -127,7 +127,7 @@ internal sealed partial class WorkerLoop : IDisposable
 
     public void Dispose()
     {
-        (_stops.Heard, _stops.Placed) = (null, null);
+        (_stops.Received, _stops.Placed) = (null, null);
         _run?.Leave(EndReason.WorkerLost);
         _run?.Dispose();
         _committer.Dispose();
@@ -149,7 +149,7 @@ internal sealed partial class WorkerLoop : IDisposable
         ForgetOld();
         _commits.Commit();
         _run?.SendHeartbeat();
-        _presence.Tell(_run, _lanes.Values, isAway: !_member.IsJoined);
+        _presence.Report(_run, _lanes.Values, isAway: !_member.IsJoined);
     }
 
     // ---- Lanes: whose they are ----
@@ -394,7 +394,7 @@ internal sealed partial class WorkerLoop : IDisposable
         if (_stops.LaneOf(task.TaskId) is null && !(submission.Lane == lane.Partition && TaskIds.IsMade(task.TaskId)))
         {
             task.Unplaced = record;
-            _stops.TellLane(task.TaskId, lane.Partition);
+            _stops.PublishLane(task.TaskId, lane.Partition);
         }
         else
             Begin(task);
@@ -524,11 +524,11 @@ internal sealed partial class WorkerLoop : IDisposable
             + $"it is written again each {PendingCommits.UnwritablePause.TotalSeconds:0} s");
     }
 
-    private void Hear(ControlRecord control)
+    private void Apply(ControlRecord control)
     {
         var run = _run?.Id.TaskId == control.TaskId ? _run : null;
         if (run is null)
-            HearOfWaiting(control);
+            ApplyToWaiting(control);
         else if (control.Signal == ControlRecord.Stop)
             run.Stop(control);
         else
@@ -536,7 +536,7 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>Of a task that does not run here. While a PAUSE is in force it is passed over, so nothing need be decided about that.</summary>
-    private void HearOfWaiting(ControlRecord control)
+    private void ApplyToWaiting(ControlRecord control)
     {
         foreach (var lane in _lanes.Values)
             if (!lane.HasEnded(control.TaskId))

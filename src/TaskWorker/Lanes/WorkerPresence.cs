@@ -57,7 +57,7 @@ internal sealed class WorkerPresence
     }
 
     /// <summary>To be called often; writes a heartbeat when it is time, or when something has changed.</summary>
-    public void Tell(AttemptRun? run, IReadOnlyCollection<OwnedLane> lanes, bool isAway)
+    public void Report(AttemptRun? run, IReadOnlyCollection<OwnedLane> lanes, bool isAway)
     {
         var since = _clock.GetElapsedTime(_toldAt);
         if (_last is not null && since < ChangeInterval)
@@ -106,7 +106,7 @@ internal sealed class WorkerPresence
         _producer.Produce(_topic, 0, _id, heartbeat, report =>
         {
             if (!report.Error.IsError)
-                _clock.Heard(sent, report.Timestamp);
+                _clock.Observe(sent, report.Timestamp);
         });
     }
 

@@ -63,7 +63,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
                 Pid = pid,
                 Update = "Running",
             };
-        Task.Delay(RunningWait, clock).ContinueWith(_ => TellRunning(), TaskScheduler.Default);
+        Task.Delay(RunningWait, clock).ContinueWith(_ => SendRunning(), TaskScheduler.Default);
     }
 
     /// <summary>Does not wait; <paramref name="done"/> is called once Kafka has the lines.</summary>
@@ -270,7 +270,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
             });
     }
 
-    private void TellRunning()
+    private void SendRunning()
     {
         lock (_gate)
             foreach (var running in TakeRunning())

@@ -103,7 +103,7 @@ internal sealed class OutputPublisher : IDisposable
         await _publishing;
         if (_limit.Tail is { } tail)
             await PublishAsync(tail);
-        await TellNotesAsync(isLast: true);
+        await SendNotesAsync(isLast: true);
         return new OutputSummary(_lines, _hash.ToString(), _stderr.ToString() is { Length: > 0 } errors ? errors : _stdout.ToString(), _notes);
     }
 
@@ -157,11 +157,11 @@ internal sealed class OutputPublisher : IDisposable
         await _inFlight.Writer.WriteAsync(true);
         _log.Lines([.. batch], () => _inFlight.Reader.TryRead(out _));
         batch.Clear();
-        await TellNotesAsync(isLast: false);
+        await SendNotesAsync(isLast: false);
     }
 
     /// <summary>Behind the lines in which they were found.</summary>
-    private async ValueTask TellNotesAsync(bool isLast)
+    private async ValueTask SendNotesAsync(bool isLast)
     {
         while (_notes.Take(isLast) is { } note)
         {

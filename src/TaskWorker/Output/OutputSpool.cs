@@ -36,7 +36,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
             return;
         while (!TryAdd(lines))
             await _room.WaitAsync();
-        Tell();
+        Signal();
     }
 
     /// <summary>Nothing more comes.</summary>
@@ -44,7 +44,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
     {
         lock (_gate)
             _isComplete = true;
-        Tell();
+        Signal();
     }
 
     /// <summary>Waits for a line; false: there will be none.</summary>
@@ -88,7 +88,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
         _room.Dispose();
     }
 
-    private void Tell()
+    private void Signal()
     {
         if (_news.CurrentCount == 0)
             _news.Release();

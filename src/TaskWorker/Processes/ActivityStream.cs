@@ -1,7 +1,7 @@
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>An agent's output that tells each time something was read from it.</summary>
-internal sealed class ActivityStream(Stream inner, Action heard) : Stream
+internal sealed class ActivityStream(Stream inner, Action onData) : Stream
 {
     public override bool CanRead => true;
     public override bool CanSeek => false;
@@ -12,7 +12,7 @@ internal sealed class ActivityStream(Stream inner, Action heard) : Stream
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var read = await inner.ReadAsync(buffer, cancellationToken);
-        heard();
+        onData();
         return read;
     }
 
@@ -22,7 +22,7 @@ internal sealed class ActivityStream(Stream inner, Action heard) : Stream
     public override int Read(byte[] buffer, int offset, int count)
     {
         var read = inner.Read(buffer, offset, count);
-        heard();
+        onData();
         return read;
     }
 

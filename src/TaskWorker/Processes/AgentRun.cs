@@ -81,8 +81,8 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         var (screen, begun) = (terminal?.Stream, new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously));
         launcher.Become(
             command with { Terminal = terminal?.Name },
-            (stream, giveUp) => stdout(new ActivityStream(screen ?? stream, Hear), giveUp),
-            (stream, giveUp) => stderr(new ActivityStream(stream, Hear), giveUp),
+            (stream, giveUp) => stdout(new ActivityStream(screen ?? stream, OnOutput), giveUp),
+            (stream, giveUp) => stderr(new ActivityStream(stream, OnOutput), giveUp),
             begun.Task,
             stdin => WriteAsync(stdin, screen));
         _tree.Root = process.Pid;
@@ -128,7 +128,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             StopTime = endedBy is null ? null : stopTime,
         };
 
-        void Hear() => hearing?.Hear();
+        void OnOutput() => hearing?.OnOutput();
     }
 
     /// <summary>What the agent is given at its start, and then what is sent to it, where it takes that.</summary>

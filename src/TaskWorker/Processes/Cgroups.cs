@@ -53,7 +53,7 @@ internal sealed partial class Cgroups
             LogNoController(logger, missing);
     }
 
-    /// <summary>What the guardian kills and removes when the worker has died; empty: there is none.</summary>
+    /// <summary>What the reaper kills and removes when the worker has died; empty: there is none.</summary>
     public string Folder => _folder ?? "";
 
     /// <summary>Null where there are none.</summary>
@@ -141,7 +141,7 @@ internal sealed partial class Cgroups
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The guardian, or another worker that starts now, was faster.
+            // The reaper, or another worker that starts now, was faster.
         }
     }
 

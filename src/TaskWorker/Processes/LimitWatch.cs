@@ -18,11 +18,11 @@ internal sealed class LimitWatch : IDisposable
     private readonly PausableTimer? _deadline;
     private readonly PausableTimer? _look;
     private readonly PausableTimer? _afterResult;
-    private long _heard;
+    private long _lastOutput;
 
     public LimitWatch(AgentLimits limits, AgentTree tree, string workspace, Action<EndReason> reached, TimeProvider clock)
     {
-        (_limits, _tree, _workspace, _reached, _clock, _heard) = (limits, tree, workspace, reached, clock, clock.GetTimestamp());
+        (_limits, _tree, _workspace, _reached, _clock, _lastOutput) = (limits, tree, workspace, reached, clock, clock.GetTimestamp());
         _time = new PausableTimer(limits.Time, () => reached(EndReason.TimeLimit), clock);
         if (limits.Silence is { } silence)
             _silence = new PausableTimer(silence, LookAtSilence, clock);
@@ -38,7 +38,7 @@ internal sealed class LimitWatch : IDisposable
     public void GaveResult(DateTimeOffset at) => _afterResult?.Restart(_limits.AfterResult!.Value - (_clock.GetUtcNow() - at));
 
     /// <summary>The agent has printed something.</summary>
-    public void Hear() => Volatile.Write(ref _heard, _clock.GetTimestamp());
+    public void OnOutput() => Volatile.Write(ref _lastOutput, _clock.GetTimestamp());
 
     public void Pause()
     {
@@ -49,7 +49,7 @@ internal sealed class LimitWatch : IDisposable
 
     public void Resume()
     {
-        Hear();   // the silence of a pause is not the agent's
+        OnOutput();   // the silence of a pause is not the agent's
         _time.Resume();
         _silence?.Restart(_limits.Silence!.Value);
         _silence?.Resume();
@@ -68,7 +68,7 @@ internal sealed class LimitWatch : IDisposable
     /// <summary>Output does not touch the timer: when that is due, it looks how long ago the last was.</summary>
     private void LookAtSilence()
     {
-        var left = _limits.Silence!.Value - _clock.GetElapsedTime(Volatile.Read(ref _heard));
+        var left = _limits.Silence!.Value - _clock.GetElapsedTime(Volatile.Read(ref _lastOutput));
         if (left > TimeSpan.Zero)
             _silence!.Restart(left);
         else

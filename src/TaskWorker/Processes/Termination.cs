@@ -29,7 +29,7 @@ internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen,
         try
         {
             _began = clock.GetTimestamp();
-            Tell(tree.Root);
+            Signal(tree.Root);
             told();
             await Task.WhenAny(exited, over, Task.Delay(Least(Usual, _half), clock, noMore.Token));
             for (var wait = ShortestWait; ; wait = Least(wait * 2, LongestWait))
@@ -39,7 +39,7 @@ internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen,
                     return true;
                 if (over.IsCompleted)
                     return false;
-                if (TellWhoIsDue(left, exited.IsCompleted))
+                if (SignalThoseDue(left, exited.IsCompleted))
                     wait = ShortestWait;
                 await (exited.IsCompleted
                     ? Task.WhenAny(over, Task.Delay(wait, clock, noMore.Token))
@@ -53,7 +53,7 @@ internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen,
     }
 
     /// <summary>Answers whether anybody was.</summary>
-    private bool TellWhoIsDue(IReadOnlyCollection<int> left, bool rootHasExited)
+    private bool SignalThoseDue(IReadOnlyCollection<int> left, bool rootHasExited)
     {
         foreach (var gone in _told.Keys.Except(left).Where(pid => rootHasExited || pid != tree.Root).ToList())
             _told.Remove(gone);
@@ -70,7 +70,7 @@ internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen,
             _known.Add(pid);
             if (!IsDue(parent ?? (rootHasExited ? null : tree.Root)))
                 continue;
-            Tell(pid);
+            Signal(pid);
             isAnybody = true;
         }
         return isAnybody;
@@ -83,7 +83,7 @@ internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen,
         return _told.TryGetValue(parent.Value, out var told) && !told.PassesOn && clock.GetElapsedTime(told.At) >= Least(Usual, _half);
     }
 
-    private void Tell(int pid)
+    private void Signal(int pid)
     {
         _told[pid] = (clock.GetTimestamp(), Proc.PassesOn(pid, Posix.Term));
         tree.Signal(pid, Posix.Term);

@@ -27,7 +27,7 @@ public sealed class HealthTests(TestBroker broker)
         var narrow = new KafkaCluster(Options.Create(new KafkaOptions { BootstrapServers = broker.BootstrapServers, TopicPrefix = prefix, Partitions = 1 }), NullLogger<KafkaCluster>.Instance);
         var lifetime = new ApplicationLifetime(NullLogger<ApplicationLifetime>.Instance);
         var clock = new BrokerClock(cluster, Options.Create(new KafkaOptions()), NullLogger<BrokerClock>.Instance);
-        clock.Heard(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
+        clock.Observe(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
         var changes = new Changes(new StateFeed());
         var table = new TaskTable(narrow, new Schedule(new ReplicaDelay(), TimeProvider.System), new LogMemory(Options.Create(new ApiOptions())), changes, skipped);
         var topics = new TopicWatch(cluster, TimeProvider.System, NullLogger<TopicWatch>.Instance);

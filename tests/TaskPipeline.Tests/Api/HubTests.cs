@@ -21,7 +21,7 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
         using var attempt = await (await Worker.ClaimAsync(task.Lane)).StartAsync(task);
         await attempt.PrintAsync("one", "zwei – 2");
         await using var client = await ConnectAsync(transport);
-        await client.TellAsync($"watch {task.TaskId}");
+        await client.SendAsync($"watch {task.TaskId}");
         while ((await client.NextAsync("event")).GetProperty("type").GetString() != "lines")
         {
         }
@@ -48,7 +48,7 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
         await attempt.FinishAsync();
         await Api.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "succeeded");
         await using var client = await ConnectAsync();
-        await client.TellAsync($$"""watch-from {{task.TaskId}} {"from":"1.1.2","stream":"stdout"}""");
+        await client.SendAsync($$"""watch-from {{task.TaskId}} {"from":"1.1.2","stream":"stdout"}""");
         await client.NextAsync("complete");
 
         Assert.Equal(["two"], client.All("event").Where(told => WatchClient.TypeOf(told) == "lines").SelectMany(told => told.GetProperty("lines").EnumerateArray()).Select(line => line.GetProperty("text").GetString()));
@@ -63,13 +63,13 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
             Assert.Equal(HttpStatusCode.Accepted, (await Api.PostAsync($"tasks/{task.TaskId}/emit", new { name })).Status);
         await attempt.FinishAsync();
         await using var client = await ConnectAsync();
-        await client.TellAsync($"watch {task.TaskId}");
+        await client.SendAsync($"watch {task.TaskId}");
         await client.NextAsync("complete");
         var told = client.All("event").Where(told => WatchClient.TypeOf(told) == "event").ToList();
         Assert.Equal(["first", "second"], told.Select(emitted => emitted.GetProperty("name").GetString()));
 
         await using var returning = await ConnectAsync();
-        await returning.TellAsync($$"""watch-from {{task.TaskId}} {"from":"{{told[0].GetProperty("cursor").GetString()}}"}""");
+        await returning.SendAsync($$"""watch-from {{task.TaskId}} {"from":"{{told[0].GetProperty("cursor").GetString()}}"}""");
         await returning.NextAsync("complete");
         Assert.Equal(["second"], returning.All("event").Where(told => WatchClient.TypeOf(told) == "event").Select(emitted => emitted.GetProperty("name").GetString()));
     }
@@ -79,7 +79,7 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
     {
         var task = await Api.SubmitAsync();
         await using var client = await ConnectAsync();
-        await client.TellAsync($"stop {task.TaskId}");
+        await client.SendAsync($"stop {task.TaskId}");
         Assert.Equal("stopping", (await client.NextAsync("result")).GetProperty("status").GetString());
         await Api.UntilAsync(task.TaskId, "the stop was read", state => state.GetProperty("status").GetString() == "stopping");
 
@@ -87,11 +87,11 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
         await attempt.ExitAsync(exitCode: null, EndReason.UserRequest);
         await attempt.EndAsync();
         await Api.UntilAsync(task.TaskId, "it has ended", state => state.GetProperty("status").GetString() == "stopped");
-        await client.TellAsync($"stop {task.TaskId}");
+        await client.SendAsync($"stop {task.TaskId}");
         Assert.Contains("409: ", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
-        await client.TellAsync("watch nobody");
+        await client.SendAsync("watch nobody");
         Assert.Contains("404: ", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
-        await client.TellAsync($$"""watch-from {{task.TaskId}} {"from":"yesterday"}""");
+        await client.SendAsync($$"""watch-from {{task.TaskId}} {"from":"yesterday"}""");
         Assert.Contains("400: ", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
     }
 
@@ -138,8 +138,8 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
         const int Events = 3000;
         using var stalled = new ClientWebSocket();
         await stalled.ConnectAsync(new Uri($"ws://{Api.Address.Authority}/hubs/tasks"), TestContext.Current.CancellationToken);
-        await TellAsync("""{"protocol":"json","version":1}""");
-        await TellAsync("""{"type":1,"invocationId":"1","target":"Subscribe","arguments":["all"]}""");
+        await SendAsync("""{"protocol":"json","version":1}""");
+        await SendAsync("""{"type":1,"invocationId":"1","target":"Subscribe","arguments":["all"]}""");
         await using var client = await SubscribeAsync("all");
         var task = await Api.SubmitAsync();
         await (await Worker.ClaimAsync(task.Lane)).StartManyAsync(task, Events);
@@ -147,14 +147,14 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal(Events + 1, (await StatesAsync(client, Events + 1)).Count);   // with `queued`
         stalled.Abort();
 
-        Task TellAsync(string message) => stalled.SendAsync(Encoding.UTF8.GetBytes(message + '\u001e'), WebSocketMessageType.Text, endOfMessage: true, TestContext.Current.CancellationToken);
+        Task SendAsync(string message) => stalled.SendAsync(Encoding.UTF8.GetBytes(message + '\u001e'), WebSocketMessageType.Text, endOfMessage: true, TestContext.Current.CancellationToken);
     }
 
     [Fact(Timeout = 60_000)]
     public async Task A_group_that_there_is_not_is_refused()
     {
         await using var client = await ConnectAsync();
-        await client.TellAsync("subscribe everything");
+        await client.SendAsync("subscribe everything");
         Assert.Contains("400: ", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
     }
 
@@ -168,7 +168,7 @@ public sealed class HubTests(TestBroker broker) : ApiTest(broker)
     private async Task<JavaScriptClient> SubscribeAsync(string group)
     {
         var client = await ConnectAsync();
-        await client.TellAsync($"subscribe {group}");
+        await client.SendAsync($"subscribe {group}");
         await client.NextAsync("result");
         return client;
     }

@@ -20,7 +20,7 @@ internal sealed class JavaScriptClient : IAsyncDisposable
         return new JavaScriptClient(ChildProcess.StartFile(FindNode()!, program, [Path.Combine(folder, program), .. arguments], workingDirectory: folder));
     }
 
-    public Task TellAsync(string command) => _process.WriteLineAsync(command);
+    public Task SendAsync(string command) => _process.WriteLineAsync(command);
 
     /// <summary>The next line that has this field, with those before it passed over.</summary>
     public async Task<JsonElement> NextAsync(string field)

@@ -135,17 +135,17 @@ public sealed class TextTests(TestBroker broker) : ApiTest(broker)
         await using var client = JavaScriptClient.Start("hub.mjs", $"{Api.Address}hubs/tasks", "WebSockets");
         await client.NextAsync("started");
 
-        await client.TellAsync($$"""call Input ["{{task.TaskId}}",{"text":"\ud800"}]""");
+        await client.SendAsync($$"""call Input ["{{task.TaskId}}",{"text":"\ud800"}]""");
         Assert.Contains("400: text has half of a surrogate pair", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
-        await client.TellAsync($$"""call Input ["{{task.TaskId}}",{"\ud800":1}]""");
+        await client.SendAsync($$"""call Input ["{{task.TaskId}}",{"\ud800":1}]""");
         Assert.Contains(@"400: \ud800 is a name that has half of a surrogate pair", (await client.NextAsync("error")).GetString(), StringComparison.Ordinal);
-        await client.TellAsync("""call Stop ["\ud800"]""");
+        await client.SendAsync("""call Stop ["\ud800"]""");
         await client.NextAsync("error");
-        await client.TellAsync("""call Subscribe ["project:\ud800"]""");
+        await client.SendAsync("""call Subscribe ["project:\ud800"]""");
         await client.NextAsync("error");
-        await client.TellAsync($$"""watch-from {{task.TaskId}} {"from":"\ud800"}""");
+        await client.SendAsync($$"""watch-from {{task.TaskId}} {"from":"\ud800"}""");
         await client.NextAsync("error");
-        await client.TellAsync($"stop {task.TaskId}");
+        await client.SendAsync($"stop {task.TaskId}");
         Assert.Equal("stopping", (await client.NextAsync("result")).GetProperty("status").GetString());
         Assert.Empty(client.All("closed"));
     }

@@ -14,7 +14,7 @@ public sealed class UiTests(TestBroker broker) : ApiTest(broker)
         await using var browser = Open(samples);
         for (var sample = 0; sample < 3; sample++)
         {
-            await browser.TellAsync($"submit {sample}");
+            await browser.SendAsync($"submit {sample}");
             var taskId = (await browser.NextAsync("watched")).GetString()!;
             var detail = (await samples.GetAsync($"tasks/{taskId}")).Body;
             using var attempt = await StartAsync(detail);
@@ -25,7 +25,7 @@ public sealed class UiTests(TestBroker broker) : ApiTest(broker)
             await attempt.PrintAsync(OutputStream.Stderr, "between");
             await attempt.PrintPartAsync("\r30%", 3);
             await attempt.PrintPartAsync(" done", 4, last: true);
-            await browser.TellAsync("status running");
+            await browser.SendAsync("status running");
             await browser.NextAsync("status");
             if (sample < 2)
             {
@@ -33,12 +33,12 @@ public sealed class UiTests(TestBroker broker) : ApiTest(broker)
             }
             else
             {
-                await browser.TellAsync("stop");
+                await browser.SendAsync("stop");
                 await samples.UntilAsync(taskId, "the stop has come", state => state.GetProperty("status").GetString() == "stopping");
                 await attempt.ExitAsync(exitCode: null, EndReason.UserRequest);
                 await attempt.EndAsync();
             }
-            await browser.TellAsync(sample < 2 ? "status succeeded" : "status stopped");
+            await browser.SendAsync(sample < 2 ? "status succeeded" : "status stopped");
             var output = (await browser.NextAsync("output")).EnumerateArray().Select(line => line.GetString()!).ToList();
             Assert.Contains("<img src=x onerror=alert(1)>", output);
             Assert.Contains("a warning", output);
@@ -46,9 +46,9 @@ public sealed class UiTests(TestBroker broker) : ApiTest(broker)
             Assert.Contains(output, line => line.StartsWith("running on w-1", StringComparison.Ordinal));
         }
 
-        await browser.TellAsync("listed stopped");
+        await browser.SendAsync("listed stopped");
         Assert.Equal(3, (await browser.NextAsync("listed")).GetArrayLength());
-        await browser.TellAsync("screenshot");
+        await browser.SendAsync("screenshot");
         await browser.NextAsync("screenshot");
         Assert.Empty(browser.All("error"));
         Assert.Empty(browser.All("dialog"));

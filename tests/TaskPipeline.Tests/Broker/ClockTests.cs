@@ -71,16 +71,16 @@ public sealed class ClockTests(TestBroker broker)
     {
         var options = new KafkaOptions();
         var clock = NewClock(options);
-        clock.Heard(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
+        clock.Observe(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
 
         options.ClockAhead = TimeSpan.FromHours(1);
         IsRight();
-        clock.Heard(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
+        clock.Observe(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
         IsRight();
         Assert.InRange(clock.Ahead!.Value, TimeSpan.FromMinutes(59), TimeSpan.FromMinutes(61));
         options.ClockAhead = TimeSpan.Zero;
         IsRight();
-        clock.Heard(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
+        clock.Observe(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow, TimestampType.LogAppendTime));
         IsRight();
         Assert.Null(clock.Ahead);
 
@@ -92,10 +92,10 @@ public sealed class ClockTests(TestBroker broker)
     {
         var clock = NewClock(new KafkaOptions());
         var aMinuteAgo = clock.GetTimestamp() - (60 * clock.TimestampFrequency);
-        clock.Heard(aMinuteAgo, new Timestamp(DateTime.UtcNow.AddSeconds(-55), TimestampType.LogAppendTime));
+        clock.Observe(aMinuteAgo, new Timestamp(DateTime.UtcNow.AddSeconds(-55), TimestampType.LogAppendTime));
         Assert.False(clock.IsCorrected);
 
-        clock.Heard(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow.AddHours(-1), TimestampType.CreateTime));
+        clock.Observe(clock.GetTimestamp(), new Timestamp(DateTime.UtcNow.AddHours(-1), TimestampType.CreateTime));
         Assert.False(clock.IsCorrected);
     }
 

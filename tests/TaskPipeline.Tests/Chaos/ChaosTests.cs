@@ -10,7 +10,7 @@ public sealed class ChaosTests(TestBroker broker)
     private static readonly TimeSpan Length = TimeSpan.FromMinutes(10);
 
     [Fact]
-    public void The_same_seed_gives_the_same_load_and_the_same_enemy()
+    public void The_same_seed_gives_the_same_load_and_the_same_faults()
     {
         var plan = ChaosPlan.Of(7, 1000, Length, workers: 4, brokers: 3, isKafkaProxied: false);
         Assert.Equivalent(plan, ChaosPlan.Of(7, 1000, Length, workers: 4, brokers: 3, isKafkaProxied: false), strict: true);
@@ -18,7 +18,7 @@ public sealed class ChaosTests(TestBroker broker)
     }
 
     [Fact]
-    public void The_enemy_attacks_everything_that_it_may_and_nothing_else()
+    public void The_fault_injector_attacks_everything_that_it_may_and_nothing_else()
     {
         var all = ChaosPlan.Of(7, 10, Length, workers: 4, brokers: 1, isKafkaProxied: true).Attacks;
         Assert.Equal(Enum.GetValues<AttackKind>(), all.Select(attack => attack.Kind).Distinct().Order());

@@ -20,7 +20,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         await using var client = Open(ClientRuntime.Node);
         foreach (var seed in new[] { 1, Random.Shared.Next() })
         {
-            await client.TellAsync($"sha256 {seed}");
+            await client.SendAsync($"sha256 {seed}");
             Assert.Equal(461, (await client.NextAsync("same")).GetInt32());
         }
     }
@@ -140,7 +140,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         await attempt.FinishAsync();
         Assert.Equal("partial", Verified(await WatchedAsync(client, task)));
 
-        await client.TellAsync(Call("output", task.TaskId, new { seq = 1 }));
+        await client.SendAsync(Call("output", task.TaskId, new { seq = 1 }));
         var output = (await client.NextAsync("answer")).EnumerateArray().Select(item => item.TryGetProperty("seq", out var seq) ? $"{seq}" : $"{item.GetProperty("from")}-{item.GetProperty("to")} {item.GetProperty("count")} {item.GetProperty("reason").GetString()}");
         Assert.Equal(["1", "2-5 4 not_kept", "6", "7-8 2 not_kept"], output);
     }
@@ -161,9 +161,9 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
 
         await WatchAsync(client, task, new { hold = "lines", maxBuffered = 200_000 });
         await client.NextAsync("holding");
-        await client.TellAsync(Call("output", task.TaskId, new { }));   // that long the watch stands still, with all of it there to be sent
+        await client.SendAsync(Call("output", task.TaskId, new { }));   // that long the watch stands still, with all of it there to be sent
         await client.NextAsync("answer");
-        await client.TellAsync("go");
+        await client.SendAsync("go");
         if (runtime == ClientRuntime.Node)
             Assert.InRange((await client.NextAsync("read")).GetInt32(), 6_000, 500_000);
         else
@@ -199,7 +199,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         await broker.SendAsync("down");
         await using var api = await ApiUnderTest.StartUnreadyAsync(broker, prefix);
         await using var client = Open(runtime, api.Address.ToString());
-        await client.TellAsync("watch nobody");
+        await client.SendAsync("watch nobody");
         var lost = (await client.NextAsync("lost")).GetProperty("reason").GetString();
         Assert.Contains(runtime == ClientRuntime.Node ? "Not ready" : "4013", lost, StringComparison.Ordinal);
 
@@ -216,7 +216,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         var elsewhere = await ReplicaAsync();
         await using var proxy = TcpProxy.Start(Api.Address.Port);
         await using var client = Open(runtime, $"http://127.0.0.1:{proxy.Port}/");
-        await client.TellAsync("""view {"project":"shop"}""");
+        await client.SendAsync("""view {"project":"shop"}""");
         Assert.Equal("shop", (await client.NextAsync("event")).GetProperty("project").GetString());
         var task = await Api.SubmitAsync(project: "shop");
         Assert.Equal("queued", (await client.NextAsync("event")).GetProperty("status").GetString());
@@ -231,7 +231,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         proxy.Target = elsewhere.Address.Port;
         proxy.Cut();
         Assert.Equal("missed", WatchClient.TypeOf(await client.NextAsync("event")));
-        await client.TellAsync("abort");
+        await client.SendAsync("abort");
         Assert.Equal("AbortError", (await client.NextAsync("refused")).GetProperty("name").GetString());
     }
 
@@ -304,7 +304,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
     public async Task Refusals_of_a_watch_are_errors_by_name(ClientRuntime runtime)
     {
         await using var client = Open(runtime);
-        await client.TellAsync("watch nobody");
+        await client.SendAsync("watch nobody");
         var unknown = await client.NextAsync("refused");
         Assert.Equal(("NotFoundError", 404, "There is no task 'nobody'"), (unknown.GetProperty("name").GetString(), unknown.GetProperty("status").GetInt32(), unknown.GetProperty("message").GetString()));
         var task = await Api.SubmitAsync();
@@ -325,11 +325,11 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         var address = $"http://127.0.0.1:{gone.Port}/";
         await gone.DisposeAsync();
         await using var client = Open(ClientRuntime.Node, address);
-        await client.TellAsync("""watch nobody {"maxTries":2}""");
+        await client.SendAsync("""watch nobody {"maxTries":2}""");
         Assert.Equal(1, (await client.NextAsync("lost")).GetProperty("tries").GetInt32());
         Assert.Equal(2, (await client.NextAsync("lost")).GetProperty("tries").GetInt32());
         Assert.Equal("ConnectionError", (await client.NextAsync("refused")).GetProperty("name").GetString());
-        await client.TellAsync(Call("get", "nobody"));
+        await client.SendAsync(Call("get", "nobody"));
         var refused = await client.NextAsync("refused");
         Assert.Equal("ConnectionError", refused.GetProperty("name").GetString());
         Assert.Contains("cannot be reached", refused.GetProperty("message").GetString(), StringComparison.Ordinal);
@@ -346,7 +346,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         await WatchAsync(client, task);
         await attempt.PrintAsync("one");
         await UntilLineAsync(client, 1);
-        await client.TellAsync("abort");
+        await client.SendAsync("abort");
         Assert.Equal("AbortError", (await client.NextAsync("refused")).GetProperty("name").GetString());
         await WatchAsync(client, task, new { leave = "lines" });
         await client.NextAsync("over");
@@ -359,12 +359,12 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         await using var client = Open(ClientRuntime.Node);
         async Task<JsonElement> CallAsync(string method, params object[] arguments)
         {
-            await client.TellAsync(Call(method, arguments));
+            await client.SendAsync(Call(method, arguments));
             return await client.NextAsync("answer");
         }
         async Task<(string? Name, IEnumerable<string?> Fields)> RefusedAsync(string method, params object[] arguments)
         {
-            await client.TellAsync(Call(method, arguments));
+            await client.SendAsync(Call(method, arguments));
             var refused = await client.NextAsync("refused");
             return (refused.GetProperty("name").GetString(), refused.GetProperty("fields").EnumerateArray().Select(field => field.GetString()));
         }
@@ -398,8 +398,8 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal("NotFoundError", (await RefusedAsync("openArtifact", task.TaskId, new { attempt = 1, name = "sub/a book.txt" })).Name);
         Assert.Equal("stopping", (await CallAsync("stop", task.TaskId, new { reason = "wrong workbook" })).GetProperty("status").GetString());
         var cursor = (await CallAsync("get", task.TaskId)).GetProperty("cursor").GetString()!;
-        await client.TellAsync(Call("get", task.TaskId, new { after = cursor, wait = "30s" }));
-        await client.TellAsync(Call("output", task.TaskId, new { q = "needle", follow = true }));
+        await client.SendAsync(Call("get", task.TaskId, new { after = cursor, wait = "30s" }));
+        await client.SendAsync(Call("output", task.TaskId, new { q = "needle", follow = true }));
         await attempt.DieAsync(new TaskSubmission { TaskId = task.TaskId, Type = "echo", Params = new() { ["text"] = JsonElement.Parse("\"hello\"") } });
         JsonElement[] answers = [await client.NextAsync("answer"), await client.NextAsync("answer")];
         Assert.Equal("Needle", Assert.Single(answers.Single(found => found.ValueKind == JsonValueKind.Array).EnumerateArray()).GetProperty("text").GetString());
@@ -429,7 +429,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
         foreach (var task in tasks)
             await client.HasToldAsync("event", told => WatchClient.TypeOf(told) == "hello" && told.GetProperty("task_id").GetString() == task.TaskId);
 
-        await client.TellAsync(Call("stop", tasks[^1].TaskId));
+        await client.SendAsync(Call("stop", tasks[^1].TaskId));
 
         Assert.Equal("stopping", (await client.NextAsync("answer")).GetProperty("status").GetString());
     }
@@ -461,7 +461,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
     }
 
     private static Task WatchAsync(JavaScriptClient client, Submitted task, object? options = null) =>
-        client.TellAsync($"watch {task.TaskId} {JsonSerializer.Serialize(options ?? new { })}");
+        client.SendAsync($"watch {task.TaskId} {JsonSerializer.Serialize(options ?? new { })}");
 
     private static string Call(string method, params object[] arguments) => $"call {method} {JsonSerializer.Serialize(arguments)}";
 

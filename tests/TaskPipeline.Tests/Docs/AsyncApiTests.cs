@@ -104,7 +104,7 @@ public sealed class AsyncApiTests(TestBroker broker) : ApiTest(broker)
     {
         var document = (await Api.GetAsync("asyncapi/v1.json")).Body;
         var schemas = JavaScriptClient.Start("schemas.mjs");
-        await schemas.TellAsync(JsonSerializer.Serialize(document));
+        await schemas.SendAsync(JsonSerializer.Serialize(document));
         await schemas.NextAsync("channels");
         return (document, schemas);
     }
@@ -118,7 +118,7 @@ public sealed class AsyncApiTests(TestBroker broker) : ApiTest(broker)
 
     private static async Task<List<string>> FittingAsync(JavaScriptClient schemas, string channel, JsonNode? value)
     {
-        await schemas.TellAsync(new JsonObject { ["channel"] = channel, ["value"] = value }.ToJsonString());
+        await schemas.SendAsync(new JsonObject { ["channel"] = channel, ["value"] = value }.ToJsonString());
         return [.. (await schemas.NextAsync("fits")).EnumerateArray().Select(message => message.GetString()!)];
     }
 }

@@ -37,7 +37,7 @@ internal sealed class LaneModel
     public int Spawns => _lanes.Sum(lane => lane.Spawns.Count);
 
     /// <summary>The steps and the logs, for whoever looks for the reason of a failure.</summary>
-    public string Tell() => string.Join('\n', _lanes.SelectMany((lane, number) => lane.Steps.Select(step => $"{number}: {step}").Concat(lane.Progress.Select((record, offset) => $"{number}[{offset}] {Text(record)}"))));
+    public string Describe() => string.Join('\n', _lanes.SelectMany((lane, number) => lane.Steps.Select(step => $"{number}: {step}").Concat(lane.Progress.Select((record, offset) => $"{number}[{offset}] {Text(record)}"))));
 
     /// <summary>What went wrong; empty: nothing.</summary>
     public IReadOnlyList<string> Run()

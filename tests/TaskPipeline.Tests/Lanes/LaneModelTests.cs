@@ -14,7 +14,7 @@ public sealed class LaneModelTests
         {
             var model = new LaneModel(seed);
             var problems = model.Run();
-            Assert.True(problems.Count == 0, $"seed {seed}: {string.Join("; ", problems)}\n{(problems.Count == 0 ? "" : model.Tell())}");
+            Assert.True(problems.Count == 0, $"seed {seed}: {string.Join("; ", problems)}\n{(problems.Count == 0 ? "" : model.Describe())}");
             spawns += model.Spawns;
         }
         Assert.True(spawns > Seeds * 6, $"only {spawns} agents were started");

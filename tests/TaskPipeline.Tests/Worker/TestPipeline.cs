@@ -264,7 +264,7 @@ internal sealed class TestPipeline : IAsyncDisposable
                 Add(_progress, taskId, counted);
             }
         }
-        Tell();
+        Notify();
     }
 
     private void TakeCommitted(ConsumeResult<byte[]?, byte[]?> result)
@@ -276,7 +276,7 @@ internal sealed class TestPipeline : IAsyncDisposable
             if (result.Message.Value is not null && TaskJson.TryDecodeScheduled(result.Message.Value, out var entry, out _))
                 lock (_lock)
                     _scheduled[key] = entry!;
-            Tell();
+            Notify();
             return;
         }
         lock (_lock)
@@ -284,10 +284,10 @@ internal sealed class TestPipeline : IAsyncDisposable
                 _forgotten.Add(key);
             else if (TaskJson.TryDecodeState(result.Message.Value, out var state, out _))
                 Add(_states, state!.TaskId, state);
-        Tell();
+        Notify();
     }
 
-    private void Tell()
+    private void Notify()
     {
         lock (_lock)
         {

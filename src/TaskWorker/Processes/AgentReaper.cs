@@ -11,7 +11,7 @@ namespace TaskPipeline.TaskWorker.Processes;
 /// However the worker ends, the kernel closes the pipe, and they sweep. There are two so that one can be killed with the worker; one that ends before
 /// it is replaced. They are shells so that they cost a megabyte each, not forty.
 /// </summary>
-internal sealed partial class Guardian(Cgroups cgroups, IHostApplicationLifetime lifetime, ILogger<Guardian> logger) : IHostedService, IDisposable
+internal sealed partial class AgentReaper(Cgroups cgroups, IHostApplicationLifetime lifetime, ILogger<AgentReaper> logger) : IHostedService, IDisposable
 {
     private const int Pair = 2;
 
@@ -103,12 +103,12 @@ internal sealed partial class Guardian(Cgroups cgroups, IHostApplicationLifetime
     }
 
     private void Start(int place) =>
-        _processes[place] = HelperShell.Start("taskworker-guardian", Script, [RunMarker.OwnPattern, cgroups.Folder], hasInput: true);
+        _processes[place] = HelperShell.Start("taskworker-reaper", Script, [RunMarker.OwnPattern, cgroups.Folder], hasInput: true);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A guardian has ended and is replaced")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A reaper has ended and is replaced")]
     private static partial void LogReplaced(ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Critical,
-        Message = "There is no guardian any more, and none can be started: this worker ends rather than leave agents behind some day")]
+        Message = "There is no reaper any more, and none can be started: this worker ends rather than leave agents behind some day")]
     private static partial void LogUnguarded(ILogger logger, Exception exception);
 }

@@ -4,8 +4,8 @@ using Xunit;
 
 namespace TaskPipeline.Tests.Processes;
 
-/// <summary>Whoever is killed, nothing of an agent lives on. The workers here are those of the storm bench: guardians and agents without Kafka.</summary>
-public sealed class GuardianTests
+/// <summary>Whoever is killed, nothing of an agent lives on. The workers here are those of the storm bench: reapers and agents without Kafka.</summary>
+public sealed class AgentReaperTests
 {
     private const int Timeout = 60_000;
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(20);
@@ -13,36 +13,36 @@ public sealed class GuardianTests
     [Theory(Timeout = Timeout)]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task When_a_worker_is_killed_with_one_of_its_guardians_the_other_ends_its_agents(bool hasCgroups)
+    public async Task When_a_worker_is_killed_with_one_of_its_reapers_the_other_ends_its_agents(bool hasCgroups)
     {
         await using var worker = await StartAsync(hasCgroups);
         await RunAsync(worker, "first");
-        Kill((await GuardiansOfAsync(worker))[0]);
+        Kill((await ReapersOfAsync(worker))[0]);
         worker.KillAlone();
         await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("first", worker.Id) == 0, MaxWait);
     }
 
     [Fact(Timeout = Timeout)]
-    public async Task A_guardian_that_is_killed_is_replaced()
+    public async Task A_reaper_that_is_killed_is_replaced()
     {
         await using var worker = await StartAsync(hasCgroups: false);
         await RunAsync(worker, "second");
-        var before = await GuardiansOfAsync(worker);
+        var before = await ReapersOfAsync(worker);
         foreach (var pid in before)
             Kill(pid);
-        await Eventually.TrueAsync("both are replaced", async () => (await GuardiansOfAsync(worker)).Except(before).Count() == 2, MaxWait);
+        await Eventually.TrueAsync("both are replaced", async () => (await ReapersOfAsync(worker)).Except(before).Count() == 2, MaxWait);
         worker.KillAlone();
         await Eventually.TrueAsync("nothing of the agent is left", () => CountOf("second", worker.Id) == 0, MaxWait);
     }
 
     [Fact(Timeout = Timeout)]
-    public async Task What_a_worker_and_both_its_guardians_have_left_is_ended_when_the_next_one_starts_and_nobody_elses()
+    public async Task What_a_worker_and_both_its_reapers_have_left_is_ended_when_the_next_one_starts_and_nobody_elses()
     {
         await using var other = await StartAsync(hasCgroups: false);
         await RunAsync(other, "others");
         await using var worker = await StartAsync(hasCgroups: false);
         await RunAsync(worker, "third");
-        foreach (var pid in await GuardiansOfAsync(worker))
+        foreach (var pid in await ReapersOfAsync(worker))
             Kill(pid);
         worker.KillAlone();
         await worker.WaitForExitAsync();
@@ -75,11 +75,11 @@ public sealed class GuardianTests
         await Eventually.TrueAsync("the agent has its processes", () => CountOf(id, worker.Id) > 5, MaxWait);
     }
 
-    private static async Task<int[]> GuardiansOfAsync(ChildProcess worker)
+    private static async Task<int[]> ReapersOfAsync(ChildProcess worker)
     {
         var seen = worker.Lines.Count;
-        await worker.WriteLineAsync("guardians");
-        return [.. (await worker.WaitForLineAsync("guardians ", from: seen)).Split(' ')[1..].Select(int.Parse)];
+        await worker.WriteLineAsync("reapers");
+        return [.. (await worker.WaitForLineAsync("reapers ", from: seen)).Split(' ')[1..].Select(int.Parse)];
     }
 
     private static int CountOf(string id, int worker) =>
@@ -99,7 +99,7 @@ public sealed class GuardianTests
 
     private static void Kill(int pid)
     {
-        using var guardian = System.Diagnostics.Process.GetProcessById(pid);
-        guardian.Kill();
+        using var reaper = System.Diagnostics.Process.GetProcessById(pid);
+        reaper.Kill();
     }
 }
