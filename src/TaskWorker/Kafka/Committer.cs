@@ -18,7 +18,11 @@ internal sealed class Committer : IDisposable
     private readonly CallTimer _committing;
     private Task _thread = Task.CompletedTask;
 
-    public Committer(ILaneCommit commit, TimeProvider clock) => (_commit, _committing) = (commit, new CallTimer(clock));
+    public Committer(ILaneCommit commit, TimeProvider clock)
+    {
+        _commit = commit;
+        _committing = new CallTimer(clock);
+    }
 
     public void Open(CancellationToken cancellationToken)
     {

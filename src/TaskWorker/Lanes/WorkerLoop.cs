@@ -580,8 +580,9 @@ internal sealed partial class WorkerLoop : IDisposable
         while (_run is null && _commits.Count < MostUncommitted && _choice.Next(_lanes.Values, _stops.IsPaused, _clock.GetUtcNow()) is { } task)
             if (Decide(task) is Decision.Run next)
             {
-                var run = _runner.Start(task.OrderOf(next.Attempt), (record, offset) => _inbox.Post(() => Wrote(task, record, offset)));
-                (_run, _running) = (run, task);
+                _run = _runner.Start(task.OrderOf(next.Attempt), (record, offset) => _inbox.Post(() => Wrote(task, record, offset)));
+                _running = task;
+                var run = _run;
                 run.Result.ContinueWith(_ => _inbox.Post(() => EndRun(run, task)), TaskScheduler.Default);
             }
         foreach (var lane in _lanes.Values)

@@ -140,7 +140,7 @@ public sealed class WallsTests
         public IReadOnlyList<string> Folders { get; } = Place.Split(System.IO.Path.DirectorySeparatorChar)[..^1];
 
         /// <summary>The one behind whose wall it is; empty: it lies in none.</summary>
-        public string Folder => Folders.FirstOrDefault() ?? "";
+        public string Folder => Folders is [var first, ..] ? first : "";
 
         public IEnumerable<(int Number, string Text)> Lines => Text.Select((line, index) => (index + 1, line));
 
@@ -148,7 +148,7 @@ public sealed class WallsTests
         public IEnumerable<(int Number, string Text)> Code => Lines.Where(line => !line.Text.TrimStart().StartsWith("//", StringComparison.Ordinal));
 
         /// <summary>Those that are declared in it, but for nested ones.</summary>
-        public IReadOnlySet<string> Types { get; } = Text
+        public HashSet<string> Types { get; } = Text
             .Select(line => Regex.Match(line, @"^(?:public|internal)\b[\w\s]*?\b(?:class|struct|interface|enum|record struct|record|delegate [\w<>?]+) (\w+)"))
             .Where(match => match.Success).Select(match => match.Groups[1].Value).ToHashSet();
     }
