@@ -1,36 +1,16 @@
+using System.CommandLine;
 using System.Globalization;
 
 namespace TaskPipeline.Bench;
 
 /// <summary>The options that a bench was given, with the defaults of the others.</summary>
-internal sealed class BenchArguments
+internal sealed class BenchArguments(ParseResult parsed, bool asJson)
 {
-    private readonly Dictionary<string, string> _values;
+    public bool AsJson => asJson;
 
-    private BenchArguments(Dictionary<string, string> values) => _values = values;
+    public string Text(string option) => parsed.GetValue<string>(option)!;
 
-    public bool AsJson { get; private init; }
-
-    /// <exception cref="BadUsageException">An option is not known or lacks its value.</exception>
-    public static BenchArguments Parse(Benchmark bench, IEnumerable<string> arguments)
-    {
-        var values = bench.Options.ToDictionary(option => option.Name, option => option.Default);
-        var asJson = false;
-        for (var rest = new Queue<string>(arguments); rest.TryDequeue(out var argument);)
-        {
-            if (argument == "--json")
-                asJson = true;
-            else if (!values.ContainsKey(argument))
-                throw new BadUsageException($"{bench.Name} has no option '{argument}'");
-            else
-                values[argument] = rest.TryDequeue(out var value) ? value : throw new BadUsageException($"{argument} lacks its value");
-        }
-        return new BenchArguments(values) { AsJson = asJson };
-    }
-
-    public string Text(string option) => _values[option];
-
-    public int Number(string option, int least, int most) => Number(option, _values[option], least, most);
+    public int Number(string option, int least, int most) => Number(option, Text(option), least, most);
 
     /// <summary>Rising numbers with commas.</summary>
     public IReadOnlyList<int> Numbers(string option, int least, int most) => [.. Parts(option).Select(part => Number(option, part, least, most)).Distinct().Order()];
@@ -44,7 +24,7 @@ internal sealed class BenchArguments
             : names;
     }
 
-    private string[] Parts(string option) => _values[option].Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    private string[] Parts(string option) => Text(option).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
     private static int Number(string option, string text, int least, int most) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most

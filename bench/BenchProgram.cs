@@ -1,8 +1,10 @@
+using System.CommandLine;
 using System.Runtime.InteropServices;
 using TaskPipeline.Bench.Benches;
 using TaskPipeline.Bench.Chaos;
 using TaskPipeline.Bench.Driving;
 using TaskPipeline.Bench.Floors;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 
@@ -12,11 +14,13 @@ namespace TaskPipeline.Bench;
 internal static class BenchProgram
 {
     private const int Failed = 1;
-    private const int BadUsage = 2;
     private const int Interrupted = 130;
 
     private static readonly Benchmark[] Benches =
-        [new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new OverheadBench(), new FloodBench(), new StormBench(), new StopBench(), new LatencyBench(), new FanoutBench(), new IdleBench(), new ReplayBench(), new RestartBench(), new SoakBench(), new ChaosBench()];
+    [
+        new PipelineBench(), new ThroughputBench(), new StartBench(), new FailoverBench(), new QueueBench(), new RetriesBench(), new OverheadBench(), new FloodBench(),
+        new StormBench(), new StopBench(), new LatencyBench(), new FanoutBench(), new IdleBench(), new ReplayBench(), new RestartBench(), new SoakBench(), new ChaosBench(),
+    ];
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -36,29 +40,35 @@ internal static class BenchProgram
                 return TailFloor.Run(records);
             case [LoopFloor.Name]:
                 return await LoopFloor.RunAsync();
-            case [] or ["--help" or "-h" or "help"]:
-                await Console.Out.WriteLineAsync(Overview());
-                return 0;
         }
-        if (Benches.FirstOrDefault(bench => bench.Name == args[0]) is not { } bench)
-        {
-            await Console.Error.WriteLineAsync($"Bench: there is no bench '{args[0]}'\n\n{Overview()}");
-            return BadUsage;
-        }
-        if (args[1..] is ["--help" or "-h"])
-        {
-            await Console.Out.WriteLineAsync(bench.Help());
-            return 0;
-        }
+        var root = new RootCommand("Measures the pipeline. Each bench measures floors and subjects in the same run, and prints figures with their ratios.");
+        foreach (var bench in Benches)
+            root.Add(CommandOf(bench));
+        return await root.RunAsync("Bench", args.Length == 0 ? ["--help"] : args);
+    }
+
+    private static Command CommandOf(Benchmark bench)
+    {
+        var json = new Option<bool>("--json") { Description = "One line of JSON per figure on standard output, and nothing else there" };
+        var command = new Command(bench.Name, bench.Summary);
+        foreach (var option in bench.Options)
+            command.Add(new Option<string>(option.Name) { HelpName = option.Value, Description = option.Summary, DefaultValueFactory = _ => option.Default });
+        command.Add(json);
+        command.SetAction((parsed, _) => RunAsync(bench, parsed, parsed.GetValue(json)));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(Benchmark bench, ParseResult parsed, bool asJson)
+    {
         try
         {
             KafkaLibrary.Load();
-            return await RunAsync(bench, BenchArguments.Parse(bench, args[1..]));
+            return await RunAsync(bench, new BenchArguments(parsed, asJson));
         }
         catch (BadUsageException exception)
         {
-            await Console.Error.WriteLineAsync($"Bench: {exception.Message}\n\n{bench.Help()}");
-            return BadUsage;
+            await Console.Error.WriteLineAsync($"Bench: {exception.Message}. Bench {bench.Name} --help lists the options.");
+            return LocalCommandLine.BadUsage;
         }
         catch (KafkaLibraryException exception)
         {
@@ -101,10 +111,4 @@ internal static class BenchProgram
             stop.Cancel();
         }
     }
-
-    private static string Overview() => $"""
-        Bench NAME [--json] [OPTIONS] runs a bench; Bench NAME --help shows its options. There are:
-
-        {string.Join('\n', Benches.Select(bench => $"  {bench.Name,-12}{bench.Summary}"))}
-        """;
 }

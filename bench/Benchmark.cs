@@ -19,13 +19,6 @@ internal abstract class Benchmark
     protected virtual IReadOnlyList<BenchOption> Own => [];
 
     public abstract Task<IReadOnlyList<Figure>> RunAsync(BenchRun run);
-
-    public string Help() => $"""
-        Bench {Name} [--json] [OPTIONS]: {Summary}
-
-        {string.Join('\n', Options.Select(option => $"  {option.Name + " " + option.Value,-20}{option.Summary}{(option.Default.Length > 0 ? $" (default {option.Default})" : "")}"))}
-          {"--json",-20}one line of JSON per figure on standard output, and nothing else there
-        """;
 }
 
 internal sealed record BenchOption(string Name, string Value, string Default, string Summary);

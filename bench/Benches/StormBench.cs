@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using TaskPipeline.Bench.Driving;
-using TaskPipeline.Testing;
+using TaskPipeline.LocalProcesses;
 
 namespace TaskPipeline.Bench.Benches;
 

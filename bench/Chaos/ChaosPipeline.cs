@@ -1,5 +1,6 @@
 using System.Net;
 using TaskPipeline.Bench.Driving;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Bench.Chaos;
@@ -71,7 +72,7 @@ internal sealed class ChaosPipeline : IAsyncDisposable
 
     private void AddApi(string name, int seed)
     {
-        var port = Ports.Free();
+        var port = FreePort.Find();
         var settings = Settings();
         settings["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}";
         Apis.Add(new Supervised(times => Start("TaskApi", $"{name}.{times}", settings), seed));

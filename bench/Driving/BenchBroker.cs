@@ -2,8 +2,8 @@ using Confluent.Kafka;
 using Confluent.Kafka.Admin;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Kafka;
-using TaskPipeline.Testing;
 
 namespace TaskPipeline.Bench.Driving;
 
@@ -189,7 +189,7 @@ internal sealed class BenchBroker : IAsyncDisposable
         Dictionary<string, string?> settings = new() { ["KAFKA_HEAP"] = "1g", ["_JAVA_OPTIONS"] = "-Xms1g -Xmn640m" };
         if (isProxied)
         {
-            port = Ports.Free().ToString();
+            port = FreePort.Find().ToString();
             Proxy = TcpProxy.Start(int.Parse(port));
             settings["KAFKA_OVERRIDES"] = $"advertised.listeners=BROKER://127.0.0.1:{Proxy.Port}";
         }

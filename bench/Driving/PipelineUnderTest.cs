@@ -3,9 +3,9 @@ using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
 using TaskPipeline.Bench.Floors;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.Testing;
 
 namespace TaskPipeline.Bench.Driving;
 
@@ -70,7 +70,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     /// <summary>Starts one more API, and comes back when it is ready.</summary>
     public async Task StartApiAsync(int connections, params IReadOnlyList<KeyValuePair<string, string?>> more)
     {
-        var address = $"http://127.0.0.1:{Ports.Free()}";
+        var address = $"http://127.0.0.1:{FreePort.Find()}";
         var api = ProgramProcess.Start("TaskApi", $"api-{_apis.Count + 1}", Subfolder("config"), Subfolder("logs"), [.. Settings("ASPNETCORE_URLS", address), .. more]);
         _apis.Add(api);
         Http?.Dispose();

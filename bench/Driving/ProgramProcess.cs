@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using TaskPipeline.Testing;
+using TaskPipeline.LocalProcesses;
 
 namespace TaskPipeline.Bench.Driving;
 

@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Hosting;
-using TaskPipeline.Testing;
 
 namespace TaskPipeline.Bench.Driving;
 

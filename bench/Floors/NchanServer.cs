@@ -4,7 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using TaskPipeline.Bench.Driving;
-using TaskPipeline.Testing;
+using TaskPipeline.LocalProcesses;
 
 namespace TaskPipeline.Bench.Floors;
 
@@ -27,7 +27,7 @@ internal sealed class NchanServer : IAsyncDisposable
     {
         _stop = stop;
         _cutOff = stop.Register(_publisher.Dispose);   // it may be waiting for an nginx that takes no more
-        Port = Ports.Free();
+        Port = FreePort.Find();
         var file = Path.Combine(_folder, "nginx.conf");
         File.WriteAllText(file, $$"""
             load_module {{Module}};

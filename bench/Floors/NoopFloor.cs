@@ -3,9 +3,9 @@ using System.Globalization;
 using System.Text;
 using Confluent.Kafka;
 using TaskPipeline.Bench.Driving;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.Testing;
 
 namespace TaskPipeline.Bench.Floors;
 

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using Confluent.Kafka;
 using TaskPipeline.Bench.Driving;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Kafka;
-using TaskPipeline.Testing;
 
 namespace TaskPipeline.Bench.Floors;
 

@@ -1,36 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Security.Cryptography;
 
 namespace TaskPipeline.DevStack;
 
 internal static class Ports
 {
     private const string Listening = "0A";
-    private const int First = 10_000;
-    // from here on Linux gives ports to connections and to who listens on any (ip_local_port_range): before the child that this one is for
-    private const int End = 32_768;
-    private const int Tries = 100;
     private static readonly string[] SocketTables = ["/proc/net/tcp", "/proc/net/tcp6"];
-
-    /// <summary>A port on the loopback that nobody listens on.</summary>
-    public static int Free()
-    {
-        for (var tries = 1; ; tries++)
-        {
-            var port = RandomNumberGenerator.GetInt32(First, End);
-            try
-            {
-                using var listener = new TcpListener(IPAddress.Loopback, port);
-                listener.Start();
-                return port;
-            }
-            catch (SocketException) when (tries < Tries)
-            {
-                // Somebody has it.
-            }
-        }
-    }
 
     /// <exception cref="StackException">It cannot be listened on; says by whom it is taken, and what to do.</exception>
     public static void Require(int port)

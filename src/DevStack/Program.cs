@@ -1,24 +1,24 @@
+using System.CommandLine;
 using TaskPipeline.DevStack;
+using TaskPipeline.LocalProcesses;
 
-const int BadOptions = 2;
+const string Name = "./build up";
 
-try
+var options = new StackOptions();
+var root = new RootCommand(StackOptions.Description);
+foreach (var option in options.All)
+    root.Add(option);
+root.SetAction(async (parsed, _) =>
 {
-    if (StackOptions.Parse(args) is not { } options)
+    try
     {
-        Console.WriteLine(StackOptions.Help);
-        return 0;
+        using var stack = new Stack(options.Read(parsed), new Log());
+        return await stack.RunAsync();
     }
-    using var stack = new Stack(options, new Log());
-    return await stack.RunAsync();
-}
-catch (BadOptionException exception)
-{
-    await Console.Error.WriteLineAsync($"./build up: {exception.Message}");
-    return BadOptions;
-}
-catch (StackException exception)
-{
-    await Console.Error.WriteLineAsync($"./build up: {exception.Message}");
-    return 1;
-}
+    catch (Exception exception) when (exception is StackException or NotBuiltException)
+    {
+        await Console.Error.WriteLineAsync($"{Name}: {exception.Message}");
+        return 1;
+    }
+});
+return await root.RunAsync(Name, args);

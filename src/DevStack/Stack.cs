@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using TaskPipeline.LocalProcesses;
 
 namespace TaskPipeline.DevStack;
 
@@ -7,7 +8,7 @@ namespace TaskPipeline.DevStack;
 /// All processes of the pipeline on one machine. Whoever dies is started again, but for the embedded broker: its records
 /// are gone with it, and so is everybody's reason to go on.
 /// </summary>
-internal sealed class Stack(StackOptions options, Log log) : IDisposable
+internal sealed class Stack(StackSettings options, Log log) : IDisposable
 {
     private const string Up = "up";
     private const string Ready = "ready ";
@@ -31,7 +32,7 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
     public async Task<int> RunAsync()
     {
         if (!File.Exists(options.TaskTypes))
-            throw new BadOptionException($"there is no file {options.TaskTypes}: name the task types with --task-types FILE");
+            throw new StackException($"there is no file {options.TaskTypes}: name the task types with --task-types FILE");
         if (options.Port != 0)
             Ports.Require(options.Port);
         Directory.CreateDirectory(options.DataDirectory);
@@ -41,8 +42,8 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
 
         var broker = options.Kafka is null ? NewBroker() : null;
         var (brokerRunning, bootstrap) = broker is null ? (Task.CompletedTask, options.Kafka!) : await StartBrokerAsync(broker);
-        var api = $"http://127.0.0.1:{(options.Port != 0 ? options.Port : Ports.Free())}";
-        var projectConfig = $"http://127.0.0.1:{Ports.Free()}";
+        var api = $"http://127.0.0.1:{(options.Port != 0 ? options.Port : FreePort.Find())}";
+        var projectConfig = $"http://127.0.0.1:{FreePort.Find()}";
         var kafka = KafkaSettings(bootstrap);
         _children.Add(NewProjectConfig(projectConfig));
         _children.Add(NewApi(api, kafka));
@@ -105,7 +106,7 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
         ["Parent__HoldsInput"] = "true",
         ["ASPNETCORE_URLS"] = address,
         ["Projects__DataDirectory"] = options.DataDirectory,
-        ["Projects__SamplesDirectory"] = Path.Combine(Repository.Root, "samples"),
+        ["Projects__SamplesDirectory"] = Path.Combine(BuildOutput.Repository, "samples"),
     }, log);
 
     private Child NewApi(string address, IReadOnlyDictionary<string, string> kafka) => new("api", "TaskApi", [], new Dictionary<string, string>(kafka)
@@ -124,7 +125,7 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
         ["Worker__ProjectConfigUrl"] = projectConfig,
         ["Worker__DataDirectory"] = options.DataDirectory,
         ["Artifacts__Directory"] = Artifacts,
-        ["Worker__SearchPath"] = Repository.FolderOf("agent-cli"),
+        ["Worker__SearchPath"] = BuildOutput.FolderOf("agent-cli"),
         ["Worker__DrainTimeout"] = "00:00:01",   // Ctrl-C means now
         ["Catalogue__File"] = options.TaskTypes,
     }, log);
@@ -227,7 +228,7 @@ internal sealed class Stack(StackOptions options, Log log) : IDisposable
 
     private void SayReady(string api, string bootstrap)
     {
-        var samples = Path.GetRelativePath(Environment.CurrentDirectory, Path.Combine(Repository.Root, "samples", "import-excel.json"));
+        var samples = Path.GetRelativePath(Environment.CurrentDirectory, Path.Combine(BuildOutput.Repository, "samples", "import-excel.json"));
         var running = _children.Where(child => child.Id is not null && child.Name.StartsWith("worker-", StringComparison.Ordinal));
         var workers = string.Join(", ", running.Select(child => $"{child.Name} = process {child.Id}"));
         log.Say($"""

@@ -1,21 +1,20 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
+using TaskPipeline.LocalProcesses;
 
 namespace TaskPipeline.DevStack;
 
 /// <summary>What the command line asks for.</summary>
 /// <param name="Port">The API's; 0 picks a free one.</param>
 /// <param name="Kafka">A real Kafka instead of the embedded broker.</param>
-internal sealed record StackOptions(int Port, int Workers, string? Kafka, string DataDirectory, string TaskTypes)
-{
-    public const string Help = """
-        ./build up starts the pipeline on this machine, in the foreground: broker, project-config API, task API, workers.
+internal sealed record StackSettings(int Port, int Workers, string? Kafka, string DataDirectory, string TaskTypes);
 
-          --port N            port of the task API on 127.0.0.1 (default 8080; 0 picks a free one)
-          --workers N         number of workers (default 2)
-          --kafka HOST:PORT   a real Kafka instead of the embedded broker; several with commas
-          --data DIR          the agents' workspaces and the sample project's database (default .data in the repository)
-          --task-types FILE   the catalogue of task types (default task-types.yaml in the repository)
-          --help              this text
+/// <summary>The options of the command line.</summary>
+internal sealed class StackOptions
+{
+    public const string Description = """
+        Starts the pipeline on this machine, in the foreground: broker, project-config API, task API, workers.
 
         The embedded broker keeps everything in memory: tasks and their output are gone when it ends.
         A worker that dies is started again. Ctrl-C ends everything.
@@ -23,52 +22,50 @@ internal sealed record StackOptions(int Port, int Workers, string? Kafka, string
 
     private const int MostWorkers = 64;
 
-    /// <summary>Null where the help was asked for.</summary>
-    public static StackOptions? Parse(IEnumerable<string> arguments)
+    private readonly Option<int> _port = LocalCommandLine.Number("--port", "N", 8080, 0, 65535, "Port of the task API on 127.0.0.1; 0 picks a free one");
+    private readonly Option<int> _workers = LocalCommandLine.Number("--workers", "N", 2, 0, MostWorkers, "Number of workers");
+    private readonly Option<string?> _kafka = new("--kafka")
     {
-        var options = new StackOptions(8080, 2, null, Path.Combine(Repository.Root, ".data"), Path.Combine(Repository.Root, "task-types.yaml"));
-        var rest = new Queue<string>(arguments);
-        while (rest.TryDequeue(out var argument))
+        HelpName = "HOST:PORT",
+        Description = "A real Kafka instead of the embedded broker; several with commas",
+    };
+
+    private readonly Option<string> _data = PathOption("--data", "DIR", ".data", "Where the agents' workspaces and the sample project's database are");
+    private readonly Option<string> _taskTypes = PathOption("--task-types", "FILE", "task-types.yaml", "The catalogue of task types");
+
+    public StackOptions()
+    {
+        _kafka.Validators.Add(CheckBrokers);
+        _taskTypes.Validators.Add(result =>
         {
-            if (argument is "--help" or "-h")
-                return null;
-            var (name, value) = argument.Split('=', 2) is [var left, var right] ? (left, right) : (argument, null);
-            options = name switch
-            {
-                "--port" => options with { Port = Number(0, 65535) },
-                "--workers" => options with { Workers = Number(0, MostWorkers) },
-                "--kafka" => options with { Kafka = Brokers() },
-                "--data" => options with { DataDirectory = Path.GetFullPath(Value()) },
-                "--task-types" => options with { TaskTypes = ExistingFile() },
-                _ => throw new BadOptionException($"{argument} is not an option; ./build up --help shows what there is"),
-            };
+            if (result.GetValueOrDefault<string>() is { } file && !File.Exists(file))
+                result.AddError($"--task-types: there is no file {file}.");
+        });
+    }
 
-            string Value() => value ?? (rest.TryDequeue(out var next) ? next : throw new BadOptionException($"{name} needs a value"));
+    public IReadOnlyList<Option> All => [_port, _workers, _kafka, _data, _taskTypes];
 
-            int Number(int least, int most)
-            {
-                var text = Value();
-                return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
-                    ? number
-                    : throw new BadOptionException($"{name} {text}: give a number from {least} to {most}");
-            }
+    public StackSettings Read(ParseResult parsed) => new(
+        parsed.GetRequiredValue(_port),
+        parsed.GetRequiredValue(_workers),
+        parsed.GetValue(_kafka),
+        parsed.GetRequiredValue(_data),
+        parsed.GetRequiredValue(_taskTypes));
 
-            string Brokers()
-            {
-                var text = Value();
-                var wrong = text.Split(',').FirstOrDefault(broker => broker.LastIndexOf(':') is var colon
-                    && (colon < 1 || !ushort.TryParse(broker.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port == 0));
-                return wrong is null ? text : throw new BadOptionException($"{name} {text}: give HOST:PORT, such as localhost:9092");
-            }
+    private static Option<string> PathOption(string name, string valueName, string byDefault, string description) => new(name)
+    {
+        HelpName = valueName,
+        Description = description,
+        DefaultValueFactory = _ => Path.Combine(BuildOutput.Repository, byDefault),
+        CustomParser = result => Path.GetFullPath(result.Tokens[0].Value),
+    };
 
-            string ExistingFile()
-            {
-                var file = Path.GetFullPath(Value());
-                return File.Exists(file) ? file : throw new BadOptionException($"{name}: there is no file {file}");
-            }
-        }
-        return options;
+    private static void CheckBrokers(OptionResult result)
+    {
+        var text = result.GetValueOrDefault<string>() ?? "";
+        var isRight = text.Split(',').All(broker => broker.LastIndexOf(':') is >= 1 and var colon
+            && ushort.TryParse(broker.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port > 0);
+        if (!isRight)
+            result.AddError($"--kafka {text}: give HOST:PORT, such as localhost:9092.");
     }
 }
-
-internal sealed class BadOptionException(string message) : Exception(message);

@@ -1,70 +1,63 @@
+using System.CommandLine;
 using System.Runtime.InteropServices;
 using TaskPipeline.EmbeddedBroker;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Shared.Kafka;
 
-const string Usage = """
-    EmbeddedBroker: a Kafka broker for a first run and for tests. It keeps everything in memory.
-
-      --topic-prefix TEXT   create the pipeline's topics under this prefix ('' for none) at the start
-      --partitions N        with that many lanes (default 24)
-      --brokers N           brokers in the cluster (default 1)
-      --group-delay MS      how long a new consumer group waits for further members (default 0)
-      --ignore-interrupt    leave Ctrl-C to the parent process
+const string Description = $"""
+    A Kafka broker for a first run and for tests. It keeps everything in memory.
 
     Prints "ready HOST:PORT" once it takes requests. Ends with its standard input, so that it never outlives its parent.
     Commands on standard input, one per line, each answered with "ok …" or "error …":
-
+      {Commands.Help}
     """;
 
-string? prefix = null;
-var (partitions, brokers, groupDelay, ignoreInterrupt) = (24, 1, 0, false);
-for (var arguments = new Queue<string>(args); arguments.TryDequeue(out var argument);)
+var prefix = new Option<string?>("--topic-prefix")
 {
-    var understood = argument switch
+    HelpName = "TEXT",
+    Description = "Create the pipeline's topics under this prefix ('' for none) at the start",
+};
+var partitions = LocalCommandLine.Number("--partitions", "N", 24, 1, 1000, "Lanes of those topics");
+var brokers = LocalCommandLine.Number("--brokers", "N", 1, 1, 9, "Brokers in the cluster");
+var groupDelay = LocalCommandLine.Number("--group-delay", "MS", 0, 0, 60_000, "How long a new consumer group waits for further members");
+var ignoreInterrupt = new Option<bool>("--ignore-interrupt") { Description = "Leave Ctrl-C to the parent process" };
+
+var root = new RootCommand(Description) { prefix, partitions, brokers, groupDelay, ignoreInterrupt };
+root.SetAction((parsed, _) => RunAsync(
+    parsed.GetValue(prefix),
+    parsed.GetRequiredValue(partitions),
+    parsed.GetRequiredValue(brokers),
+    parsed.GetRequiredValue(groupDelay),
+    parsed.GetValue(ignoreInterrupt)));
+return await root.RunAsync("EmbeddedBroker", args);
+
+static async Task<int> RunAsync(string? prefix, int partitions, int brokers, int groupDelay, bool ignoresInterrupt)
+{
+    using var interrupt = ignoresInterrupt ? PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = true) : null;
+    try
     {
-        "--help" => Print(Usage + "  " + Commands.Help),
-        "--ignore-interrupt" => ignoreInterrupt = true,
-        "--topic-prefix" => arguments.TryDequeue(out prefix),
-        "--partitions" => arguments.TryDequeue(out var text) && int.TryParse(text, out partitions) && partitions is >= 1 and <= 1000,
-        "--brokers" => arguments.TryDequeue(out var text) && int.TryParse(text, out brokers) && brokers is >= 1 and <= 9,
-        "--group-delay" => arguments.TryDequeue(out var text) && int.TryParse(text, out groupDelay) && groupDelay is >= 0 and <= 60_000,
-        _ => false,
-    };
-    if (argument == "--help")
-        return 0;
-    if (!understood)
-    {
-        await Console.Error.WriteLineAsync($"EmbeddedBroker: {argument} is unknown or lacks its value; --help shows what there is");
-        return 2;
+        KafkaLibrary.Load();
     }
+    catch (KafkaLibraryException exception)
+    {
+        await Console.Error.WriteLineAsync($"EmbeddedBroker does not start: {exception.Message}");
+        return ExitCodes.BadConfiguration;
+    }
+    var cluster = new MockCluster(brokers, groupDelay);
+    if (prefix is not null)
+        cluster.CreatePipeline(prefix, partitions);
+    Print($"ready {cluster.BootstrapServers}");
+
+    var commands = new Commands(cluster);
+    while (await Console.In.ReadLineAsync() is { } line && line.Trim() != "quit")
+        if (line.Trim().Length > 0)
+            Print(commands.Answer(line));
+    return 0;
 }
 
-using var interrupt = ignoreInterrupt ? PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = true) : null;
-
-try
-{
-    KafkaLibrary.Load();
-}
-catch (KafkaLibraryException exception)
-{
-    await Console.Error.WriteLineAsync($"EmbeddedBroker does not start: {exception.Message}");
-    return ExitCodes.BadConfiguration;
-}
-var cluster = new MockCluster(brokers, groupDelay);
-if (prefix is not null)
-    cluster.CreatePipeline(prefix, partitions);
-Print($"ready {cluster.BootstrapServers}");
-
-var commands = new Commands(cluster);
-while (await Console.In.ReadLineAsync() is { } line && line.Trim() != "quit")
-    if (line.Trim().Length > 0)
-        Print(commands.Answer(line));
-return 0;
-
-static bool Print(string line)
+static void Print(string line)
 {
     Console.Out.WriteLine(line);
     Console.Out.Flush();
-    return true;
 }

@@ -29,10 +29,6 @@ internal sealed partial class AgentProcess : IAsyncDisposable
 
     public int Id => _process.Id;
 
-    /// <summary>A shell lets what it starts in the background ignore Ctrl-C, and so would the tests' own children.</summary>
-    public static bool IgnoresInterrupts { get; } = OperatingSystem.IsLinux()
-        && (Convert.ToUInt64(File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))["SigIgn:".Length..].Trim(), 16) & 0b10) != 0;
-
     private static CancellationToken TestEnds => TestContext.Current.CancellationToken;
 
     public static AgentProcess Start(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string?> environment)

@@ -1,5 +1,6 @@
 using TaskPipeline.Testing;
 using Xunit;
+using TaskPipeline.LocalProcesses;
 
 namespace TaskPipeline.AgentCli.Tests;
 
@@ -131,7 +132,7 @@ public sealed class AgentRunTests
     public async Task Its_children_end_with_it(int signal, int exitCode)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "processes are looked up in /proc");
-        Assert.SkipWhen(signal == 2 && AgentProcess.IgnoresInterrupts, "the tests were started in the background, where Ctrl-C is ignored");
+        Assert.SkipWhen(signal == 2 && ChildProcess.IgnoresInterrupt, "the tests were started in the background, where Ctrl-C is ignored");
         await using var workplace = new Workplace();
         await workplace.ImportSampleAsync(rows: 10);
         // So many rows that the children are still reading when the signal comes.

@@ -1,4 +1,5 @@
 using Xunit;
+using TaskPipeline.LocalProcesses;
 
 namespace TaskPipeline.AgentCli.Tests;
 
@@ -16,7 +17,7 @@ public sealed class InterruptedImportTests
     public async Task An_import_that_was_ended_in_the_middle_can_be_run_again(int signal, int exitCode)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "signals");
-        Assert.SkipWhen(signal == SigInt && AgentProcess.IgnoresInterrupts, "the tests were started in the background, where Ctrl-C is ignored");
+        Assert.SkipWhen(signal == SigInt && ChildProcess.IgnoresInterrupt, "the tests were started in the background, where Ctrl-C is ignored");
         await using var workplace = new Workplace();
         workplace.Environment["TASK_IDEMPOTENCY_KEY"] = "interrupted";
         workplace.MakeSample("sample.xlsx", Rows);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Npgsql;
+using TaskPipeline.LocalProcesses;
 using Xunit;
 
 namespace TaskPipeline.AgentCli.Tests;
@@ -45,7 +46,7 @@ public sealed class PostgresServer : IAsyncLifetime
             return;
         }
 
-        _port = FreePort();
+        _port = FreePort.Find();
         _server = StartProcess([.. runAs, Path.Combine(programs, "postgres"), "-D", data, "-p", $"{_port}", "-k", _folder.FullName, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
         while (await _server.StandardError.ReadLineAsync() is { } line)
         {
@@ -95,13 +96,6 @@ public sealed class PostgresServer : IAsyncLifetime
         var installed = Directory.Exists("/usr/lib/postgresql") ? Directory.GetDirectories("/usr/lib/postgresql").Select(version => Path.Combine(version, "bin")) : [];
         return (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Concat(installed.OrderDescending())
             .FirstOrDefault(folder => File.Exists(Path.Combine(folder, "initdb")) && File.Exists(Path.Combine(folder, "postgres")));
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private static Process StartProcess(string[] command)

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Kafka;
 using Xunit;
 

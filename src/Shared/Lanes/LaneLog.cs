@@ -74,7 +74,8 @@ public sealed class LaneLog
 
     /// <summary>Attempts that go on although they may have begun under an earlier claim: handed over, or kept before.</summary>
     public IEnumerable<KeptAttempt> HandedOver =>
-        _stories.Where(story => story.Value is { IsOpen: true, IsHandedOver: true }).Select(story => new KeptAttempt(story.Key, story.Value.Attempts[^1].Attempt));
+        _stories.Where(story => story.Value is { IsOpen: true, IsHandedOver: true })
+            .Select(story => new KeptAttempt(story.Key, story.Value.Attempts[^1].Attempt));
 
     /// <summary>Where a later owner must begin to read to know every unended task, and the claim in force there.</summary>
     public (long From, Claim? InForce) Resume()

@@ -94,5 +94,6 @@ internal static class DeadLetterEndpoints
         return TypedResults.Accepted((string?)null, new DiscardAnswer(id, DeadLetterAction.Discarded));
     }
 
-    private static Problem Unknown(string id) => new(StatusCodes.Status404NotFound, $"There is no dead letter '{id}'; GET /dead-letters?resolved=all lists them");
+    private static Problem Unknown(string id) =>
+        new(StatusCodes.Status404NotFound, $"There is no dead letter '{id}'; GET /dead-letters?resolved=all lists them");
 }

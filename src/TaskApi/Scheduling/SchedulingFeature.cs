@@ -4,7 +4,8 @@ namespace TaskPipeline.TaskApi.Scheduling;
 
 internal static class SchedulingFeature
 {
-    public static IServiceCollection AddScheduling(this IServiceCollection services) => services.AddHostedService<Scheduler>().AddHostedService<RetentionRenewal>();
+    public static IServiceCollection AddScheduling(this IServiceCollection services) =>
+        services.AddHostedService<Scheduler>().AddHostedService<RetentionRenewal>();
 
     public static void MapScheduling(this IEndpointRouteBuilder tasks) =>
         tasks.MapPost("/{id}/release", ReleaseEndpoint.PostAsync).WithSummary("Release a waiting task: it is run at once")

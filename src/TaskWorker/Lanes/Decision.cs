@@ -130,7 +130,10 @@ internal abstract record Decision
         return retry.OnLost switch
         {
             OnLost.Hold =>
-                new Wait(null, EndReason.WorkerLost, $"{why}, and its type wants a person to decide: release it, or stop it") { Class = FailureClass.Terminated },
+                new Wait(null, EndReason.WorkerLost, $"{why}, and its type wants a person to decide: release it, or stop it")
+                {
+                    Class = FailureClass.Terminated,
+                },
             OnLost.Retry when story.Lost < retry.Lost => null,
             _ => lost,
         };

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using TaskPipeline.Testing;
+using TaskPipeline.LocalProcesses;
 using Xunit;
 
 namespace TaskPipeline.Tests.Api;

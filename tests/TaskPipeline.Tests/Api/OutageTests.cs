@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Testing;
 using Xunit;
 

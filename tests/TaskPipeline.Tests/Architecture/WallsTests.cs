@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using TaskPipeline.Testing;
+using TaskPipeline.LocalProcesses;
 using Xunit;
 
 namespace TaskPipeline.Tests.Architecture;

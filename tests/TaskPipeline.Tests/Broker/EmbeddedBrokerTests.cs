@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Confluent.Kafka;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Testing;
 using Xunit;
 

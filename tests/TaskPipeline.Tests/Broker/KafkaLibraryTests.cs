@@ -1,3 +1,4 @@
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Hosting;
 using TaskPipeline.Testing;
 using Xunit;

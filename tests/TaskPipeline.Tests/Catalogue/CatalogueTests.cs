@@ -1,7 +1,7 @@
 using System.Text.Json;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Catalogue;
 using TaskPipeline.Shared.Tasks;
-using TaskPipeline.Testing;
 using Xunit;
 
 namespace TaskPipeline.Tests.Catalogue;

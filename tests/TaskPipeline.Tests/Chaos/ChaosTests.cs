@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TaskPipeline.Bench.Chaos;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Testing;
 using Xunit;
 

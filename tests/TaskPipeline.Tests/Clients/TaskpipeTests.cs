@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
 using TaskPipeline.Tests.Worker;

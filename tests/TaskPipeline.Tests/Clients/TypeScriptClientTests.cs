@@ -1,9 +1,11 @@
 using System.Net;
 using System.Text.Json;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
 using Xunit;
+
 using TaskPipelineClient = TaskPipeline.Client.TaskPipelineClient;
 using TcpProxy = TaskPipeline.Bench.Driving.TcpProxy;
 

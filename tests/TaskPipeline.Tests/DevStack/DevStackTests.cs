@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Testing;
 using Xunit;
 

@@ -1,8 +1,8 @@
 using System.Reflection;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.TaskApi.Settings;
 using TaskPipeline.TaskWorker.Settings;
-using TaskPipeline.Testing;
 using Xunit;
 
 namespace TaskPipeline.Tests.Docs;

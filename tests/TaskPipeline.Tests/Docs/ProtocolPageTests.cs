@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;

@@ -4,6 +4,7 @@ using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Worker;
@@ -38,14 +39,8 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
         var seed = int.TryParse(Environment.GetEnvironmentVariable("TASKPIPELINE_FUZZ_SEED"), out var given) ? given : Random.Shared.Next(1_000_000);
         output.WriteLine($"seed {seed}, {Length.TotalSeconds} s");
         await using var pipeline = await TestPipeline.StartAsync(broker, workers: 2, lanes: Lanes, catalogue: Catalogue);
-        await using var api = ChildProcess.Start("TaskApi",
-        [
-            "--urls=http://127.0.0.1:0", $"--Kafka:HandlingDirectory={Path.Combine(pipeline.Folder, "handling")}", $"--Artifacts:Directory={Path.Combine(pipeline.Folder, "artifacts")}",
-            .. broker.Settings(pipeline.Prefix, Lanes).Append(new("Catalogue:File", pipeline.CatalogueFile)).Select(setting => $"--{setting.Key}={setting.Value}"),
-        ]);
-        var listening = await api.WaitForLineAsync("Listening", TestPipeline.MaxWait);
-        using var http = new HttpClient { BaseAddress = new Uri(listening.Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal))), Timeout = TestPipeline.MaxWait };
-        await Eventually.TrueAsync("the API is ready", async () => (await http.GetAsync("readyz", TestContext.Current.CancellationToken)).IsSuccessStatusCode, TestPipeline.MaxWait);
+        await using var api = await ApiProgram.StartAsync(pipeline);
+        var http = api.Http;
 
         using var end = new CancellationTokenSource(Length);
         var accepted = new List<string>();
@@ -60,14 +55,14 @@ public sealed class RecordFuzzTests(TestBroker broker, ITestOutputHelper output)
         }
         catch (HttpRequestException exception)
         {
-            Assert.Fail($"seed {seed}: {exception.Message}: {api.Output}");
+            Assert.Fail($"seed {seed}: {exception.Message}: {api.Process.Output}");
         }
 
         foreach (var id in accepted)
             await pipeline.UntilAsync($"task {id} of seed {seed} has ended", () => pipeline.States(id).Count > 0);
         Assert.All(accepted, id => Assert.Single(pipeline.States(id)));
         Assert.All(pipeline.Workers, worker => Assert.False(worker.HasExited, $"seed {seed}: {worker.Output}"));
-        Assert.False(api.HasExited, $"seed {seed}: {api.Output}");
+        Assert.False(api.Process.HasExited, $"seed {seed}: {api.Process.Output}");
         foreach (var list in (string[])["tasks?limit=500", "dead-letters?resolved=all&limit=500", "workers", "queue", "readyz", "healthz", "task-types", .. accepted.TakeLast(100).Select(id => $"tasks/{id}")])
             Assert.True(await StatusOf(http, list) == HttpStatusCode.OK, $"seed {seed}: {list}");
         output.WriteLine($"{accepted.Count} tasks were accepted");

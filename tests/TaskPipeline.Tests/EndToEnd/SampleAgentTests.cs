@@ -1,3 +1,4 @@
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
 using Xunit;

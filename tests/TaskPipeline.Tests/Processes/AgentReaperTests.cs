@@ -1,4 +1,5 @@
 using TaskPipeline.Bench.Driving;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Testing;
 using Xunit;
 

@@ -1,5 +1,5 @@
 using TaskPipeline.Bench.Driving;
-using TaskPipeline.Testing;
+using TaskPipeline.LocalProcesses;
 using Xunit;
 
 namespace TaskPipeline.Tests.Processes;

@@ -1,5 +1,6 @@
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
@@ -42,15 +43,14 @@ public sealed class BrokerTroubleTests(TestBroker shared)
         await using var pipeline = await TestPipeline.StartAsync(shared, lanes: 1, catalogue: Catalogue);
         if (await pipeline.IsEmbeddedAsync())
             Assert.Skip("the embedded broker gives topics no ids");
-        await using var api = ChildProcess.Start("TaskApi", ["--urls=http://127.0.0.1:0", .. Arguments(pipeline)]);
-        await api.WaitForLineAsync("Listening", TestPipeline.MaxWait);
+        await using var api = await ApiProgram.StartAsync(pipeline);
         await pipeline.EndOfAsync(await pipeline.SubmitAsync("say"));
 
         using (var admin = pipeline.Cluster.Admin())
             await admin.DeleteTopicsAsync([pipeline.Topics.State]);
-        Assert.Equal(70, await api.WaitForExitAsync(TestPipeline.MaxWait));
+        Assert.Equal(70, await api.Process.WaitForExitAsync(TestPipeline.MaxWait));
         Assert.Equal(70, await pipeline.Workers[0].WaitForExitAsync(TestPipeline.MaxWait));
-        Assert.Contains($"{pipeline.Topics.State} was deleted", api.Output, StringComparison.Ordinal);
+        Assert.Contains($"{pipeline.Topics.State} was deleted", api.Process.Output, StringComparison.Ordinal);
         Assert.Contains($"{pipeline.Topics.State} was deleted", pipeline.Workers[0].Output, StringComparison.Ordinal);
 
         // Started again, they make what is missing and go on with what is there.
@@ -92,7 +92,4 @@ public sealed class BrokerTroubleTests(TestBroker shared)
         await broker.SendAsync("up");
         await Eventually.TrueAsync("and taken back", async () => !(await api.GetAsync("readyz")).Body.TryGetProperty("warnings", out _), TestPipeline.MaxWait);
     }
-
-    private IEnumerable<string> Arguments(TestPipeline pipeline) =>
-        shared.Settings(pipeline.Prefix, 1).Append(new("Catalogue:File", pipeline.CatalogueFile)).Select(setting => $"--{setting.Key}={setting.Value}");
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
@@ -30,19 +31,12 @@ public sealed class LogTests(TestBroker broker)
     public async Task A_request_that_changes_something_is_logged_and_one_that_reads_is_not()
     {
         await using var pipeline = await TestPipeline.StartAsync(broker, workers: 0);
-        await using var api = ChildProcess.Start("TaskApi", ["--urls=http://127.0.0.1:0", .. broker.Settings(pipeline.Prefix, 2).Append(new("Catalogue:File", pipeline.CatalogueFile)).Select(setting => $"--{setting.Key}={setting.Value}")]);
-        var listening = await api.WaitForLineAsync("Listening", TestPipeline.MaxWait);
-        using var http = new HttpClient { BaseAddress = new Uri(listening.Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal))) };
-        await Eventually.TrueAsync("the API is ready", async () =>
+        await using var api = await ApiProgram.StartAsync(pipeline);
+        using (await api.Http.GetAsync("tasks/nothing", TestContext.Current.CancellationToken))
+        using (await api.Http.PostAsync("tasks/nothing/stop", null, TestContext.Current.CancellationToken))
         {
-            using var answer = await http.GetAsync("readyz", TestContext.Current.CancellationToken);
-            return answer.IsSuccessStatusCode;
-        }, TestPipeline.MaxWait);
-        using (await http.GetAsync("tasks/nothing", TestContext.Current.CancellationToken))
-        using (await http.PostAsync("tasks/nothing/stop", null, TestContext.Current.CancellationToken))
-        {
-            await api.WaitForLineAsync("POST /tasks/nothing/stop responded 404");
-            Assert.DoesNotContain(api.Lines, line => line.Contains("GET", StringComparison.Ordinal));
+            await api.Process.WaitForLineAsync("POST /tasks/nothing/stop responded 404");
+            Assert.DoesNotContain(api.Process.Lines, line => line.Contains("GET", StringComparison.Ordinal));
         }
     }
 }

@@ -1,6 +1,5 @@
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.TaskWorker.Output;
-using TaskPipeline.Testing;
 using Xunit;
 
 namespace TaskPipeline.Tests.Worker;

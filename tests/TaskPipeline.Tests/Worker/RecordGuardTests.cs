@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using TaskPipeline.Tests.Api;
@@ -41,22 +42,16 @@ public sealed class RecordGuardTests(TestBroker broker)
         await using var pipeline = await TestPipeline.StartAsync(broker, workers: 1, lanes: 1);
         var id = await pipeline.SubmitAsync("say", new { text = Deadly });
         await pipeline.EndOfAsync(id);
-        string[] arguments =
-        [
-            "--urls=http://127.0.0.1:0", $"--Kafka:CrashOn=\"text\":\"{Deadly}\",\"at\"", $"--Kafka:HandlingDirectory={Path.Combine(pipeline.Folder, "handling")}",
-            .. broker.Settings(pipeline.Prefix, 1).Append(new("Catalogue:File", pipeline.CatalogueFile)).Select(setting => $"--{setting.Key}={setting.Value}"),
-        ];
+        var crash = $"--Kafka:CrashOn=\"text\":\"{Deadly}\",\"at\"";
         for (var life = 1; life <= 3; life++)
         {
-            await using var api = ChildProcess.Start("TaskApi", arguments);
+            await using var api = ApiProgram.StartUnready(pipeline, crash);
             Assert.Equal(137, await api.WaitForExitAsync(TestPipeline.MaxWait));
         }
-        await using var last = ChildProcess.Start("TaskApi", arguments);
-        var address = (await last.WaitForLineAsync("Listening", TestPipeline.MaxWait)).Split('"').First(part => part.StartsWith("http", StringComparison.Ordinal));
-        using var http = new HttpClient { BaseAddress = new Uri(address) };
-        await Eventually.TrueAsync("it is ready", async () => (await http.GetAsync("readyz", TestContext.Current.CancellationToken)).IsSuccessStatusCode, TestPipeline.MaxWait);
+        await using var last = await ApiProgram.StartAsync(pipeline, crash);
+        var http = last.Http;
         Assert.Contains($"{pipeline.Topics.Progress}[0]@", await http.GetStringAsync("readyz", TestContext.Current.CancellationToken), StringComparison.Ordinal);
         using var task = JsonDocument.Parse(await http.GetStringAsync($"tasks/{id}", TestContext.Current.CancellationToken));
-        Assert.True(task.RootElement.GetProperty("status").GetString() == "succeeded", task.RootElement.ToString() + last.Output);
+        Assert.True(task.RootElement.GetProperty("status").GetString() == "succeeded", task.RootElement.ToString() + last.Process.Output);
     }
 }

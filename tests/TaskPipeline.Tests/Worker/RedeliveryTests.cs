@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;
 using Xunit;

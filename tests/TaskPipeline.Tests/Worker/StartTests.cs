@@ -1,4 +1,4 @@
-using TaskPipeline.Testing;
+using TaskPipeline.LocalProcesses;
 using Xunit;
 
 namespace TaskPipeline.Tests.Worker;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Kafka;
 using TaskPipeline.Shared.Lanes;
 using TaskPipeline.Shared.Tasks;
@@ -63,6 +64,10 @@ internal sealed class TestPipeline : IAsyncDisposable
     public KafkaCluster Cluster => _cluster;
     public Topics Topics => _cluster.Topics;
     public string Prefix => _prefix;
+
+    /// <summary>With which a process reaches the topics.</summary>
+    public IReadOnlyDictionary<string, string?> Settings => _broker.Settings(_prefix, _lanesCount);
+
     public string CatalogueFile => Path.Combine(Folder, "task-types.yaml");
 
     /// <param name="catalogue">Instead of this class's own.</param>

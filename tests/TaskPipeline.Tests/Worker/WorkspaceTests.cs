@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Extensions.Options;
+using TaskPipeline.LocalProcesses;
 using TaskPipeline.Shared.Artifacts;
 using TaskPipeline.Shared.Tasks;
 using TaskPipeline.Testing;

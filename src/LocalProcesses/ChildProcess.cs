@@ -1,11 +1,11 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 
-namespace TaskPipeline.Testing;
+namespace TaskPipeline.LocalProcesses;
 
 /// <summary>
-/// A program of this solution, started as a process of its own from its build output. Its lines are kept and can be waited for;
-/// disposing it ends it and everything it started.
+/// A program of this solution, started as a process of its own from its build output. Its lines are kept and can be waited for, or they are given to its
+/// owner as they come. Disposing it ends it and everything it started.
 /// </summary>
 public sealed partial class ChildProcess : IAsyncDisposable
 {
@@ -17,10 +17,11 @@ public sealed partial class ChildProcess : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly List<string> _lines = [];
     private readonly string _name;
+    private readonly Action<string>? _onLine;
     private TaskCompletionSource _more = NewSignal();   // replaced with every line, under the lock
     private int _open = 2;                              // stdout and stderr
 
-    private ChildProcess(string name, Process process) => (_name, _process) = (name, process);
+    private ChildProcess(string name, Process process, Action<string>? onLine) => (_name, _process, _onLine) = (name, process, onLine);
 
     /// <summary>Whether this process was started in the background by a shell, with interrupts ignored; those it starts then ignore them too.</summary>
     public static bool IgnoresInterrupt { get; } = OperatingSystem.IsLinux()
@@ -50,8 +51,14 @@ public sealed partial class ChildProcess : IAsyncDisposable
         StartFile(BuildOutput.ProgramOf(project), project, arguments, environment);
 
     /// <summary>The same for any other program.</summary>
+    /// <param name="onLine">Is given each line of stdout and stderr, which is not kept then.</param>
     public static ChildProcess StartFile(
-        string file, string name, IEnumerable<string>? arguments = null, IEnumerable<KeyValuePair<string, string?>>? environment = null, string? workingDirectory = null)
+        string file,
+        string name,
+        IEnumerable<string>? arguments = null,
+        IEnumerable<KeyValuePair<string, string?>>? environment = null,
+        string? workingDirectory = null,
+        Action<string>? onLine = null)
     {
         var start = new ProcessStartInfo(file, arguments ?? [])
         {
@@ -64,7 +71,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
         start.Environment["DOTNET_ROOT"] = BuildOutput.DotnetRoot;
         foreach (var (key, value) in environment ?? [])
             start.Environment[key] = value;
-        var child = new ChildProcess(name, new Process { StartInfo = start, EnableRaisingEvents = true });
+        var child = new ChildProcess(name, new Process { StartInfo = start, EnableRaisingEvents = true }, onLine);
         child._process.Exited += (_, _) => child._exited.TrySetResult();
         child._process.OutputDataReceived += (_, line) => child.Take(line.Data);
         child._process.ErrorDataReceived += (_, line) => child.Take(line.Data);
@@ -133,6 +140,9 @@ public sealed partial class ChildProcess : IAsyncDisposable
     /// <summary>As <c>kill -9</c>: to this process alone; what it started stays behind.</summary>
     public void KillAlone() => _process.Kill();
 
+    /// <summary>With everything it has started.</summary>
+    public void KillTree() => _process.Kill(entireProcessTree: true);
+
     /// <summary>To its process group, which it must lead.</summary>
     public void KillGroup() => Send(-_process.Id, 9);
 
@@ -146,7 +156,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
         {
             try
             {
-                _process.Kill(entireProcessTree: true);
+                KillTree();
             }
             catch (InvalidOperationException)
             {
@@ -164,11 +174,13 @@ public sealed partial class ChildProcess : IAsyncDisposable
         {
             if (line is null)
                 _open--;
-            else
+            else if (_onLine is null)
                 _lines.Add(line);
             (reached, _more) = (_more, NewSignal());
         }
         reached.SetResult();
+        if (line is not null)
+            _onLine?.Invoke(line);
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);

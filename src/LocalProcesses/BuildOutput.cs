@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 
-namespace TaskPipeline.Testing;
+namespace TaskPipeline.LocalProcesses;
 
-/// <summary>Where this repository and its built programs are: next to the test's own output, in the same configuration.</summary>
+/// <summary>The repository that this program was built in, and the programs that were built with it, in the same configuration.</summary>
 public static class BuildOutput
 {
     // artifacts/bin/PROJECT/CONFIGURATION/
@@ -10,7 +10,7 @@ public static class BuildOutput
 
     public static string Repository { get; } = FindRepository();
 
-    /// <summary>Where the runtime that runs the tests is installed.</summary>
+    /// <summary>Where the runtime is installed. Programs look there first.</summary>
     public static string DotnetRoot { get; } = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
 
     public static string FolderOf(string project) => Path.Combine(Repository, "artifacts", "bin", project, Own.Name);
@@ -18,14 +18,17 @@ public static class BuildOutput
     public static string ProgramOf(string project)
     {
         var file = Path.Combine(FolderOf(project), OperatingSystem.IsWindows() ? project + ".exe" : project);
-        return File.Exists(file) ? file : throw new FileNotFoundException($"{project} is not built ({file}): run dotnet build TaskPipeline.sln -c {Own.Name}");
+        return File.Exists(file) ? file : throw new NotBuiltException($"{project} is not built ({file}): run dotnet build TaskPipeline.sln -c {Own.Name}");
     }
 
     private static string FindRepository()
     {
         var folder = Own;
         while (!File.Exists(Path.Combine(folder.FullName, "TaskPipeline.sln")))
-            folder = folder.Parent ?? throw new InvalidOperationException($"{Own.FullName} is not inside the repository");
+            folder = folder.Parent ?? throw new NotBuiltException($"{Own.FullName} is not inside the repository");
         return folder.FullName;
     }
 }
+
+/// <summary>A program of this repository is missing; the message says what to run.</summary>
+public sealed class NotBuiltException(string message) : Exception(message);
