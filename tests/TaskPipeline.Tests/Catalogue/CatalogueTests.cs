@@ -189,7 +189,7 @@ public sealed class CatalogueTests
     [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1] }] } } }", "types.a.retry.rules[0].then must be retry, dead_letter, end")]
     [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1], then: give_up }] } } }", "types.a.retry.rules[0].then must be retry, dead_letter, end")]
     [InlineData("types: { a: { executable: x, retry: { rules: [{ reasons: [boredom], then: end }] } } }", "types.a.retry.rules[0].reasons must be exit_code")]
-    [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1], then: end, class: theirs }] } } }", "types.a.retry.rules[0].class must be ours, world, killed")]
+    [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1], then: end, class: theirs }] } } }", "types.a.retry.rules[0].class must be permanent, transient, terminated")]
     [InlineData("types: { 'a b': { executable: x } }", "a name is")]
     [InlineData("types: {}", "names no task type")]
     [InlineData("", "empty")]
