@@ -120,7 +120,7 @@ public sealed partial class TaskCatalogue
             if (type.Concurrency.Key.Length is 0 or > 200)
                 errors.Add($"{path}.concurrency.key must have 1 to 200 characters");
         }
-        return type with { Hash = Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(type)))[..16] };
+        return type with { Hash = Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(type, CatalogueJson.Default.TaskType)))[..16] };
     }
 
     private static TaskType WithLimits(TaskType type, string path, CommandEntry entry, List<string> errors)

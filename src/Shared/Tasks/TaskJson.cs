@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Shared.Tasks;
@@ -20,6 +21,7 @@ namespace TaskPipeline.Shared.Tasks;
 [JsonSerializable(typeof(ScheduledTask))]
 [JsonSerializable(typeof(TaskInput))]
 [JsonSerializable(typeof(WorkerHeartbeat))]
+[JsonSerializable(typeof(JsonObject))]
 public sealed partial class TaskJson : JsonSerializerContext
 {
     /// <summary>

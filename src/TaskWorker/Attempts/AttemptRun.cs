@@ -352,7 +352,7 @@ internal sealed partial class AttemptRun : IDisposable
 
     private void Warn(string message)
     {
-        var data = JsonSerializer.SerializeToElement(new JsonObject { ["message"] = message });
+        var data = JsonSerializer.SerializeToElement(new JsonObject { ["message"] = message }, TaskJson.Wire.JsonObject);
         _log.AgentEvent(new Note(AgentEventName.Warning, data, _clock.GetUtcNow()), static () => { });
     }
 

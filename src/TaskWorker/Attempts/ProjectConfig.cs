@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace TaskPipeline.TaskWorker.Attempts;
 
 /// <summary>What the project-config API says of a project.</summary>
@@ -11,3 +13,7 @@ internal sealed record ProjectConfig(
     /// <summary>SHA-256 of the answer as it came.</summary>
     public string Hash { get; init; } = "";
 }
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(ProjectConfig))]
+internal sealed partial class ProjectConfigJson : JsonSerializerContext;

@@ -17,7 +17,6 @@ internal sealed partial class ProjectConfigClient
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan BreakDuration = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     private readonly HttpClient _http;
     private readonly ResiliencePipeline<HttpResponseMessage> _pipeline;
@@ -86,7 +85,7 @@ internal sealed partial class ProjectConfigClient
         var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
         try
         {
-            var config = JsonSerializer.Deserialize<ProjectConfig>(body, Json) ?? throw new UnfitException($"the config of project '{project}' is empty");
+            var config = JsonSerializer.Deserialize(body, ProjectConfigJson.Default.ProjectConfig) ?? throw new UnfitException($"the config of project '{project}' is empty");
             return config with { Hash = "sha256:" + Convert.ToHexStringLower(SHA256.HashData(body)) };
         }
         catch (JsonException exception)

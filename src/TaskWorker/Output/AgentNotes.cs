@@ -139,7 +139,7 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
             {
                 ["message"] = $"the result has {bytes} bytes and is left out: it may have {MostResult}",
                 [AgentEvent.LeftOutMember] = true,
-            }), _at));
+            }, TaskJson.Wire.JsonObject), _at));
     }
 
     private void Give(JsonElement? result, bool isError)

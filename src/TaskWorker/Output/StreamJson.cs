@@ -63,7 +63,7 @@ internal sealed class StreamJson(AgentParser parser)
         foreach (var (member, value) in members)
             if (value is not null)
                 data[member] = value is JsonElement element ? JsonNode.Parse(element.GetRawText()) : JsonValue.Create((string)value);
-        return new Note(name, JsonSerializer.SerializeToElement(data), default);
+        return new Note(name, JsonSerializer.SerializeToElement(data, TaskJson.Wire.JsonObject), default);
     }
 
     private static JsonElement? Member(JsonElement? of, string name) =>
