@@ -21,7 +21,14 @@ public sealed partial class ChildProcess : IAsyncDisposable
     private TaskCompletionSource _more = NewSignal();   // replaced with every line, under the lock
     private int _open = 2;                              // stdout and stderr
 
-    private ChildProcess(string name, Process process, Action<string>? onLine) => (_name, _process, _onLine) = (name, process, onLine);
+    private ChildProcess(string name, ProcessStartInfo start, Action<string>? onLine)
+    {
+        (_name, _onLine) = (name, onLine);
+        _process = new Process { StartInfo = start, EnableRaisingEvents = true };
+        _process.Exited += (_, _) => _exited.TrySetResult();
+        _process.OutputDataReceived += (_, line) => Take(line.Data);
+        _process.ErrorDataReceived += (_, line) => Take(line.Data);
+    }
 
     /// <summary>Whether this process was started in the background by a shell, with interrupts ignored; those it starts then ignore them too.</summary>
     public static bool IgnoresInterrupt { get; } = OperatingSystem.IsLinux()
@@ -71,10 +78,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
         start.Environment["DOTNET_ROOT"] = BuildOutput.DotnetRoot;
         foreach (var (key, value) in environment ?? [])
             start.Environment[key] = value;
-        var child = new ChildProcess(name, new Process { StartInfo = start, EnableRaisingEvents = true }, onLine);
-        child._process.Exited += (_, _) => child._exited.TrySetResult();
-        child._process.OutputDataReceived += (_, line) => child.Take(line.Data);
-        child._process.ErrorDataReceived += (_, line) => child.Take(line.Data);
+        var child = new ChildProcess(name, start, onLine);
         child._process.Start();
         child._process.BeginOutputReadLine();
         child._process.BeginErrorReadLine();
