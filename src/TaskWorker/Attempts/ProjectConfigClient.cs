@@ -85,7 +85,8 @@ internal sealed partial class ProjectConfigClient
         var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
         try
         {
-            var config = JsonSerializer.Deserialize(body, ProjectConfigJson.Default.ProjectConfig) ?? throw new UnfitException($"the config of project '{project}' is empty");
+            var config = JsonSerializer.Deserialize(body, ProjectConfigJson.Default.ProjectConfig)
+                ?? throw new UnfitException($"the config of project '{project}' is empty");
             return config with { Hash = "sha256:" + Convert.ToHexStringLower(SHA256.HashData(body)) };
         }
         catch (JsonException exception)
