@@ -24,7 +24,7 @@ using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi;
 
-/// <summary>The API as a whole, for the program and for tests that run several of them in one process.</summary>
+/// <summary>Builds and runs the whole API, for the program and for tests that run several in one process.</summary>
 internal static partial class ApiHost
 {
     private const int CannotListen = 71;   // EX_OSERR of sysexits.h
@@ -40,7 +40,7 @@ internal static partial class ApiHost
         }
         catch (OperationCanceledException)
         {
-            return Environment.ExitCode;   // told to end, or failed, before everything had started
+            return Environment.ExitCode;   // stopped or failed before the start was complete
         }
         catch (IOException taken) when (taken.InnerException is AddressInUseException)
         {

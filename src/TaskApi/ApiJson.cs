@@ -14,7 +14,7 @@ using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi;
 
-/// <summary>The JSON of this API: snake_case, what is not there is left out.</summary>
+/// <summary>The JSON of this API: snake_case names, null values are left out.</summary>
 [JsonSerializable(typeof(SubmitTask))]
 [JsonSerializable(typeof(SubmitAnswer))]
 [JsonSerializable(typeof(StopTask))]
@@ -45,8 +45,8 @@ internal sealed partial class ApiJson : JsonSerializerContext
         options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
         options.NumberHandling = JsonNumberHandling.Strict;
-        options.MaxDepth = 256;   // what tasks and agents say may be 64 deep in its record, and one that is deep must not spoil the list it stands in
-        options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;   // answers are JSON and say so; no browser takes them for HTML
+        options.MaxDepth = 256;   // a record can be 64 levels deep; an answer adds levels around it and must not fail
+        options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;   // answers are application/json with nosniff: no browser reads them as HTML
         options.TypeInfoResolverChain.Insert(0, Default);
     }
 }

@@ -18,7 +18,7 @@ namespace TaskPipeline.TaskWorker;
 
 internal static class WorkerHost
 {
-    private static readonly TimeSpan StopMargin = TimeSpan.FromSeconds(20);   // beyond the drain: the agent's grace and the good-bye to the group
+    private static readonly TimeSpan StopMargin = TimeSpan.FromSeconds(20);   // after the drain: the agent's grace period, and leaving the group
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -42,7 +42,7 @@ internal static class WorkerHost
         }
         catch (OperationCanceledException)
         {
-            return Environment.ExitCode;   // told to end, or failed, before everything had started
+            return Environment.ExitCode;   // stopped or failed before the start was complete
         }
         catch (Exception exception) when (exception is OptionsValidationException or CatalogueException)
         {
@@ -62,7 +62,7 @@ internal static class WorkerHost
         services.AddTaskCatalogue();
         services.AddHttpClient<ProjectConfigClient>((provider, http) =>
             http.BaseAddress = new Uri(provider.GetRequiredService<IOptions<WorkerOptions>>().Value.ProjectConfigUrl.TrimEnd('/') + "/"))
-            .RemoveAllLoggers();   // four lines per task that nobody reads; what fails is logged by the client itself
+            .RemoveAllLoggers();   // otherwise four lines per task; the client logs failures itself
         services.AddSingleton<PlainProducer>();
         services.AddSingleton<ProgressLog>();
         services.AddSingleton<StopSignals>();
@@ -88,16 +88,16 @@ internal static class WorkerHost
     private const string Help = """
         TaskWorker runs the tasks of a pipeline, one at a time.
 
-        It is configured by environment variables, or the same as --Section:Name=value:
-          Kafka__BootstrapServers    brokers to begin with, host:port,host:port (required)
-          Kafka__TopicPrefix         prefix of every topic and group
+        Set environment variables, or pass the same settings as --Section:Name=value:
+          Kafka__BootstrapServers    bootstrap servers, host:port,host:port (required)
+          Kafka__TopicPrefix         prefix of all topics and groups
           Worker__ProjectConfigUrl   address of the project-config API (required)
           Worker__Id                 name of this worker; default: host name and process id
-          Worker__DataDirectory      workspaces
-          Artifacts__Directory       what agents leave behind; the same folder as the API's
+          Worker__DataDirectory      folder for workspaces
+          Artifacts__Directory       folder for artifacts; the same as the API's
           Worker__SearchPath         folders with agents, before PATH
           Catalogue__File            the task types; default: task-types.yaml
 
-        docs/operations.md has them all.
+        docs/operations.md lists all settings.
         """;
 }

@@ -5,10 +5,10 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Shared.Artifacts;
 
-/// <summary>The files that agents leave behind, by task and attempt, in a folder that workers write and the API reads.</summary>
+/// <summary>The files that agents leave, by task and attempt, in a folder that workers write and the API reads.</summary>
 public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvider clock)
 {
-    private const int MostFiles = 100;   // of an attempt; they are listed in a record of Kafka
+    private const int MostFiles = 100;   // per attempt, because one Kafka record lists them
     private const int LongestName = 500;
 
     private readonly string _root = Path.GetFullPath(options.Value.Directory);
@@ -16,8 +16,8 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
     public string FolderOf(string taskId, int attempt) => Path.Combine(_root, taskId, attempt.ToString());
 
     /// <summary>
-    /// Says what an attempt that is over has left behind, in the order of the names. Only files are kept, no links, and only so much; what does not fit is
-    /// deleted and counted. One that cannot be read, or whose name is no text, is left out by itself.
+    /// Lists the artifacts of an ended attempt, in the order of their names. Only regular files are kept, no links, and only up to the limits; other
+    /// files are deleted and counted. A file that cannot be read, or whose name is not UTF-8, does not affect the others.
     /// </summary>
     public ClosedArtifacts Close(string taskId, int attempt)
     {
@@ -38,12 +38,12 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
         return closed;
     }
 
-    /// <summary>Null: this folder has it no more, or never had.</summary>
-    /// <param name="name">As <see cref="Close"/> has listed it.</param>
+    /// <summary>Null: this folder does not have it, or no longer has it.</summary>
+    /// <param name="name">As listed by <see cref="Close"/>.</param>
     public FileInfo? Find(string taskId, int attempt, string name) =>
         new FileInfo(Path.Combine(FolderOf(taskId, attempt), name)) is { Exists: true, LinkTarget: null } file ? file : null;
 
-    /// <summary>Deletes what is older than it is kept, and answers what could not be deleted, with the reasons.</summary>
+    /// <summary>Deletes expired artifacts; returns what could not be deleted, with the reasons.</summary>
     public IReadOnlyList<string> RemoveOld()
     {
         var left = new List<string>();
@@ -59,8 +59,8 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
         return left;
     }
 
-    /// <summary>Everything but the folders themselves. What a link leads to is not among it.</summary>
-    /// <param name="below">With a slash at its end, where it is not empty.</param>
+    /// <summary>Collects everything below a folder, except folders themselves. Links are not followed.</summary>
+    /// <param name="below">Path below the root, with a slash at its end, or empty.</param>
     private static void Find(string root, string below, List<Entry> found)
     {
         var folder = Path.Combine(root, below);
@@ -78,7 +78,7 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
         {
             byte[] path = [.. Encoding.UTF8.GetBytes(Path.TrimEndingDirectorySeparator(folder)), (byte)'/', .. name];
             if (!Utf8.IsValid(name))
-                found.Add(new Entry(below + RawFiles.Shown(name), path, "its name is no UTF-8"));
+                found.Add(new Entry(below + RawFiles.Shown(name), path, "its name is not UTF-8"));
             else if (Encoding.UTF8.GetString(name) is var text && new DirectoryInfo(Path.Combine(folder, text)) is { Exists: true, LinkTarget: null })
                 Find(root, $"{below}{text}/", found);
             else
@@ -86,13 +86,13 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
         }
     }
 
-    /// <summary>Null: it is kept.</summary>
+    /// <summary>Null: the file is kept.</summary>
     private string? FaultOf(Entry entry, ClosedArtifacts closed, long bytes)
     {
         try
         {
             if (new FileInfo(Encoding.UTF8.GetString(entry.Path)) is not { Exists: true, LinkTarget: null } file)
-                return "is no file";
+                return "is not a file";
             if (closed.Kept.Count == MostFiles)
                 return $"more than {MostFiles} files";
             if (entry.Name.Length > LongestName)
@@ -102,7 +102,7 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
             var size = file.Length;
             if (size == 0)
             {
-                file.Delete();   // whatever it was: who opens a pipe may wait for ever
+                file.Delete();   // it can be a pipe, which would block a reader: replace it by a file
                 File.Create(file.FullName).Dispose();
             }
             closed.Kept.Add(new Artifact(entry.Name, size));
@@ -117,7 +117,7 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
     private sealed record Entry(string Name, byte[] Path, string? Fault);
 }
 
-/// <summary>What became of the files that an attempt has left behind.</summary>
+/// <summary>The kept and the deleted files of an attempt.</summary>
 public sealed class ClosedArtifacts
 {
     private const int MostReasons = 10;
@@ -130,10 +130,10 @@ public sealed class ClosedArtifacts
     /// <summary>How many were not kept.</summary>
     public int LeftOut { get; private set; }
 
-    /// <summary>Which, and why; no more than a few.</summary>
+    /// <summary>Names and reasons of some of them.</summary>
     public IReadOnlyList<string> Reasons => _reasons;
 
-    /// <summary>Of those, what could not even be deleted.</summary>
+    /// <summary>Those that could not be deleted.</summary>
     public List<string> NotDeleted { get; } = [];
 
     internal void LeaveOut(string name, string reason, IReadOnlyList<string> notDeleted)

@@ -5,12 +5,12 @@ using System.Text;
 namespace TaskPipeline.Shared.Artifacts;
 
 /// <summary>
-/// Files under the names that Linux gives them: bytes, which need be no UTF-8. .NET shows U+FFFD in such a name, and finds no file under what it shows, so
-/// one of them would hide or keep all that lies beside it.
+/// Files under their raw Linux names: bytes, which need not be UTF-8. .NET shows U+FFFD in such names and cannot open the file by that name, so one
+/// such file would keep its whole folder from being listed or deleted.
 /// </summary>
 public static partial class RawFiles
 {
-    private const int NameAt = 19;   // in a `struct dirent` of Linux with 64 bits, whatever the C library
+    private const int NameAt = 19;   // offset of d_name in `struct dirent` of 64-bit Linux, for every C library
     private const int OwnerOnly = 0x1C0;   // 0700
     private const int NoEntry = 2;
     private const int IsFolder = 21;
@@ -18,14 +18,14 @@ public static partial class RawFiles
 
     private static readonly bool HasRawNames = OperatingSystem.IsLinux() && Environment.Is64BitProcess;
 
-    /// <summary>The names of all that is in a folder, which is made readable and writable first where it is ours.</summary>
-    /// <exception cref="IOException">Says why it cannot be read.</exception>
+    /// <summary>The names of everything in a folder. A folder of ours is made readable and writable first.</summary>
+    /// <exception cref="IOException">It cannot be read; the message says why.</exception>
     public static IReadOnlyList<byte[]> NamesIn(string folder) =>
         HasRawNames ? NamesIn(Encoding.UTF8.GetBytes(folder))
             : [.. Directory.EnumerateFileSystemEntries(folder).Select(path => Encoding.UTF8.GetBytes(Path.GetFileName(path)))];
 
-    /// <summary>Deletes a file, or a folder with all that is in it, read-only ones too. Of a link only the link goes.</summary>
-    /// <returns>What could not be deleted, each with its reason, for people, and no more than a few; empty: nothing is left.</returns>
+    /// <summary>Deletes a file, or a folder with its content, even if they are read-only. Links are deleted, not followed.</summary>
+    /// <returns>Some of what could not be deleted, with reasons, for people; empty: nothing is left.</returns>
     public static IReadOnlyList<string> Delete(string path)
     {
         if (HasRawNames)
@@ -52,7 +52,7 @@ public static partial class RawFiles
         return left;
     }
 
-    /// <summary>A name or a path for people: bytes that are no UTF-8, and characters that nobody sees, are escaped, as in <c>a\xFF</c>.</summary>
+    /// <summary>A name or a path for people: invalid UTF-8 and invisible characters are escaped, as in <c>a\xFF</c>.</summary>
     public static string Shown(ReadOnlySpan<byte> name)
     {
         var shown = new StringBuilder();
@@ -99,7 +99,7 @@ public static partial class RawFiles
 
     private static List<byte[]> NamesIn(byte[] folder)
     {
-        _ = ChangeMode([.. folder, 0], OwnerOnly);   // where it is not ours, the next call says so
+        _ = ChangeMode([.. folder, 0], OwnerOnly);   // if it is not ours, the next call reports that
         var open = OpenFolder([.. folder, 0]);
         if (open == 0)
             throw new IOException(Marshal.GetLastPInvokeErrorMessage());

@@ -21,10 +21,10 @@ public sealed class AgentArguments
 
     public IReadOnlyList<string> Arguments => _arguments;
 
-    /// <summary>What the agent reads from its stdin; null: nothing.</summary>
+    /// <summary>The agent's stdin; null: nothing.</summary>
     public string? Stdin { get; private set; }
 
-    /// <summary>Where an attempt finds its copy of a file.</summary>
+    /// <summary>Path of an attempt's copy of a file.</summary>
     public static string PathOfFile(string workspace, string param, FileReference file) => Path.Combine(workspace, "files", param, file.Name);
 
     internal void Add(ParamRule rule, JsonElement value)
@@ -89,7 +89,7 @@ public sealed class AgentArguments
         return real;
     }
 
-    /// <summary>With every symbolic link on the way resolved, so that a link inside the folder cannot lead out of it.</summary>
+    /// <summary>Resolves every symbolic link in the path, so that a link inside the folder cannot lead out of it.</summary>
     private static string RealPath(string path)
     {
         var real = Path.GetPathRoot(path)!;
@@ -104,5 +104,5 @@ public sealed class AgentArguments
     }
 }
 
-/// <summary>The params fit their type but not this project; the message is for the task's submitter.</summary>
+/// <summary>The params match their type but not this project; the message is for the task's submitter.</summary>
 public sealed class ArgumentsException(string message) : Exception(message);

@@ -2,13 +2,13 @@ using YamlDotNet.Serialization;
 
 namespace TaskPipeline.Shared.Catalogue;
 
-/// <summary>The catalogue file as it is written; <see cref="TaskCatalogue"/> is what it means. Property names are the file's, in snake_case.</summary>
+/// <summary>The parsed catalogue file; <see cref="TaskCatalogue"/> is its meaning. Property names are those of the file, in snake_case.</summary>
 internal sealed class CatalogueEntries
 {
     public Dictionary<string, TypeEntry> Types { get; set; } = [];
 }
 
-/// <summary>A task type either is run as it stands or has commands, which are.</summary>
+/// <summary>A task type is either run itself or has commands that are run.</summary>
 internal sealed class TypeEntry : CommandEntry
 {
     public Dictionary<string, CommandEntry>? Commands { get; set; }
@@ -58,7 +58,7 @@ internal sealed class ParamEntry
     public LongValueEntry? WhenLong { get; set; }
     public bool Required { get; set; }
 
-    /// <summary>Text of the file; it is read as the param's type.</summary>
+    /// <summary>Text from the file; it is parsed as the param's type.</summary>
     [YamlMember(ScalarStyle = YamlDotNet.Core.ScalarStyle.Any)]
     public string? Default { get; set; }
 

@@ -7,8 +7,8 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.Shared.Catalogue;
 
 /// <summary>
-/// The catalogue of a running process. The file is looked at each second, because change notifications do not cross every kind of mount;
-/// a file that has become unreadable is reported and the last good catalogue stays.
+/// The current catalogue of a process. The file is checked every second, because change notifications do not work on every kind of mount. If it
+/// becomes invalid, that is logged and the last valid catalogue stays.
 /// </summary>
 public sealed partial class CatalogueFile(IOptions<CatalogueOptions> options, TimeProvider clock, ILogger<CatalogueFile> logger) : BackgroundService
 {
@@ -64,7 +64,7 @@ public sealed partial class CatalogueFile(IOptions<CatalogueOptions> options, Ti
     [LoggerMessage(Level = LogLevel.Information, Message = "{Count} task types from {File}")]
     private static partial void LogRead(ILogger logger, int count, string file);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The changed catalogue is not taken over: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "The changed catalogue is invalid, the previous one stays in use: {Reason}")]
     private static partial void LogUnusable(ILogger logger, string reason);
 }
 

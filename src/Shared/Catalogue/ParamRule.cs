@@ -23,11 +23,11 @@ public enum ParamType
     Boolean,
     Path,
 
-    /// <summary>A <see cref="FileReference"/>; the agent is given the path of a copy.</summary>
+    /// <summary>A <see cref="FileReference"/>; the agent gets the path of a copy.</summary>
     File,
 }
 
-/// <summary>How one param is checked, and what it becomes on the agent's command line.</summary>
+/// <summary>How one param is checked, and how it is passed to the agent.</summary>
 public sealed record ParamRule
 {
     public required string Name { get; init; }
@@ -35,14 +35,14 @@ public sealed record ParamRule
     public required ParamType Type { get; init; }
     public string? Summary { get; init; }
 
-    /// <summary>Of a flag or option, with its dashes.</summary>
+    /// <summary>The switch of a flag or option, with its dashes.</summary>
     public string? Switch { get; init; }
 
-    /// <summary>The option's value is an argument of its own instead of <c>--name=value</c>.</summary>
+    /// <summary>The option's value is a separate argument instead of <c>--name=value</c>.</summary>
     public bool Separate { get; init; }
 
-    /// <summary>Of a positional: it stands behind a <c>--</c> of its type's, where a dash begins no option.</summary>
-    [JsonIgnore]   // the type's arguments say it
+    /// <summary>For a positional: it follows the <c>--</c> of its type's arguments, after which a dash starts no option.</summary>
+    [JsonIgnore]   // follows from the type's arguments
     public bool IsBehindDashes { get; init; }
 
     public LongValue? WhenLong { get; init; }
@@ -54,10 +54,10 @@ public sealed record ParamRule
     public double? Max { get; init; }
     public int? MaxLength { get; init; }
 
-    /// <summary>Name of the project's folder that a path must lie in.</summary>
+    /// <summary>Name of the project's folder that must contain the path.</summary>
     public string? Under { get; init; }
 
-    /// <summary>What is wrong with the value; null: it fits. Whether a path exists is for the worker to see.</summary>
+    /// <summary>The error of a value; null: it is valid. The worker checks whether a path exists.</summary>
     public string? ErrorIn(JsonElement? given)
     {
         if (given is not { } value)
@@ -119,13 +119,13 @@ public sealed record ParamRule
         if (Type == ParamType.File)
             return FileReference.Parse(text) is null ? "must be the file of an answer to POST /files" : null;
         if (text.StartsWith('-') && (Separate || (Kind == ParamKind.Positional && !IsBehindDashes)))
-            return "must not begin with a dash: it would be taken for an option";
+            return "must not begin with a dash: the agent would read it as an option";
         if (Kind is ParamKind.Option or ParamKind.Positional && WhenLong is null && Encoding.UTF8.GetByteCount(text) > LongValue.Threshold)
             return $"is too long for a command line: at most {LongValue.Threshold} bytes";
         return null;
     }
 
-    /// <summary>A pattern that takes for ever on some text does not let that text in.</summary>
+    /// <summary>A text on which the pattern times out does not match.</summary>
     private static bool Matches(string text, string pattern)
     {
         try
@@ -146,12 +146,12 @@ public sealed record ParamRule
         : null;
 }
 
-/// <summary>How a value travels that is too long for a command line.</summary>
-/// <param name="ByFile">By a file in the agent's workspace; else by stdin.</param>
-/// <param name="Value">What the option is given instead, such as <c>-</c>.</param>
-/// <param name="Option">Takes the file's path, where that is another option.</param>
+/// <summary>How a value is passed that is too long for a command line.</summary>
+/// <param name="ByFile">By a file in the agent's workspace; otherwise by stdin.</param>
+/// <param name="Value">The option's value in its place, such as <c>-</c>.</param>
+/// <param name="Option">The option for the file's path, if it is a different one.</param>
 public sealed record LongValue(bool ByFile, string? Value, string? Option)
 {
-    /// <summary>In bytes of UTF-8. Linux refuses a single argument of 128 KiB.</summary>
+    /// <summary>In bytes of UTF-8. Linux refuses a single argument of 128 KiB or more.</summary>
     public const int Threshold = 32 * 1024;
 }

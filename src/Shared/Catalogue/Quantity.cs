@@ -3,10 +3,10 @@ using System.Text.RegularExpressions;
 
 namespace TaskPipeline.Shared.Catalogue;
 
-/// <summary>Durations (<c>250ms 90s 10m 6h 1d</c>) and sizes (<c>512 64KiB 256MiB 1GiB</c>) as people write them.</summary>
+/// <summary>Parses durations (<c>250ms 90s 10m 6h 1d</c>) and sizes (<c>512 64KiB 256MiB 1GiB</c>).</summary>
 public static partial class Quantity
 {
-    private static readonly TimeSpan Longest = TimeSpan.FromDays(365_000);   // added to now it is a date still
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(365_000);   // so that now plus a duration is still a valid date
 
     public static TimeSpan? Duration(string text) => DurationPattern().Match(text) is not { Success: true } match
         ? null

@@ -4,13 +4,13 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Shared.Catalogue;
 
-/// <summary>When an attempt that failed is followed by another, and when by none.</summary>
+/// <summary>Whether another attempt follows a failed one.</summary>
 public sealed record RetryPolicy
 {
-    /// <summary>How many attempts a task has; those lost with their worker are counted apart.</summary>
+    /// <summary>Attempts of a task, without those that were lost with their worker.</summary>
     public int Attempts { get; init; } = 1;
 
-    /// <summary>How many attempts may be lost, with their workers or because somebody else killed their agents, before the task is dead-lettered.</summary>
+    /// <summary>How many attempts can be lost, with their workers or by a SIGKILL from outside, before the task is dead-lettered.</summary>
     public int Lost { get; init; } = 3;
 
     public OnLost OnLost { get; init; }
@@ -20,14 +20,14 @@ public sealed record RetryPolicy
 
     public Backoff Backoff { get; init; } = new();
 
-    /// <summary>The first that fits an outcome decides.</summary>
+    /// <summary>The first rule that matches an outcome applies.</summary>
     public IReadOnlyList<RetryRule> Rules { get; init; } = [];
 
-    /// <summary>Whether it says itself what an agent means that ends so.</summary>
+    /// <summary>Whether this policy names the exit code or signal.</summary>
     public bool Names(int exitCode, string? signal) =>
         FinalExitCodes.Contains(exitCode) || Rules.Any(rule => rule.ExitCodes.Contains(exitCode) || (signal is not null && rule.Signals.Contains(signal)));
 
-    /// <summary>What a failed outcome asks for, were there attempts enough, and whose failure it was.</summary>
+    /// <summary>What follows a failed outcome, if there are attempts left, and the class of the failure.</summary>
     public (AfterFailure Then, FailureClass Class) Judge(AttemptExited outcome)
     {
         var usual = outcome.Reason switch
@@ -61,7 +61,7 @@ public enum AfterFailure
     End,
 }
 
-/// <summary>All that is given must fit.</summary>
+/// <summary>All given conditions must match.</summary>
 public sealed record RetryRule(AfterFailure Then)
 {
     private const NumberStyles JsonNumber = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
@@ -73,7 +73,7 @@ public sealed record RetryRule(AfterFailure Then)
 
     public IReadOnlyList<EndReason> Reasons { get; init; } = [];
 
-    /// <summary>Members that the agent's last JSON line must have, with their values as the file writes them.</summary>
+    /// <summary>Members that the agent's last JSON line must have, with their values as text in the file.</summary>
     public IReadOnlyDictionary<string, string?> Event { get; init; } = new Dictionary<string, string?>();
 
     public FailureClass? Class { get; init; }
@@ -86,8 +86,8 @@ public sealed record RetryRule(AfterFailure Then)
             && IsSame(value, member.Value));
 
     /// <summary>
-    /// By the kind of what the agent said: text as it stands, numbers by their value, <c>true</c> and <c>false</c> by the word. Whether the file has the
-    /// value in quotes makes no difference, since there was a time when all of them were text.
+    /// Compares by the type of the agent's value: text literally, numbers by value, <c>true</c> and <c>false</c> by the word. Quotes around the value
+    /// in the file make no difference, because earlier versions read all of them as text.
     /// </summary>
     private static bool IsSame(JsonElement said, string? wanted) => said.ValueKind switch
     {
@@ -104,16 +104,16 @@ public sealed record RetryRule(AfterFailure Then)
             && double.TryParse(wanted, JsonNumber, CultureInfo.InvariantCulture, out var otherNear) && near == otherNear;
 }
 
-/// <summary>How long an attempt waits for the next: each wait is <paramref name="Factor"/> times the one before, up to <paramref name="Max"/>.</summary>
-/// <param name="Jitter">Share of the wait that is left to chance, so that what failed together does not come back together: 0.2 is 80 to 120 %.</param>
+/// <summary>The wait before the next attempt: each is <paramref name="Factor"/> times the previous one, up to <paramref name="Max"/>.</summary>
+/// <param name="Jitter">Random share of the wait, so that tasks that failed together are not retried together: 0.2 means 80 to 120 %.</param>
 public sealed record Backoff(TimeSpan First, double Factor, TimeSpan Max, double Jitter)
 {
     public Backoff() : this(TimeSpan.FromSeconds(1), 2, TimeSpan.FromMinutes(5), 0.2)
     {
     }
 
-    /// <param name="failures">How many attempts have failed; from 1.</param>
-    /// <param name="chance">From 0 to 1.</param>
+    /// <param name="failures">Number of failed attempts, from 1.</param>
+    /// <param name="chance">Random, from 0 to 1.</param>
     public TimeSpan Wait(int failures, double chance)
     {
         var usual = Math.Min(First.TotalMilliseconds * Math.Pow(Factor, failures - 1), Max.TotalMilliseconds);

@@ -9,7 +9,7 @@ using YamlDotNet.Serialization.NamingConventions;
 
 namespace TaskPipeline.Shared.Catalogue;
 
-/// <summary>The task types there are. Immutable: a changed file becomes a new catalogue.</summary>
+/// <summary>The task types. Immutable: a changed file becomes a new catalogue.</summary>
 public sealed partial class TaskCatalogue
 {
     private readonly Dictionary<(string, string?), TaskType> _types;
@@ -24,9 +24,9 @@ public sealed partial class TaskCatalogue
 
     public TaskType? Find(string type, string? command) => _types.GetValueOrDefault((type, string.IsNullOrEmpty(command) ? null : command));
 
-    /// <summary>Reads a catalogue; throws <see cref="CatalogueException"/> with everything that is wrong with it.</summary>
-    /// <param name="yaml">YAML, of which JSON is a part.</param>
-    /// <param name="folder">Where executables with a relative path are.</param>
+    /// <summary>Reads a catalogue; throws <see cref="CatalogueException"/> with all its errors.</summary>
+    /// <param name="yaml">YAML, which includes JSON.</param>
+    /// <param name="folder">The folder for executables with a relative path.</param>
     public static TaskCatalogue Parse(string yaml, string folder)
     {
         CatalogueEntries entries;
@@ -48,13 +48,13 @@ public sealed partial class TaskCatalogue
             else if (entry.Commands is null)
                 types.Add(Compile($"types.{name}", name, null, entry, folder, errors));
             else if (entry.Executable is not null)
-                errors.Add($"types.{name} has both an executable and commands: move one to a type of its own");
+                errors.Add($"types.{name} has both an executable and commands: move one of them to another type");
             else
                 types.AddRange(
                     entry.Commands.Select(command => Compile($"types.{name}.commands.{command.Key}", name, command.Key, command.Value, folder, errors)));
         }
         if (types.Count == 0 && errors.Count == 0)
-            errors.Add("`types:` names no task type");
+            errors.Add("`types:` has no task types");
         return errors.Count == 0 ? new TaskCatalogue(types) : throw new CatalogueException(string.Join("; ", errors));
     }
 
@@ -65,7 +65,8 @@ public sealed partial class TaskCatalogue
             errors.Add($"{path}: a name is 1 to 64 letters, digits, dots, underscores and dashes");
         if (string.IsNullOrWhiteSpace(entry.Executable))
             errors.Add($"{path}.executable is required");
-        // Options of the params come before positionals, but behind the fixed arguments: where there are any, `--` is not the last before the positionals.
+        // Options of params come before positionals, but after the fixed arguments: with options, a fixed `--` is not directly before the
+        // positionals.
         var areBehindDashes = entry.Arguments is [.., "--"]
             && entry.Params.Values.All(param => param is { Flag: null, Option: null, WhenLong: null or { Option: null } });
         var type = new TaskType
@@ -88,9 +89,9 @@ public sealed partial class TaskCatalogue
             errors.Add($"{path}.params: only one param can be the agent's stdin");
         var hasStdin = type.Params.Any(param => param.Kind == ParamKind.Stdin || param.WhenLong is { ByFile: false });
         if (entry.Terminal && hasStdin)
-            errors.Add($"{path}.terminal: the agent's stdin is the terminal, no param can be");
+            errors.Add($"{path}.terminal: the agent's stdin is the terminal, so no param can use it");
         if (entry.Input && hasStdin)
-            errors.Add($"{path}.input: the agent's stdin stays open for its users, no param can be it");
+            errors.Add($"{path}.input: the agent's stdin stays open for input, so no param can use it");
         if (entry.TimeLimit is { } timeLimit)
             type = type with { TimeLimit = Required(Quantity.Duration(timeLimit), $"{path}.time_limit", "a duration such as 90s, 10m or 6h", errors) };
         if (entry.Grace is { } grace)
@@ -150,7 +151,7 @@ public sealed partial class TaskCatalogue
     {
         var size = new TerminalSize(entry.Columns ?? TerminalSize.Usual.Columns, entry.Rows ?? TerminalSize.Usual.Rows);
         if (!hasTerminal)
-            errors.Add($"{path}: only an agent on a terminal has a size, add terminal: true");
+            errors.Add($"{path}: only an agent with a terminal has a size, add terminal: true");
         if (size.Columns is < 20 or > 1000)
             errors.Add($"{path}.columns must be 20 to 1000");
         if (size.Rows is < 5 or > 1000)
@@ -189,7 +190,7 @@ public sealed partial class TaskCatalogue
     private static RetryRule Compile(string path, RetryRuleEntry entry, List<string> errors)
     {
         if (entry.ExitCodes.Count + entry.Signals.Count + entry.Reasons.Count + entry.Event.Count == 0)
-            errors.Add($"{path} fits everything: give it exit_codes, signals, reasons or event");
+            errors.Add($"{path} matches everything: add exit_codes, signals, reasons or event");
         return new RetryRule(Required(Word<AfterFailure>(entry.Then, $"{path}.then", errors), $"{path}.then", EnumWords.List<AfterFailure>(), errors))
         {
             ExitCodes = entry.ExitCodes,
@@ -216,7 +217,7 @@ public sealed partial class TaskCatalogue
         if (kind == ParamKind.Flag && type != ParamType.Boolean)
             errors.Add($"{path}.type: a flag is a boolean");
         if (type == ParamType.Path != entry.Under is not null)
-            errors.Add($"{path}: a path, and only a path, says which of the project's folders it is under (`under: data`)");
+            errors.Add($"{path}: a path, and only a path, names the project's folder that contains it (`under: data`)");
         if ((entry.Flag ?? entry.Option) is { } option && !SwitchPattern().IsMatch(option))
             errors.Add($"{path}: '{option}' is not an option; it begins with a dash and has no spaces or equals sign");
         if (entry.Pattern is not null && !IsRegex(entry.Pattern))
@@ -285,7 +286,7 @@ public sealed partial class TaskCatalogue
     private static long? Size(string? text, string path, List<string> errors) =>
         text is null ? null : Required(Quantity.Bytes(text), path, "a size such as 64KiB or 256MiB", errors);
 
-    /// <summary>One of an enumeration's values, as the file writes them.</summary>
+    /// <summary>An enumeration's value by its word in the file.</summary>
     private static T? Word<T>(string? text, string path, List<string> errors) where T : struct, Enum
     {
         if (text is null)
@@ -328,5 +329,5 @@ public sealed partial class TaskCatalogue
     private static partial Regex UnknownProperty();
 }
 
-/// <summary>The catalogue cannot be used; the message says where and why.</summary>
+/// <summary>The catalogue is invalid; the message says where and why.</summary>
 public sealed class CatalogueException(string message) : Exception(message);

@@ -6,8 +6,8 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.Shared.Catalogue;
 
 /// <summary>
-/// How tasks of one type and command are run: which program, which arguments its params become, and its limits.
-/// Values never pass through a shell, and never become an option that the catalogue does not name.
+/// How tasks of one type and command are run: the program, how params become arguments, and the limits. Values never pass through a shell, and never
+/// become an option that the catalogue does not name.
 /// </summary>
 public sealed record TaskType
 {
@@ -21,13 +21,13 @@ public sealed record TaskType
     public IReadOnlyList<string> Arguments { get; init; } = [];
     public IReadOnlyList<ParamRule> Params { get; init; } = [];
 
-    /// <summary>Set for the agent as they stand.</summary>
+    /// <summary>Variables with fixed values for the agent.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Names that are taken over from the worker's own environment.</summary>
+    /// <summary>Names of variables that are copied from the worker's environment.</summary>
     public IReadOnlyList<string> PassEnvironment { get; init; } = [];
 
-    /// <summary>Names that the project's <c>env</c> may set although they change how programs load.</summary>
+    /// <summary>Names that the project's <c>env</c> may set although they change how programs are loaded.</summary>
     public IReadOnlyList<string> AllowProjectEnvironment { get; init; } = [];
 
     /// <summary>Names of environment variables whose values are masked in the output.</summary>
@@ -35,7 +35,7 @@ public sealed record TaskType
 
     public TimeSpan TimeLimit { get; init; } = TimeSpan.FromHours(6);
 
-    /// <summary>Between SIGTERM and SIGKILL.</summary>
+    /// <summary>Time between SIGTERM and SIGKILL.</summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(5);
 
     public long OutputLines { get; init; } = 10_000_000;
@@ -44,55 +44,55 @@ public sealed record TaskType
     /// <summary>What happens to an attempt that prints more.</summary>
     public AtOutputLimit AtOutputLimit { get; init; }
 
-    /// <summary>Which agent CLI it is, where its JSON lines are to be understood.</summary>
+    /// <summary>The agent CLI whose JSON lines are parsed.</summary>
     public AgentParser Parser { get; init; }
 
-    /// <summary>How long an attempt may print nothing; null: for ever.</summary>
+    /// <summary>Longest time without output; null: no limit.</summary>
     public TimeSpan? SilenceLimit { get; init; }
 
-    /// <summary>How many processes an attempt may have at a time; null: any number.</summary>
+    /// <summary>Most processes of an attempt at a time; null: no limit.</summary>
     public int? ProcessLimit { get; init; }
 
-    /// <summary>Bytes in an attempt's workspace; null: any number.</summary>
+    /// <summary>Bytes in an attempt's workspace; null: no limit.</summary>
     public long? DiskLimit { get; init; }
 
-    /// <summary>How many files each process may have open; null: as many as the worker's may.</summary>
+    /// <summary>Open files per process; null: the worker's own limit.</summary>
     public int? OpenFiles { get; init; }
 
-    /// <summary>Bytes of memory that an attempt's processes may use together; null: any number.</summary>
+    /// <summary>Bytes of memory of all of an attempt's processes; null: no limit.</summary>
     public long? MemoryLimit { get; init; }
 
-    /// <summary>Processors that an attempt's processes may use together; null: all.</summary>
+    /// <summary>Processors for all of an attempt's processes; null: all.</summary>
     public double? CpuLimit { get; init; }
 
     /// <summary>The agent gets a terminal instead of pipes.</summary>
     public bool Terminal { get; init; }
 
-    /// <summary>Of that terminal; null: the usual one.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]   // so the hash of a type that says nothing of it is what it was before there was this
+    /// <summary>Size of that terminal; null: the default.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]   // keeps the hash of types without it as in versions before this member
     public TerminalSize? TerminalSize { get; init; }
 
-    /// <summary>How long an agent may go on after it has given its result; null: until another limit.</summary>
+    /// <summary>How long an agent can run after it has reported its result; null: no limit.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TimeSpan? AfterResult { get; init; }
 
-    /// <summary>Its stdin stays open, for lines that others send to it.</summary>
+    /// <summary>Its stdin stays open for lines that are sent to it.</summary>
     public bool TakesInput { get; init; }
 
     public RetryPolicy Retry { get; init; } = new();
 
-    /// <summary>Never: two attempts of a task must not run at once, whatever fails. Each loss of a worker then costs a session's wait.</summary>
+    /// <summary>Never: two attempts of a task must not run at the same time, whatever fails. Each loss of a worker then costs a wait of one session.</summary>
     public Overlap Overlap { get; init; }
 
-    /// <summary>How many tasks of one key may run at a time; null: any number.</summary>
+    /// <summary>How many tasks with the same key can run at a time; null: no limit.</summary>
     public ConcurrencyRule? Concurrency { get; init; }
 
     public Priority Priority { get; init; } = Priority.Normal;
 
-    /// <summary>From the submission until the first attempt must have started.</summary>
+    /// <summary>From the submission to the latest start of the first attempt.</summary>
     public TimeSpan? StartBy { get; init; }
 
-    /// <summary>From the submission until the task must have ended.</summary>
+    /// <summary>From the submission to the latest end of the task.</summary>
     public TimeSpan? Deadline { get; init; }
 
     /// <summary>Hash of everything above: two processes with the same hash run the task in the same way.</summary>
@@ -100,7 +100,7 @@ public sealed record TaskType
 
     public string FullName => Command is null ? Name : $"{Name} {Command}";
 
-    /// <summary>Everything that is wrong with the params, each with the field it concerns; empty: they fit.</summary>
+    /// <summary>All errors of the params, by field; empty: they are valid.</summary>
     public IReadOnlyList<FieldError> Validate(IReadOnlyDictionary<string, JsonElement> parameters)
     {
         var errors = new List<FieldError>();
@@ -115,14 +115,9 @@ public sealed record TaskType
     }
 
     /// <summary>
-    /// The arguments behind the executable, and what goes to its stdin. <paramref name="parameters"/> must be valid;
-    /// throws <see cref="ArgumentsException"/> where a path leaves its project folder or does not exist.
+    /// <see cref="Validate(IReadOnlyDictionary{string, JsonElement})"/>, and also whether the files are kept long enough for a task that waits from then on.
     /// </summary>
-    /// <summary>
-    /// <see cref="Validate(IReadOnlyDictionary{string, JsonElement})"/>, and whether the files are kept for as long as the task may wait from a time
-    /// on.
-    /// </summary>
-    /// <param name="runAt">When the task may run first.</param>
+    /// <param name="runAt">The earliest time at which the task can run.</param>
     /// <param name="taskRetention">Files are kept for twice as long.</param>
     public IReadOnlyList<FieldError> Validate(IReadOnlyDictionary<string, JsonElement> parameters, DateTimeOffset runAt, TimeSpan taskRetention)
     {
@@ -135,7 +130,7 @@ public sealed record TaskType
                     + "the file again"))];
     }
 
-    /// <summary>The files that a task is given.</summary>
+    /// <summary>The files among a task's params.</summary>
     public IEnumerable<(string Param, FileReference File)> FilesOf(IReadOnlyDictionary<string, JsonElement> parameters)
     {
         foreach (var rule in Params.Where(rule => rule.Type == ParamType.File))
@@ -143,11 +138,12 @@ public sealed record TaskType
                 yield return (rule.Name, file);
     }
 
+    /// <summary>The arguments after the executable, and the stdin. <paramref name="parameters"/> must be valid.</summary>
     public AgentArguments BuildArguments(
         IReadOnlyDictionary<string, JsonElement> parameters, IReadOnlyDictionary<string, string> projectPaths, string workspace)
     {
         var arguments = new AgentArguments(Arguments, projectPaths, workspace);
-        foreach (var rule in Params.OrderBy(rule => rule.Kind == ParamKind.Positional))   // stable: positionals last, each kind in the catalogue's order
+        foreach (var rule in Params.OrderBy(rule => rule.Kind == ParamKind.Positional))   // stable sort: positionals last, otherwise in the catalogue's order
             if (ValueOf(rule, parameters) is { } value)
                 arguments.Add(rule, value);
         return arguments;
@@ -167,8 +163,8 @@ public sealed record TaskType
         return schema;
     }
 
-    /// <summary>Fills in what the type says of its tasks and the submission does not.</summary>
-    /// <param name="readAt">When Kafka had it, for one that does not say itself when it was submitted.</param>
+    /// <summary>Fills in the type's defaults that the submission does not set.</summary>
+    /// <param name="readAt">Kafka's timestamp, for a submission without a time of its own.</param>
     public TaskSubmission Complete(TaskSubmission task, DateTimeOffset readAt)
     {
         var submittedAt = task.SubmittedAt ?? readAt;
@@ -186,7 +182,7 @@ public sealed record TaskType
         parameters.TryGetValue(rule.Name, out var value) && value.ValueKind != JsonValueKind.Null ? value : rule.Default;
 }
 
-/// <summary>Whose JSON lines are understood.</summary>
+/// <summary>The agent CLI whose JSON lines are parsed.</summary>
 public enum AgentParser
 {
     None,
@@ -194,10 +190,10 @@ public enum AgentParser
     Codex,
 }
 
-/// <summary>How large a terminal is, in characters.</summary>
+/// <summary>Size of a terminal in characters.</summary>
 public sealed record TerminalSize(int Columns, int Rows)
 {
-    /// <summary>Wide enough that tables and progress bars are not folded.</summary>
+    /// <summary>Wide enough that tables and progress bars are not wrapped.</summary>
     public static TerminalSize Usual { get; } = new(200, 50);
 }
 
@@ -206,7 +202,7 @@ public enum AtOutputLimit
     /// <summary>The attempt is stopped.</summary>
     End,
 
-    /// <summary>It goes on; the middle of its output is not kept.</summary>
+    /// <summary>The attempt continues; the middle of its output is not kept.</summary>
     Cut,
 }
 
@@ -216,14 +212,14 @@ public enum Overlap
     Never,
 }
 
-/// <summary>At most <paramref name="Limit"/> tasks whose keys are the same run at a time.</summary>
-/// <param name="Key">Text in which <c>{project}</c> and <c>{type}</c> stand for the task's.</param>
+/// <summary>At most <paramref name="Limit"/> tasks with the same key run at a time.</summary>
+/// <param name="Key">Text in which <c>{project}</c> and <c>{type}</c> are replaced by the task's.</param>
 public sealed record ConcurrencyRule(string Key, int Limit)
 {
     public Concurrency For(TaskSubmission task) =>
         new(Key.Replace("{project}", task.Project, StringComparison.Ordinal).Replace("{type}", task.Type, StringComparison.Ordinal), Limit);
 }
 
-/// <summary>What is wrong with one field of a request.</summary>
-/// <param name="Field">As a path, such as <c>params.main_tab</c>.</param>
+/// <summary>An error in one field of a request.</summary>
+/// <param name="Field">A path such as <c>params.main_tab</c>.</param>
 public sealed record FieldError(string Field, string Message);

@@ -4,9 +4,7 @@ using Microsoft.Extensions.Options;
 
 namespace TaskPipeline.Shared.Hosting;
 
-/// <summary>
-/// Checks options by their attributes, with the attributes' own sentences. The generated validators put their own in place of those of a range.
-/// </summary>
+/// <summary>Validates options by their attributes, with the attributes' own messages. The generated validators replace the messages of ranges.</summary>
 public sealed class AnnotatedOptions<T> : IValidateOptions<T> where T : class
 {
     public ValidateOptionsResult Validate(string? name, T options)
@@ -20,7 +18,7 @@ public sealed class AnnotatedOptions<T> : IValidateOptions<T> where T : class
 
 public static class AnnotatedOptionsRegistration
 {
-    /// <summary>Options of one section of the configuration; a value that cannot be used stops the host at its start.</summary>
+    /// <summary>Options of one section of the configuration; an invalid value stops the host at its start.</summary>
     public static IServiceCollection AddAnnotatedOptions<T>(this IServiceCollection services, string section) where T : class
     {
         services.AddOptions<T>().BindConfiguration(section).ValidateOnStart();

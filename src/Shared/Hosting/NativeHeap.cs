@@ -3,17 +3,17 @@ using System.Runtime.InteropServices;
 namespace TaskPipeline.Shared.Hosting;
 
 /// <summary>
-/// The heap of native code, with settings of mallopt(3). By default glibc takes blocks as large as any that was freed from arenas, of which threads
-/// have their own, so that the buffers of librdkafka's dozen of threads leave holes there: some tens of MiB.
+/// Settings of the native heap, by mallopt(3). By default glibc raises its mmap threshold to the size of freed blocks and takes later blocks from
+/// per-thread arenas. There the buffers of librdkafka's dozen threads leave holes of some tens of MiB.
 /// </summary>
 public static class NativeHeap
 {
-    private const int MmapThreshold = -3;   // M_MMAP_THRESHOLD of malloc.h; once it is set, it stays
+    private const int MmapThreshold = -3;   // M_MMAP_THRESHOLD of malloc.h; setting it keeps it fixed
     private const int ArenaMax = -8;        // M_ARENA_MAX
 
     private delegate int Mallopt(int parameter, int value);
 
-    /// <summary>Gives large blocks back to the system as soon as they are freed. Does nothing where there is no glibc.</summary>
+    /// <summary>Returns large blocks to the system as soon as they are freed. Does nothing without glibc.</summary>
     public static void KeepSmall()
     {
         if (!OperatingSystem.IsLinux() || !NativeLibrary.TryLoad("libc.so.6", out var libc) || !NativeLibrary.TryGetExport(libc, "mallopt", out var address))

@@ -5,8 +5,8 @@ using Microsoft.Extensions.Hosting;
 namespace TaskPipeline.Shared.Hosting;
 
 /// <summary>
-/// Ends the host with its standard input, for one that was started by another process of ours: the pipe closes however that
-/// process ends, also by <c>kill -9</c>. On with <c>Parent:HoldsInput=true</c>.
+/// Stops the host when its standard input ends, for a host that another process of ours has started: the pipe closes however that process ends, even
+/// by <c>kill -9</c>. Enabled with <c>Parent:HoldsInput=true</c>.
 /// </summary>
 public sealed class ParentWatch(IHostApplicationLifetime lifetime) : BackgroundService
 {
@@ -23,7 +23,7 @@ public sealed class ParentWatch(IHostApplicationLifetime lifetime) : BackgroundS
         Span<byte> ignored = stackalloc byte[256];
         while (input.Read(ignored) > 0)
         {
-            // What is written there is for nobody.
+            // Input is ignored.
         }
     }
 }

@@ -8,8 +8,7 @@ using Serilog.Formatting.Compact;
 namespace TaskPipeline.Shared.Hosting;
 
 /// <summary>
-/// The same log in every process: one readable line per event, or compact JSON (CLEF) with <c>Logging:Json=true</c>; <c>Logging:Level</c> sets how
-/// much.
+/// The log of every process: one readable line per event, or compact JSON (CLEF) with <c>Logging:Json=true</c>; <c>Logging:Level</c> sets the level.
 /// </summary>
 public static class PipelineLogging
 {
@@ -22,11 +21,11 @@ public static class PipelineLogging
             .MinimumLevel.Is(level)
             .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
             .MinimumLevel.Override("System", LogEventLevel.Warning)
-            // a host that does not start says why itself, in a sentence
+            // a host that does not start reports the reason itself, in a sentence
             .MinimumLevel.Override("Microsoft.Extensions.Hosting.Internal.Host", LogEventLevel.Fatal)
-            // an activity and a scope for each request, and so for each of ten thousand watchers
+            // otherwise an activity and a scope for each request, and so for each of ten thousand watchers
             .MinimumLevel.Override("Microsoft.AspNetCore.Hosting.Diagnostics", LevelAlias.Off)
-            .Filter.ByExcluding(logged => logged.Exception is Microsoft.AspNetCore.SignalR.HubException)   // the answer to a client's mistake, logged as ours
+            .Filter.ByExcluding(logged => logged.Exception is Microsoft.AspNetCore.SignalR.HubException)   // these are answers to clients' errors
             .Enrich.FromLogContext();
         if (builder.Configuration.GetValue("Logging:Json", false))
             logger.WriteTo.Console(new RenderedCompactJsonFormatter());

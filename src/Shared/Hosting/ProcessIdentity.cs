@@ -4,24 +4,23 @@ using System.Globalization;
 
 namespace TaskPipeline.Shared.Hosting;
 
-/// <summary>
-/// Tells a process apart from every other one: a pid alone may have been given to somebody else since, so its start time goes with it, and the PID namespace
-/// that both belong to.
-/// </summary>
+/// <summary>Identifies a process: a pid alone can be reused, so its start time is added, and their PID namespace.</summary>
 public static class ProcessIdentity
 {
-    /// <summary>That of this process; empty where there are none.</summary>
+    /// <summary>PID namespace of this process; empty if there are none.</summary>
     public static string Namespace { get; } =
         OperatingSystem.IsLinux() ? string.Concat(new FileInfo("/proc/self/ns/pid").LinkTarget?.Where(char.IsAsciiDigit) ?? []) : "";
 
-    /// <summary>Names this process to all that share a folder or a control group with it, which may be in other namespaces.</summary>
+    /// <summary>Identity of this process, for processes that share a folder or a control group with it, possibly in other namespaces.</summary>
     public static string Own { get; } = $"{Environment.ProcessId}.{StartOf(Environment.ProcessId)}.{Namespace}";
 
-    /// <summary>Whether a process, named as by <see cref="Own"/>, is one of this namespace and lives no more. Of others nobody here can say that.</summary>
+    /// <summary>
+    /// Whether a process with an identity like <see cref="Own"/> is of this namespace and dead. For other namespaces the answer is always no.
+    /// </summary>
     public static bool IsDead(string identity) =>
         identity.Split('.') is [var pid, var start, var space] && space == Namespace && int.TryParse(pid, out var id) && StartOf(id) != start;
 
-    /// <summary>When a process was started, in a unit of its system's own; null: there is none.</summary>
+    /// <summary>Start time of a process, in a system-specific unit; null: there is no such process.</summary>
     public static string? StartOf(int pid)
     {
         if (OperatingSystem.IsLinux())
@@ -38,8 +37,8 @@ public static class ProcessIdentity
     }
 
     /// <summary>
-    /// The fields of <c>/proc/PID/stat</c> from the state on; the name before it may hold spaces and parentheses. Null: there is no such process, or no
-    /// <c>/proc</c>.
+    /// The fields of <c>/proc/PID/stat</c> from the state on; the name before it can contain spaces and parentheses. Null: there is no such process,
+    /// or no <c>/proc</c>.
     /// </summary>
     public static string[]? StatOf(int pid)
     {

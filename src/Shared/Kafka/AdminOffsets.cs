@@ -8,10 +8,10 @@ public static class AdminOffsets
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// The first or the last offset of partitions, but of those whose leader does not answer. With <see cref="IsolationLevel.ReadCommitted"/> an
-    /// unended transaction is the end.
+    /// The first or last offsets of partitions, without those whose leader does not answer. With <see cref="IsolationLevel.ReadCommitted"/> the end
+    /// is the first open transaction.
     /// </summary>
-    /// <exception cref="KafkaException">Kafka did not answer, for none of them.</exception>
+    /// <exception cref="KafkaException">There was no answer for any of them.</exception>
     public static async Task<Dictionary<TopicPartition, long>> OffsetsAsync(
         this IAdminClient admin, IEnumerable<TopicPartition> partitions, OffsetSpec spec, IsolationLevel isolation)
     {
@@ -19,7 +19,7 @@ public static class AdminOffsets
         if (specs.Count == 0)
             return [];
         var answered = await ListAsync(admin, specs, new ListOffsetsOptions { IsolationLevel = isolation, RequestTimeout = Timeout });
-        // Where nobody answers in time, librdkafka 2.15 calls it a success, with offsets that no record can have.
+        // On a timeout librdkafka 2.15 reports success, with offsets that no record can have.
         var offsets = answered.Select(info => info.TopicPartitionOffsetError).Where(found => !found.Error.IsError && found.Offset.Value >= 0)
             .ToDictionary(found => found.TopicPartition, found => found.Offset.Value);
         return offsets.Count > 0 ? offsets : throw new KafkaException(

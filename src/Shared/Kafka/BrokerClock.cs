@@ -5,26 +5,25 @@ using Microsoft.Extensions.Options;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// The time by Kafka's clock, which all processes share: one that is an hour ahead would else expire and fire what others let wait. It follows from
-/// acknowledgements: the time at which the broker has appended a record lies between when that was sent and when it was heard of. Timers are the
-/// system's.
+/// The time by Kafka's clock, which all processes share: otherwise a process whose clock is an hour ahead would expire and fire tasks too early. It is
+/// measured by acknowledgements: the broker's append time lies between sending the record and receiving its acknowledgement. Timers use the system's clock.
 /// </summary>
 public sealed partial class BrokerClock(KafkaCluster cluster, IOptions<KafkaOptions> options, ILogger<BrokerClock> logger) : TimeProvider
 {
-    private static readonly TimeSpan Agrees = TimeSpan.FromSeconds(1);       // what clocks that are kept in step differ by, and more
+    private static readonly TimeSpan Agrees = TimeSpan.FromSeconds(1);       // more than synchronised clocks differ
     private static readonly TimeSpan WarnsFrom = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan Drift = TimeSpan.FromMilliseconds(20);  // of the system's clock against its timer, by which it was set meanwhile
+    private static readonly TimeSpan Drift = TimeSpan.FromMilliseconds(20);  // between the system's clock and its timer; more means that the clock was set
 
     private readonly TaskCompletionSource _measured = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
-    private volatile Anchor? _anchor;   // null: nothing was heard from Kafka
-    private TimeSpan _offset;           // under the gate: Kafka's time less the system's
+    private volatile Anchor? _anchor;   // null: no acknowledgement so far
+    private TimeSpan _offset;           // guarded by _gate: Kafka's time minus the system's
     private bool _isWarned;
 
     /// <summary>Completes with the first acknowledgement.</summary>
     public Task Measured => _measured.Task;
 
-    /// <summary>Whether another time than the system's is told.</summary>
+    /// <summary>Whether the time differs from the system's.</summary>
     public bool IsCorrected
     {
         get
@@ -34,7 +33,7 @@ public sealed partial class BrokerClock(KafkaCluster cluster, IOptions<KafkaOpti
         }
     }
 
-    /// <summary>By how much the clock of this machine is ahead of Kafka's, where that is so much that a person should know.</summary>
+    /// <summary>How far this machine's clock is ahead of Kafka's; null if it is too little to warn about.</summary>
     public TimeSpan? Ahead
     {
         get
@@ -46,14 +45,14 @@ public sealed partial class BrokerClock(KafkaCluster cluster, IOptions<KafkaOpti
 
     /// <summary>The same as a sentence.</summary>
     public string? Warning =>
-        Ahead is { } ahead ? $"the clock of {Environment.MachineName} is {Describe(ahead)} Kafka's, whose time is taken: set it right" : null;
+        Ahead is { } ahead ? $"the clock of {Environment.MachineName} is {Describe(ahead)} Kafka's, whose time is used: correct it" : null;
 
     public override DateTimeOffset GetUtcNow() => _anchor is { } anchor ? anchor.Time + GetElapsedTime(anchor.Timestamp) : SystemNow;
 
     /// <summary>A record was acknowledged.</summary>
-    /// <param name="sent">The timestamp of this clock at which it was handed to the client.</param>
+    /// <param name="sent">This clock's timestamp when the record was given to the client.</param>
     /// <param name="appended">
-    /// As the acknowledgement has it. Topics with the times of their writers tell nothing of a clock, and the embedded broker says 1234 ms each time.
+    /// The timestamp in the acknowledgement. Writers' timestamps (CreateTime) are ignored, and so is the embedded broker, which always returns 1234 ms.
     /// </param>
     public void Observe(long sent, Timestamp appended)
     {
@@ -76,7 +75,7 @@ public sealed partial class BrokerClock(KafkaCluster cluster, IOptions<KafkaOpti
             _offset = TimeSpan.Zero;
         else if (!Fits(_offset))
             _offset = (least + most) / 2;
-        // From here on the time follows the timer, which nobody sets: the system's clock may be set at any moment.
+        // From here on the time follows the timer, because the system's clock can be set at any moment.
         if (_anchor is not { } anchor || (anchor.Time + GetElapsedTime(anchor.Timestamp, heard) - (system + _offset)).Duration() > Drift)
             _anchor = new Anchor(system + _offset, heard);
         var isOff = _offset.Duration() >= WarnsFrom;
@@ -91,7 +90,7 @@ public sealed partial class BrokerClock(KafkaCluster cluster, IOptions<KafkaOpti
 
     private sealed record Anchor(DateTimeOffset Time, long Timestamp);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The clock of this machine is {Difference} Kafka's, whose time is taken: set it right")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The clock of this machine is {Difference} Kafka's, whose time is used: correct it")]
     private static partial void LogOff(ILogger logger, string difference);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The clock of this machine agrees with Kafka's again")]

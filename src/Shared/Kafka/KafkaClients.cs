@@ -5,8 +5,8 @@ namespace TaskPipeline.Shared.Kafka;
 public static class KafkaClients
 {
     /// <summary>
-    /// What there is next; null: nothing yet. A partition without leader, or one that is not there for a moment, is what the client retries by itself: only its
-    /// fatal errors are thrown.
+    /// Returns the next record; null: none yet. The client itself retries partitions without a leader or missing for a moment, so only fatal errors
+    /// are thrown.
     /// </summary>
     public static ConsumeResult<byte[]?, byte[]?>? Poll(this IConsumer<byte[]?, byte[]?> consumer, TimeSpan maxWait)
     {
@@ -20,22 +20,18 @@ public static class KafkaClients
         }
     }
 
-    /// <summary>
-    /// Whether the record itself is what Kafka, or the client, does not take: the same one again would be refused again, and others are not
-    /// concerned.
-    /// </summary>
+    /// <summary>Whether Kafka or the client refuses the record itself: it would be refused again, and other records are not affected.</summary>
     public static bool IsRefusal(this Error error) => error.Code is
         ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge or ErrorCode.InvalidRecord
         or ErrorCode.InvalidMsg or ErrorCode.PolicyViolation or ErrorCode.InvalidTimestamp;
 
     /// <summary>
-    /// As <see cref="IProducer{TKey,TValue}.ProduceAsync(TopicPartition, Message{TKey,TValue}, CancellationToken)"/>, but that whatever is wrong
-    /// comes with the task.
+    /// <see cref="IProducer{TKey,TValue}.ProduceAsync(TopicPartition, Message{TKey,TValue}, CancellationToken)"/>, with every error in the task.
     /// </summary>
     public static async Task<DeliveryResult<byte[]?, byte[]?>> DeliverAsync(
         this IProducer<byte[]?, byte[]?> producer, TopicPartition where, Message<byte[]?, byte[]?> message) =>
         await producer.ProduceAsync(where, message);
 
-    /// <summary>Gives a client up without waiting for it, which may take as long as the client likes.</summary>
+    /// <summary>Disposes of a client without waiting, because that can take long.</summary>
     public static void Discard(this IClient client) => _ = Task.Run(client.Dispose);
 }

@@ -6,16 +6,16 @@ using Microsoft.Extensions.Options;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// The Kafka cluster of this process: what kind it is, its topics, and clients with the settings that each role needs.
-/// Clients may be made only after <see cref="ConnectAsync"/> has come back.
+/// The Kafka cluster of this process: its kind, its topics, and clients with the settings of each role. Create clients only after <see
+/// cref="ConnectAsync"/> has completed.
 /// </summary>
 public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger<KafkaCluster> logger) : IDisposable
 {
     public const int MaxRecordBytes = 2 * 1024 * 1024;
 
     /// <summary>
-    /// A broker that has just started may answer that there are no brokers. The client (seen with 2.15) then forgets all that it knows, and does nothing
-    /// more until it begins again at its bootstrap servers: by default after five minutes.
+    /// A broker that has just started can answer that there are no brokers. The client (seen with librdkafka 2.15) then drops its metadata, and does
+    /// nothing until it returns to its bootstrap servers, by default after five minutes.
     /// </summary>
     public const int RebootstrapMs = 5_000;
 
@@ -33,15 +33,14 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
 
     public string ClusterId { get; private set; } = "";
 
-    /// <summary>Which records are passed over because processes have died at them; null: that is switched off, or not possible.</summary>
+    /// <summary>Skips records at which processes have died; null: switched off, or not possible.</summary>
     public RecordGuard? Guard { get; private set; }
 
-    /// <summary>Completes once the cluster was reached and its topics are right; fails if they never can be.</summary>
+    /// <summary>Completes once the cluster is connected and its topics are valid; fails if they cannot be used.</summary>
     public Task Connected => _connected.Task;
 
     /// <summary>
-    /// Waits for the cluster as long as it takes, creates the topics that are missing and checks the others.
-    /// Throws <see cref="TopicMismatchException"/> where they can't be used.
+    /// Waits for the cluster without limit, creates missing topics and checks the others. Throws <see cref="TopicMismatchException"/> if they cannot be used.
     /// </summary>
     public async Task ConnectAsync(CancellationToken cancellationToken)
     {
@@ -79,7 +78,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
 
     public IAdminClient Admin() => new AdminClientBuilder(Config(new AdminClientConfig())).SetLogHandler(Log).SetErrorHandler((_, _) => { }).Build();
 
-    /// <summary>Which settings of the topics are others than they are meant to be.</summary>
+    /// <summary>Topic settings that differ from the expected ones, as sentences.</summary>
     /// <exception cref="KafkaException">Kafka did not answer.</exception>
     public async Task<IReadOnlyList<string>> DriftAsync(IAdminClient admin, CancellationToken cancellationToken)
     {
@@ -91,36 +90,36 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
                join result in described on topic.Name equals result.ConfigResource.Name
                from wanted in topic.Config
                where result.Entries.TryGetValue(wanted.Key, out var actual) && actual.Value != wanted.Value
-               select $"topic {topic.Name} has {wanted.Key}={result.Entries[wanted.Key].Value}, where {wanted.Value} is meant",
+               select $"topic {topic.Name} has {wanted.Key}={result.Entries[wanted.Key].Value} instead of {wanted.Value}",
         ];
     }
 
-    /// <summary>For a process that reads a whole topic by itself, without a group.</summary>
-    /// <param name="isUrgent">Somebody waits for the end of what is there, which is told by an answer without records: such a one then comes at once.</param>
+    /// <summary>For reading whole topics without a group.</summary>
+    /// <param name="isUrgent">A caller waits for the end of the partitions, which an empty response shows: those then arrive at once.</param>
     public IConsumer<byte[]?, byte[]?> TailConsumer(IsolationLevel isolation, bool isUrgent = false) => Build(new ConsumerConfig(OutsideOfGroup(isolation))
     {
         FetchMinBytes = 1,
-        FetchWaitMaxMs = IsEmbedded || isUrgent ? 10 : 500,   // the mock cluster sleeps it out even when data comes
+        FetchWaitMaxMs = IsEmbedded || isUrgent ? 10 : 500,   // the mock cluster always waits for the full time
         QueuedMaxMessagesKbytes = 16 * 1024,
-        FetchMaxBytes = 2 * MaxRecordBytes,       // compressed; an answer is unpacked as a whole, whatever is queued already
+        FetchMaxBytes = 2 * MaxRecordBytes,       // compressed; a response is unpacked as a whole, however much is queued
     }).Build();
 
-    /// <summary>For reading a stretch of a partition again, whatever its transactions have come to.</summary>
+    /// <summary>For reading a range of a partition again, committed or not.</summary>
     public IConsumer<byte[]?, byte[]?> RangeConsumer() => Build(new ConsumerConfig(OutsideOfGroup(IsolationLevel.ReadUncommitted))
     {
         FetchWaitMaxMs = 10,
         MaxPartitionFetchBytes = MaxRecordBytes,
-        QueuedMaxMessagesKbytes = 4 * 1024,   // what is fetched beyond the stretch is thrown away
+        QueuedMaxMessagesKbytes = 4 * 1024,   // what is fetched beyond the range is discarded
     }).Build();
 
-    /// <summary>For a member of the worker group. Little is fetched ahead: a worker that is busy pauses and throws it away.</summary>
+    /// <summary>For a member of the worker group. It prefetches little, because the member pauses its partitions and discards what was fetched.</summary>
     public ConsumerBuilder<byte[]?, byte[]?> WorkerConsumer() => Build(new ConsumerConfig
     {
         GroupId = Topics.WorkerGroup,
         GroupProtocol = GroupProtocol.Classic,
         PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky,
         SessionTimeoutMs = (int)_options.SessionTimeout.TotalMilliseconds,
-        // how soon a member hears of a rebalance
+        // how soon a member learns of a rebalance
         HeartbeatIntervalMs = (int)Math.Min(_options.SessionTimeout.TotalMilliseconds / 4, MostHeartbeatInterval.TotalMilliseconds),
         MaxPollIntervalMs = (int)Math.Max(_options.MaxPollInterval.TotalMilliseconds, _options.SessionTimeout.TotalMilliseconds),
         EnableAutoCommit = false,
@@ -135,7 +134,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         FetchQueueBackoffMs = 5,
     });
 
-    /// <summary>Keeps the order and never gives up on a record: what is handed to it arrives once, however long the brokers are away.</summary>
+    /// <summary>Keeps the order and never gives up on a record: each arrives exactly once, however long the brokers are away.</summary>
     public IProducer<byte[]?, byte[]?> OrderedProducer() => Build(new ProducerConfig
     {
         Acks = Acks.All,
@@ -146,7 +145,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         MessageMaxBytes = MaxRecordBytes,
     });
 
-    /// <summary>Gives up after <paramref name="timeout"/>, for callers that have somebody waiting.</summary>
+    /// <summary>Gives up after <paramref name="timeout"/>, for requests that wait for the result.</summary>
     public IProducer<byte[]?, byte[]?> RequestProducer(TimeSpan timeout) => Build(new ProducerConfig
     {
         Acks = Acks.All,
@@ -163,12 +162,12 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         TransactionTimeoutMs = 10_000,
         MessageTimeoutMs = 10_000,
         LingerMs = 0,
-        RetryBackoffMs = 1,   // the wait for the markers of the transaction before: 5 ms instead of 100
+        RetryBackoffMs = 1,   // wait for the previous transaction's markers: 5 ms instead of 100
         RetryBackoffMaxMs = 20,
         MessageMaxBytes = MaxRecordBytes,
     });
 
-    /// <summary>Gives up a client that does not do its work any more.</summary>
+    /// <summary>Discards a client that has stalled.</summary>
     public void Replace(IClient stalled, string place)
     {
         LogStalled(logger, stalled.Name, place);
@@ -177,10 +176,10 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
 
     public void Dispose() => Guard?.Dispose();
 
-    /// <summary>For one thread, or for several of which only one is at work at a time.</summary>
+    /// <summary>For one thread, or for several of which only one runs at a time.</summary>
     public RecordHandling NewHandling() => new(this, Guard);
 
-    /// <summary>Says that a record was passed over because nobody could handle it.</summary>
+    /// <summary>Logs that a record was skipped because it could not be handled.</summary>
     public void Skip(ConsumeResult<byte[]?, byte[]?> record, Exception exception) =>
         LogSkipped(logger, exception, record.Topic, record.Partition.Value, record.Offset.Value);
 
@@ -202,12 +201,12 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
 
     private ConsumerConfig OutsideOfGroup(IsolationLevel isolation) => new()
     {
-        GroupId = Topics.TailGroup,   // never joined
+        GroupId = Topics.TailGroup,   // required, but never joined
         IsolationLevel = isolation,
         EnableAutoCommit = false,
         AutoOffsetReset = AutoOffsetReset.Earliest,
         EnablePartitionEof = true,
-        FetchQueueBackoffMs = 1,      // the default of 1 s stalls a replay each time the queue is full
+        FetchQueueBackoffMs = 1,      // the default of 1 s stalls a replay whenever the queue is full
     };
 
     private async Task CreateMissingAsync(IAdminClient admin, CancellationToken cancellationToken)
@@ -228,7 +227,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
         }
         catch (CreateTopicsException exception) when (exception.Results.All(result => result.Error.Code is ErrorCode.NoError or ErrorCode.TopicAlreadyExists))
         {
-            // Another process of ours was faster.
+            // Another process of ours created them first.
         }
         var created = string.Join(", ", missing.Select(topic => topic.Name));
         LogCreated(logger, created);
@@ -236,7 +235,7 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
 
     private void CheckPartitions(IAdminClient admin)
     {
-        // The metadata of a topic that was just created needs a moment to reach every broker: an absent one is asked for again.
+        // The metadata of a new topic needs a moment to reach every broker: absent topics are checked again.
         for (var attempt = 1; ; attempt++)
         {
             var found = admin.GetMetadata(AdminTimeout).Topics.ToDictionary(topic => topic.Topic, topic => topic.Partitions.Count);
@@ -285,14 +284,15 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
             LogError(logger, error.Code, error.Reason);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The Kafka client {Client} stands still, {Place}; a new one goes on there")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The Kafka client {Client} has stalled, {Place}; a new one continues there")]
     private static partial void LogStalled(ILogger logger, string client, string place);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Record {Topic}[{Partition}]@{Offset} cannot be handled and is passed over")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Record {Topic}[{Partition}]@{Offset} cannot be handled and is skipped")]
     private static partial void LogSkipped(ILogger logger, Exception exception, string topic, int partition, long offset);
 
     [LoggerMessage(
-        Level = LogLevel.Warning, Message = "Kafka:HandlingDirectory {Folder} cannot be used, so a record that ends this process will end it again: {Reason}")]
+        Level = LogLevel.Warning,
+        Message = "Kafka:HandlingDirectory {Folder} cannot be used, so a record that kills this process will kill it again: {Reason}")]
     private static partial void LogUnguarded(ILogger logger, string folder, string reason);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Connected to {BootstrapServers}, cluster {ClusterId} ({Kind})")]
@@ -313,9 +313,9 @@ public sealed partial class KafkaCluster(IOptions<KafkaOptions> options, ILogger
     [LoggerMessage(Level = LogLevel.Debug, Message = "Kafka client, {Code}: {Reason}")]
     private static partial void LogError(ILogger logger, ErrorCode code, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "A Kafka client has failed for good, {Code}: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "A Kafka client has a fatal error, {Code}: {Reason}")]
     private static partial void LogFatal(ILogger logger, ErrorCode code, string reason);
 }
 
-/// <summary>The topics that exist cannot be used with this configuration; only a person can mend that.</summary>
+/// <summary>The existing topics do not match this configuration; only a person can correct that.</summary>
 public sealed class TopicMismatchException(string message) : Exception(message);

@@ -8,9 +8,8 @@ using Microsoft.Extensions.Options;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// The librdkafka of this process: of the builds that come with the program the one that fits this system, loaded by its path. By its name alone, the
-/// system's own would be taken where our first build does not find what it needs, such as a newer libsasl2; and that may be years older than what
-/// Confluent.Kafka calls.
+/// Loads this process's librdkafka: of the builds that come with the program, the one that works on this system, by its path. Loading by name alone would use
+/// the system's library if our first build lacks a dependency, such as a newer libsasl2; and that library can be years older than Confluent.Kafka requires.
 /// </summary>
 public static class KafkaLibrary
 {
@@ -23,28 +22,28 @@ public static class KafkaLibrary
 
     private delegate int VersionFunction();
 
-    /// <summary>What Confluent.Kafka was made for: it has the version of its library.</summary>
+    /// <summary>The version that Confluent.Kafka needs: it has the same version as its library.</summary>
     private static Version Needed => typeof(Library).Assembly.GetName().Version!;
 
-    // The second one for Linux goes without Kerberos, and so without libsasl2; the one for Alpine was made for its C library, musl.
+    // The second Linux build has no Kerberos, and so needs no libsasl2; the one for Alpine is for musl.
     private static string[] Builds =>
         OperatingSystem.IsWindows() ? ["librdkafka.dll"]
         : OperatingSystem.IsMacOS() ? ["librdkafka.dylib"]
-        // built here from source, it has the first name
+        // a library built from source on such a system has the plain name
         : RuntimeInformation.RuntimeIdentifier.Contains("musl", StringComparison.Ordinal) ? ["alpine-librdkafka.so", "librdkafka.so"]
         : ["librdkafka.so", "centos8-librdkafka.so", "alpine-librdkafka.so"];
 
-    /// <summary>Before anything of this assembly runs: so before any client is made.</summary>
+    /// <summary>Runs before any code of this assembly, and so before any client is created.</summary>
     [ModuleInitializer]
-    [SuppressMessage("Usage", "CA2255", Justification = "What each program had to call would be forgotten in one of them")]
+    [SuppressMessage("Usage", "CA2255", Justification = "Otherwise every program would have to call it")]
     internal static void Resolve() => ResolveFor(typeof(Library).Assembly);
 
     /// <summary>For another assembly that calls librdkafka itself.</summary>
     public static void ResolveFor(Assembly assembly) => NativeLibrary.SetDllImportResolver(assembly, (name, _, _) => name == Name ? Load() : 0);
 
     /// <summary>Loads the library, if it is not loaded yet.</summary>
-    /// <param name="path">The one to take; null: that of the environment, else one of ours.</param>
-    /// <exception cref="KafkaLibraryException">None fits this system, or it is too old.</exception>
+    /// <param name="path">The library's file; null: the one in the environment, otherwise one of ours.</param>
+    /// <exception cref="KafkaLibraryException">None works on this system, or it is too old.</exception>
     public static nint Load(string? path = null)
     {
         lock (Gate)
@@ -72,7 +71,7 @@ public static class KafkaLibrary
 
     private static nint LoadOurs()
     {
-        // The folders in which the runtime looks: those of the packages for this system, and the program's own.
+        // The folders that the runtime searches: those of the packages for this system, and the program's own.
         var folders = (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
             .Append(AppContext.BaseDirectory);
         foreach (var file in folders.SelectMany(folder => Builds.Select(build => Path.Combine(folder, build))).Where(File.Exists))
@@ -83,7 +82,8 @@ public static class KafkaLibrary
             }
         if (!NativeLibrary.TryLoad($"{Name}.so.1", out var systems) && !NativeLibrary.TryLoad(Name, typeof(KafkaLibrary).Assembly, null, out systems))
             throw new KafkaLibraryException(
-                $"none of the builds of librdkafka in {AppContext.BaseDirectory} fits this system: name one of version {Text(Needed)} or later with {Setting}");
+                $"none of the builds of librdkafka in {AppContext.BaseDirectory} works on this system: "
+                + $"set {Setting} to one of version {Text(Needed)} or later");
         Check(systems, "of this system");
         return systems;
     }
@@ -91,21 +91,21 @@ public static class KafkaLibrary
     private static void Check(nint library, string place)
     {
         if (!NativeLibrary.TryGetExport(library, "rd_kafka_version", out var address))
-            throw new KafkaLibraryException($"{place} is no librdkafka: name one of version {Text(Needed)} or later with {Setting}");
+            throw new KafkaLibraryException($"{place} is not librdkafka: set {Setting} to one of version {Text(Needed)} or later");
         var number = Marshal.GetDelegateForFunctionPointer<VersionFunction>(address)();
         var found = new Version(number >> 24 & 0xff, number >> 16 & 0xff, number >> 8 & 0xff);   // 0xMMmmrrff, where ff is a final version
         if (found < new Version(Needed.Major, Needed.Minor, Needed.Build))
             throw new KafkaLibraryException(
-                $"librdkafka {place} is version {Text(found)}, and {Text(Needed)} or later is needed: name such a one with {Setting}, or none");
+                $"librdkafka {place} is version {Text(found)}, but {Text(Needed)} or later is needed: set {Setting} to one, or remove it");
     }
 
     private static string Text(Version version) => version.ToString(3);
 }
 
-/// <summary>There is no librdkafka that this program can use; only a person can mend that.</summary>
+/// <summary>There is no usable librdkafka; only a person can correct that.</summary>
 public sealed class KafkaLibraryException(string message) : Exception(message);
 
-/// <summary>Loads the library at the start of the host, which is refused where that cannot be used.</summary>
+/// <summary>Loads the library when the host starts; the start fails if it cannot be used.</summary>
 internal sealed class KafkaLibraryCheck : IValidateOptions<KafkaOptions>
 {
     public ValidateOptionsResult Validate(string? name, KafkaOptions options)

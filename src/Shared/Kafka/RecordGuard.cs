@@ -9,9 +9,9 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// The last line of defence against a record that ends every process that reads it. A process notes in a file which record each of its threads is handling; the
-/// file outlives it, however it ends. Whoever starts next in the same folder reads what those were at work on that live no more, and passes over a record at
-/// which three have died within a minute. So nothing has to be known of what is wrong with it.
+/// The last defence against a record that kills every process that reads it. A process notes in a file which record each of its threads is handling;
+/// the file outlives the process. The next process in the same folder reads the files of dead processes, and skips a record at which three have died
+/// within a minute. The cause need not be known.
 /// </summary>
 public sealed partial class RecordGuard : IDisposable
 {
@@ -29,8 +29,8 @@ public sealed partial class RecordGuard : IDisposable
     private readonly HashSet<Place> _setAside;
     private int _slots;
 
-    /// <param name="folder">That of all processes of this pipeline on this machine; it is made.</param>
-    /// <param name="crashOn">For tests: text in the value of a record at which the process dies as by <c>kill -9</c>. Empty: none.</param>
+    /// <param name="folder">The folder of all processes of this pipeline on this machine; it is created.</param>
+    /// <param name="crashOn">For tests: a text in a record's value at which the process dies as by <c>kill -9</c>. Empty: none.</param>
     /// <exception cref="IOException">The folder cannot be used.</exception>
     public RecordGuard(string folder, string cluster, IReadOnlyList<string> topics, string crashOn, TimeProvider clock, ILogger logger)
     {
@@ -47,8 +47,8 @@ public sealed partial class RecordGuard : IDisposable
                     deaths.AddRange(ReadDead(file).Select(dead => new Death(now, cluster, dead.Place, dead.Begun)));
                     File.Delete(file);
                 }
-            // Other threads were at work too, and may have waited for the one that died. So only one is set aside at a time, the one that was begun last: if it
-            // was not that, the next life ends too.
+            // Other threads were handling records too, and may only have waited for the one that died. So only the record that was begun last is set
+            // aside: if it was the wrong one, the next process dies too.
             if (deaths.Where(death => !death.IsSetAside)
                 .GroupBy(death => (death.Cluster, death.Place))
                 .Where(group => HasDiedOften([.. group.Select(death => death.At).Order()]))
@@ -60,33 +60,33 @@ public sealed partial class RecordGuard : IDisposable
                 ];
             File.WriteAllLines(known, deaths.Where(death => death.IsSetAside || now - death.At < Within).Select(death => death.ToString()));
             _setAside = [.. deaths.Where(death => death.IsSetAside && death.Cluster == cluster).Select(death => death.Place)];
-            _path = Path.Combine(folder, $"{ProcessIdentity.Own}-{Guid.NewGuid():N}{Suffix}");   // a process may have several
+            _path = Path.Combine(folder, $"{ProcessIdentity.Own}-{Guid.NewGuid():N}{Suffix}");   // a process can have several
             _file = MemoryMappedFile.CreateFromFile(_path, FileMode.Create, mapName: null, HeadBytes + (Slots * SlotBytes));
         }
         _view = _file.CreateViewAccessor();
         _view.WriteArray(0, Encoding.UTF8.GetBytes(string.Join('\n', topics)), 0, Math.Min(HeadBytes, Encoding.UTF8.GetByteCount(string.Join('\n', topics))));
-        Warnings = [.. _setAside.Select(place => $"the record {place} is passed over: {Deaths} processes have died at it within a minute. "
-            + $"What it was is in the topic; without {known} it is tried again")];
+        Warnings = [.. _setAside.Select(place => $"the record {place} is skipped: {Deaths} processes have died at it within a minute. "
+            + $"Its content is in the topic; delete {known} to try it again")];
         foreach (var warning in Warnings)
             LogSetAside(logger, warning);
     }
 
-    private const int HeadBytes = 4096;   // the names of the topics
+    private const int HeadBytes = 4096;   // for the names of the topics
     private const string Suffix = ".handling";
 
-    /// <summary>What is passed over, in sentences.</summary>
+    /// <summary>The skipped records, as sentences.</summary>
     public IReadOnlyList<string> Warnings { get; }
 
     public bool IsSetAside(ConsumeResult<byte[]?, byte[]?> record) => _setAside.Count > 0 && _setAside.Contains(Place.Of(record));
 
-    /// <summary>A place in the file, for one thread, or for several of which only one is at work at a time.</summary>
+    /// <summary>A slot in the file, for one thread, or for several of which only one runs at a time.</summary>
     /// <exception cref="InvalidOperationException">There are too many.</exception>
     internal long NewPlace() =>
         Interlocked.Increment(ref _slots) is var slot and <= Slots
             ? HeadBytes + ((slot - 1) * SlotBytes)
-            : throw new InvalidOperationException($"there are more than {Slots} places");
+            : throw new InvalidOperationException($"there are more than {Slots} slots");
 
-    /// <summary>What this process was at work on is nobody's concern any more: it ends in good order.</summary>
+    /// <summary>Removes the file: this process ends normally.</summary>
     public void Dispose()
     {
         _view.Dispose();
@@ -94,7 +94,7 @@ public sealed partial class RecordGuard : IDisposable
         File.Delete(_path);
     }
 
-    /// <summary>Of a topic, from 1; 0: there is none of that name.</summary>
+    /// <summary>Number of a topic, from 1; 0: there is no topic with that name.</summary>
     internal int NumberOf(string topic)
     {
         for (var index = 0; index < _topics.Count; index++)
@@ -130,7 +130,7 @@ public sealed partial class RecordGuard : IDisposable
     {
         var bytes = File.ReadAllBytes(file);
         if (bytes.Length < HeadBytes + (Slots * SlotBytes))
-            return [];   // it died before there was anything to note
+            return [];   // the process died before it could note anything
         var topics = Encoding.UTF8.GetString(bytes.AsSpan(0, HeadBytes)).TrimEnd('\0').Split('\n');
         List<(Place, long)> places = [];
         for (var slot = 0; slot < Slots; slot++)
@@ -144,7 +144,7 @@ public sealed partial class RecordGuard : IDisposable
         return places;
     }
 
-    /// <summary>Processes that start together do so one after the other.</summary>
+    /// <summary>Processes that start at the same time do this one after the other.</summary>
     private static FileStream Lock(string path)
     {
         var limit = Environment.TickCount64 + (long)LockTimeout.TotalMilliseconds;
@@ -162,17 +162,17 @@ public sealed partial class RecordGuard : IDisposable
     [LoggerMessage(Level = LogLevel.Error, Message = "{Warning}")]
     private static partial void LogSetAside(ILogger logger, string warning);
 
-    /// <summary>As it lies in the file; a topic of 0 is nothing.</summary>
+    /// <summary>The layout in the file; topic 0 means empty.</summary>
     private struct Marked
     {
         public long Topic;
         public long Partition;
         public long Offset;
         public long Time;
-        public long Begun;   // in the ticks of that process's clock
+        public long Begun;   // Stopwatch ticks of that process
     }
 
-    /// <param name="Time">Of the record, in milliseconds since 1970: a topic that was made anew has the same offsets.</param>
+    /// <param name="Time">The record's timestamp in milliseconds since 1970: a topic that was created again has the same offsets.</param>
     private readonly record struct Place(string Topic, int Partition, long Offset, long Time)
     {
         public static Place Of(ConsumeResult<byte[]?, byte[]?> record) =>

@@ -4,8 +4,8 @@ using Confluent.Kafka;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// Hands records to whoever handles them, one at a time. Whatever is wrong with one, those behind it are read: it was written once, and would end
-/// each process that reads it, again and again.
+/// Passes records to their handler, one at a time. A failure with one record does not stop the reader: the record would fail again in each process
+/// that reads it.
 /// </summary>
 public sealed class RecordHandling
 {
@@ -17,12 +17,12 @@ public sealed class RecordHandling
 
     internal RecordHandling(KafkaCluster cluster, RecordGuard? guard) => (_cluster, _guard, _place) = (cluster, guard, guard?.NewPlace() ?? 0);
 
-    /// <returns>Why the record is passed over, in words for its readers; null: it was handled.</returns>
-    [SuppressMessage("Design", "CA1031", Justification = "The edge of every loop that reads")]
+    /// <returns>Why the record is skipped, in words for people; null: it was handled.</returns>
+    [SuppressMessage("Design", "CA1031", Justification = "One bad record must not end a reading loop")]
     public string? Handle(ConsumeResult<byte[]?, byte[]?> record, Action<ConsumeResult<byte[]?, byte[]?>> handle)
     {
         if (_guard?.IsSetAside(record) == true)
-            return "it is set aside: processes have died at it, again and again";
+            return "it is set aside: processes have repeatedly died at it";
         Note(record);
         try
         {

@@ -4,23 +4,22 @@ using Confluent.Kafka.Admin;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// Notices that a consumer stands still: it has been behind the end of a partition for a while, though it was asked for more and Kafka answers
-/// others. The client has been seen to do that after a broker's restart, for single partitions and without an error; a new one at the same place goes
-/// on.
+/// Detects a stalled consumer: it stays behind the end of a partition for a while, although it is polled and Kafka answers other clients. After a
+/// broker's restart librdkafka has been seen to do that, for single partitions and without an error; a new consumer at the same position continues.
 /// </summary>
-/// <param name="isolation">Of the consumer.</param>
-/// <param name="interval">Between two looks; null: 10 s.</param>
+/// <param name="isolation">Isolation level of the consumer.</param>
+/// <param name="interval">Time between two checks; null: 10 s.</param>
 public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, TimeSpan? interval = null) : IDisposable
 {
     private readonly TimeSpan _interval = interval ?? TimeSpan.FromSeconds(10);
     private IAdminClient? _admin;
     private Task<Dictionary<TopicPartition, long>>? _asking;
     private long _lookedAt = Environment.TickCount64;
-    private Dictionary<TopicPartition, long> _behind = [];   // at the last look: partition → where the consumer was
+    private Dictionary<TopicPartition, long> _behind = [];   // at the last check: partition → the consumer's position
 
-    /// <summary>To be called whenever the consumer has nothing at hand, always on one thread. It does not wait.</summary>
-    /// <param name="positions">Where the consumer is in each of its partitions but those that it has paused: the next offset, the end counted in.</param>
-    /// <returns>Where it stands still, for people; null: it does not.</returns>
+    /// <summary>Call this whenever the consumer has no records at hand, always on the same thread. It does not wait.</summary>
+    /// <param name="positions">The next offset in each partition that is not paused, with the end counted in.</param>
+    /// <returns>Where it has stalled, for people; null: it has not.</returns>
     public string? StalledAt(Func<IReadOnlyDictionary<TopicPartition, long>> positions)
     {
         if (_asking is null)
@@ -31,10 +30,10 @@ public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, T
         }
         if (!_asking.IsCompleted)
             return null;
-        var ends = _asking.IsCompletedSuccessfully ? _asking.Result : [];   // of a Kafka that does not answer nobody expects records
+        var ends = _asking.IsCompletedSuccessfully ? _asking.Result : [];   // no answer: then no records are expected either
         if (!_asking.IsCompletedSuccessfully)
         {
-            _admin?.Discard();   // or it is this client that stands still
+            _admin?.Discard();   // this client itself may have stalled
             _admin = null;
         }
         (_asking, _lookedAt) = (null, Environment.TickCount64);
@@ -48,7 +47,7 @@ public sealed class StallWatch(KafkaCluster cluster, IsolationLevel isolation, T
         return stalled;
     }
 
-    /// <summary>The consumer begins anew in a partition: that it is where it was before tells nothing.</summary>
+    /// <summary>The consumer starts again in a partition: an unchanged position there means nothing.</summary>
     public void Forget(TopicPartition partition) => _behind.Remove(partition);
 
     public void Dispose() => _admin?.Dispose();

@@ -5,8 +5,8 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// Reads whole topics, every partition from its beginning and on for ever, without a group, on a thread of its own.
-/// Records of one partition come in order; the handler runs on that thread and owns whatever it changes.
+/// Reads whole topics, every partition from its beginning and then for ever, without a group, on its own thread. Records of one partition arrive in
+/// order; the handler runs on that thread and owns what it changes.
 /// </summary>
 public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IReadOnlyList<string> topics, Action<ConsumeResult<byte[]?, byte[]?>> handle)
 {
@@ -14,34 +14,34 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private volatile Dictionary<TopicPartition, Place> _places = [];   // made once; the places are written by the tail's thread
+    private volatile Dictionary<TopicPartition, Place> _places = [];   // set once; the tail's thread updates the places
     private readonly RecordHandling _handling = cluster.NewHandling();
-    private Place? _last;    // of the last record: the next one is mostly of the same partition
-    private int _behind;     // partitions that are not read to where they ended at the start
+    private Place? _last;    // of the last record: the next is usually from the same partition
+    private int _behind;     // partitions not yet read to their end at the start
     private long _lastNews;
     private long _lastPoll = Environment.TickCount64;
 
     public IReadOnlyList<string> Topics => topics;
 
-    /// <summary>Completes once everything is read that was there when the tail started.</summary>
+    /// <summary>Completes once everything has been read that was there when the tail started.</summary>
     public Task CaughtUp => _caughtUp.Task;
 
-    /// <summary>How long the loop has not been round; more than a few seconds means that it stands still.</summary>
+    /// <summary>Time since the loop's last round; more than a few seconds means that it has stalled.</summary>
     public TimeSpan SinceLastPoll => TimeSpan.FromMilliseconds(Environment.TickCount64 - Volatile.Read(ref _lastPoll));
 
-    /// <summary>Raised on the tail's thread each time it has nothing more to hand out at once.</summary>
+    /// <summary>Called on the tail's thread whenever it has no more records at hand.</summary>
     public Action? Idle { get; init; }
 
-    /// <summary>Raised behind <see cref="Idle"/>, and now and then in a stream that never pauses: the moment to wake those who wait for news.</summary>
+    /// <summary>Called after <see cref="Idle"/>, and regularly in a stream without pauses: the moment to wake waiters.</summary>
     public Action? News { get; init; }
 
-    /// <summary>Told of a record that could not be handled, on the tail's thread, once it is passed over.</summary>
+    /// <summary>Called on the tail's thread for a record that could not be handled, before it is skipped.</summary>
     public Action<ConsumeResult<byte[]?, byte[]?>>? Skipped { get; init; }
 
     /// <summary>The offset up to which a partition has been handled.</summary>
     public long PositionOf(string topic, int partition) => _places.GetValueOrDefault(new TopicPartition(topic, partition))?.Position ?? 0;
 
-    /// <summary>Runs until cancelled; any other end is an exception, and the process must not outlive it.</summary>
+    /// <summary>Runs until cancelled; any other end is an exception, after which the process must end.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
         OwnThread.Run(() => Run(cancellationToken));
 
@@ -78,12 +78,12 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         }
         finally
         {
-            consumer.Unassign();   // Close() is for group members, and waits for a coordinator that may be away
+            consumer.Unassign();   // Close() is for group members, and waits for the coordinator
             consumer.Dispose();
         }
     }
 
-    /// <summary>Another consumer in the place of one that stands still.</summary>
+    /// <summary>Replaces a stalled consumer.</summary>
     private IConsumer<byte[]?, byte[]?> Renew(IConsumer<byte[]?, byte[]?> stalled, string stalledAt)
     {
         cluster.Replace(stalled, stalledAt);
@@ -99,7 +99,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         var partitions = cluster.Topics.All.Where(topic => topics.Contains(topic.Name))
             .SelectMany(topic => Enumerable.Range(0, topic.Partitions).Select(partition => new TopicPartition(topic.Name, partition)))
             .ToList();
-        // so the consumer knows its leaders by now: else it looks for them once a second
+        // also makes the consumer know its leaders: otherwise it looks for them once a second
         using (var admin = new DependentAdminClientBuilder(consumer.Handle).Build())
         {
             var first = OffsetsOf(admin, partitions, OffsetSpec.Earliest(), cancellationToken);
@@ -112,14 +112,14 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
             _caughtUp.TrySetResult();
     }
 
-    /// <summary>Of all of them, however long it takes.</summary>
+    /// <summary>The offsets of all partitions, however long it takes.</summary>
     private Dictionary<TopicPartition, long> OffsetsOf(
         IAdminClient admin, List<TopicPartition> partitions, OffsetSpec spec, CancellationToken cancellationToken)
     {
         while (true)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            Volatile.Write(ref _lastPoll, Environment.TickCount64);   // waiting for a broker is not standing still
+            Volatile.Write(ref _lastPoll, Environment.TickCount64);   // waiting for a broker is not a stall
             try
             {
                 var offsets = admin.OffsetsAsync(partitions, spec, isolation).WaitAsync(cancellationToken).GetAwaiter().GetResult();
@@ -128,7 +128,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
             }
             catch (KafkaException exception) when (!exception.Error.IsFatal)
             {
-                // It is away, or has not found its leaders: ask again.
+                // Kafka does not answer, or has no leaders yet: ask again.
             }
             cancellationToken.WaitHandle.WaitOne(PollInterval);
         }
@@ -146,7 +146,7 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         if (_last is null || _last.Partition.Partition != result.Partition || _last.Partition.Topic != result.Topic)
             _last = _places[result.TopicPartition];
         _last.Position = Math.Max(position, _last.Position);
-        // The end of a partition counts too: behind the last record may stand markers of transactions, which are never handed out.
+        // The end of a partition counts too: transaction markers, which are never delivered, can follow the last record.
         if (!_last.IsBehind || (!result.IsPartitionEOF && position < _last.End))
             return;
         _last.IsBehind = false;
@@ -160,14 +160,14 @@ public sealed class TopicTail(KafkaCluster cluster, IsolationLevel isolation, IR
         News?.Invoke();
     }
 
-    /// <summary>How far a partition is read.</summary>
+    /// <summary>How far a partition has been read.</summary>
     private sealed class Place(TopicPartition partition, long position, long end)
     {
         private long _position = position;
 
         public TopicPartition Partition => partition;
 
-        /// <summary>Where it ended when the tail started.</summary>
+        /// <summary>Its end when the tail started.</summary>
         public long End => end;
 
         public bool IsBehind { get; set; } = end > position;

@@ -5,12 +5,11 @@ using Microsoft.Extensions.Logging;
 namespace TaskPipeline.Shared.Kafka;
 
 /// <summary>
-/// Looks now and then whether Kafka answers, whether its topics are still the ones that this process has read, and whether their settings are right.
-/// What a process remembers of topics that were deleted, or came back empty, is wrong: it must not outlive them.
+/// Regularly checks whether Kafka answers, whether its topics are still the ones that this process has read, and whether their settings are as
+/// expected. The state of a process is wrong once topics were deleted or created again, so the process must end.
 /// </summary>
 /// <param name="heldLimit">
-/// How long a transaction may keep committed records from their readers before a person should know; null: 30 s, three times what the broker gives
-/// it.
+/// How long a transaction can hold back committed records before there is a warning; null: 30 s, three times the broker's transaction timeout.
 /// </param>
 public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock, ILogger<TopicWatch> logger, TimeSpan? heldLimit = null)
 {
@@ -26,16 +25,16 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
     private IReadOnlyList<string> _held = [];
     private Dictionary<TopicPartition, Held> _heldAt = [];
 
-    /// <summary>What a person should know, in sentences; the process goes on all the same.</summary>
+    /// <summary>Warnings for people, as sentences; the process continues.</summary>
     public IReadOnlyList<string> Warnings =>
-        _silentSince is { } since ? [$"Kafka has not answered since {since:O}: nothing new is taken or seen until it does", .. _drift, .. _held]
+        _silentSince is { } since ? [$"Kafka has not answered since {since:O}: until it does, nothing new is accepted or shown", .. _drift, .. _held]
             : [.. _drift, .. _held];
 
-    /// <summary>For how long Kafka has answered whatever it was asked here; zero: not the last time.</summary>
+    /// <summary>For how long Kafka has answered every check; zero: it did not answer the last one.</summary>
     public TimeSpan AnsweringFor => _answeringSince is { } since ? clock.GetElapsedTime(since) : TimeSpan.Zero;
 
     /// <summary>Runs until cancelled.</summary>
-    /// <exception cref="TopicsGoneException">A topic was deleted, or is another one than before.</exception>
+    /// <exception cref="TopicsGoneException">A topic was deleted or created again.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(Interval, clock);
@@ -47,7 +46,7 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
             {
                 try
                 {
-                    // A broker that has just started may not know its topics yet: only what is gone twice is gone.
+                    // A broker that has just started may not know its topics yet: only topics that are missing twice are gone.
                     var before = gone;
                     gone = await GoneAsync(admin, cancellationToken);
                     if (gone.Length > 0 && gone == before)
@@ -61,7 +60,7 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
                 catch (KafkaException exception)
                 {
                     Silent(exception.Error.Reason);
-                    admin.Discard();   // or it is only this client that stands still
+                    admin.Discard();   // only this client may have stalled
                     admin = cluster.Admin();
                 }
                 await timer.WaitForNextTickAsync(cancellationToken);
@@ -73,16 +72,16 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
         }
     }
 
-    /// <summary>Which topics are not what they were; empty: all are.</summary>
+    /// <summary>The topics that were deleted or created again; empty: none.</summary>
     private async Task<string> GoneAsync(IAdminClient admin, CancellationToken cancellationToken)
     {
         if (cluster.IsEmbedded)
         {
             await admin.DescribeClusterAsync(new DescribeClusterOptions { RequestTimeout = RequestTimeout }).WaitAsync(cancellationToken);
-            return "";   // it gives topics no ids
+            return "";   // the mock cluster has no topic ids
         }
-        // Whoever answers says who the controller is now. The client goes on asking the one it knows of, without a pause between its tries, also when
-        // that has died.
+        // Any broker that answers names the current controller. Without this the client keeps asking the controller that it knows, without a pause
+        // between its tries, even if that has died.
         await Task.Run(() => admin.GetMetadata(cluster.Topics.Control, RequestTimeout), cancellationToken);
         var names = TopicCollection.OfTopicNames(cluster.Topics.All.Select(topic => topic.Name));
         var gone = new List<string>();
@@ -91,14 +90,14 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
             if (topic.Error.Code == ErrorCode.UnknownTopicOrPart)
                 gone.Add($"{topic.Name} was deleted");
             else if (!topic.Error.IsError && !_ids.TryAdd(topic.Name, topic.TopicId.ToString()) && _ids[topic.Name] != topic.TopicId.ToString())
-                gone.Add($"{topic.Name} was deleted and made anew");
+                gone.Add($"{topic.Name} was deleted and created again");
         }
         return string.Join(", ", gone);
     }
 
     /// <summary>
-    /// Where a transaction that does not end, such as a program's that is no worker, keeps committed records from being read: all is in the topic,
-    /// and nobody is told.
+    /// Finds transactions that do not end, for example of a program that is not a worker, and that keep committed records from being read: the
+    /// records are in the topic, but no reader gets them.
     /// </summary>
     private async Task<IReadOnlyList<string>> HeldAsync(IAdminClient admin, CancellationToken cancellationToken)
     {
@@ -110,8 +109,8 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
         List<string> warnings = [];
         foreach (var (partition, held) in _heldAt.Where(held => clock.GetElapsedTime(held.Value.Since, now) >= (heldLimit ?? HeldLimit)))
         {
-            warnings.Add($"{partition} cannot be read beyond {held.Offset} of {all[partition]}: a transaction there does not end. What ended behind it "
-                + "is not lost and not shown; kafka-transactions.sh find-hanging names it, and aborts it");
+            warnings.Add($"{partition} cannot be read beyond {held.Offset} of {all[partition]}: a transaction there does not end. Later records "
+                + "are not lost, but not shown; kafka-transactions.sh find-hanging finds it, and can abort it");
             if (!held.IsLogged)
                 LogHeld(logger, warnings[^1]);
             held.IsLogged = true;
@@ -154,21 +153,21 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
         LogSilent(logger, reason);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka does not answer; what runs goes on, and is written when it does: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka does not answer; running tasks continue and are recorded when it answers again: {Reason}")]
     private static partial void LogSilent(ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Held}")]
     private static partial void LogHeld(ILogger logger, string held);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Kafka answers again, as it did not since {Since:O}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Kafka answers again, after no answer since {Since:O}")]
     private static partial void LogAnswers(ILogger logger, DateTimeOffset since);
 
-    /// <summary>Since when committed records are readable only up to there.</summary>
+    /// <summary>Since when committed records can be read only up to this offset.</summary>
     private sealed record Held(long Offset, long Since)
     {
         public bool IsLogged { get; set; }
     }
 }
 
-/// <summary>Topics that this process has read are gone. Started again, it makes those that are missing, and begins with what is there.</summary>
-public sealed class TopicsGoneException(string what) : Exception($"{what}: what this process knows is of topics that are no more");
+/// <summary>Topics that this process has read are gone. After a restart it creates missing topics, and starts with what is there.</summary>
+public sealed class TopicsGoneException(string what) : Exception($"{what}: the state of this process is from topics that no longer exist");

@@ -1,6 +1,6 @@
 namespace TaskPipeline.Shared.Kafka;
 
-/// <summary>The topics of one pipeline: their names under its prefix, and the settings they are created with.</summary>
+/// <summary>The topics of one pipeline: their names with its prefix, and the settings for creating them.</summary>
 public sealed class Topics(KafkaOptions options)
 {
     private static readonly TimeSpan LongestSegment = TimeSpan.FromHours(1);
@@ -16,7 +16,7 @@ public sealed class Topics(KafkaOptions options)
     public string Workers { get; } = options.TopicPrefix + "task-workers";
 
     public string WorkerGroup { get; } = options.TopicPrefix + "task-workers";
-    public string TailGroup { get; } = options.TopicPrefix + "tail";   // the client insists on a group id; tails never join it
+    public string TailGroup { get; } = options.TopicPrefix + "tail";   // the client requires a group id; tails never join it
 
     public int Lanes { get; } = options.Partitions;
 
@@ -29,7 +29,7 @@ public sealed class Topics(KafkaOptions options)
         new(Control, 1, Compacted),
         new(DeadLetters, 1, Deleted(options.DeadLetterRetention)),
         new(Input, Lanes, Deleted(options.TaskRetention)),
-        new(Files, Lanes, Deleted(options.TaskRetention * 2)),   // a task may be given one until half of it is over, and wait as long again
+        new(Files, Lanes, Deleted(options.TaskRetention * 2)),   // half of it to submit a task with the file, half for the task to wait
         new(Workers, 1, Compacted),
     ];
 
@@ -37,7 +37,7 @@ public sealed class Topics(KafkaOptions options)
     {
         ["cleanup.policy"] = "delete",
         ["retention.ms"] = Milliseconds(after),
-        ["segment.ms"] = Milliseconds(after < LongestSegment ? after : LongestSegment),   // what is in the open segment is kept
+        ["segment.ms"] = Milliseconds(after < LongestSegment ? after : LongestSegment),   // retention never removes the open segment
         ["message.timestamp.type"] = "LogAppendTime",
         ["max.message.bytes"] = KafkaCluster.MaxRecordBytes.ToString(),
     };

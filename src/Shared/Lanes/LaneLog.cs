@@ -3,14 +3,14 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.Shared.Lanes;
 
 /// <summary>
-/// The rules of a lane's log in <c>task-progress</c>: records in, their meaning out. Workers and API replicas feed it the same records in the
-/// same order and so agree on what counts. It knows no Kafka and no clock, and is not thread-safe: one reader owns it.
+/// The rules of a lane's log in <c>task-progress</c>. Workers and API replicas apply the same records in the same order, and so agree on which
+/// records count. It uses neither Kafka nor a clock, and is not thread-safe: one reader owns it.
 /// </summary>
 public sealed class LaneLog
 {
     /// <summary>
-    /// Each claim is one more than the last, so none ever comes to this. What says so was not written by an owner, and is void: else one such barrier
-    /// would close its lane for good.
+    /// Each claim adds one to the epoch, so no owner ever reaches this. A larger epoch was not written by an owner and is void: otherwise one such
+    /// barrier would close its lane for ever.
     /// </summary>
     public const long MostEpoch = 1L << 30;
 
@@ -19,20 +19,20 @@ public sealed class LaneLog
 
     public LaneLog(Claim? inForce = null) => InForce = inForce;
 
-    /// <summary>The claim whose records count now; null where no barrier was seen.</summary>
+    /// <summary>The claim whose records count now; null if no barrier was read.</summary>
     public Claim? InForce { get; private set; }
 
-    /// <summary>The worker that made it.</summary>
+    /// <summary>The worker of that claim.</summary>
     public string? Owner { get; private set; }
 
-    /// <summary>Offset behind the last record that was taken.</summary>
+    /// <summary>The offset after the last applied record.</summary>
     public long EndOfLog { get; private set; }
 
     public IReadOnlyDictionary<string, TaskStory> Stories => _stories;
 
     /// <summary>
-    /// Takes the next record of the lane and answers it if it counts. A batch of lines comes back without those that were there already;
-    /// null: the record is void, late or a double.
+    /// Applies the next record of the lane and returns it if it counts; lines that were already there are removed from a batch. Null: the record is
+    /// void, late or a duplicate.
     /// </summary>
     public ProgressRecord? Apply(ProgressRecord record, long offset)
     {
@@ -51,33 +51,32 @@ public sealed class LaneLog
             case AttemptsSnapshot:
                 return null;
             case TaskEnded ended:
-                return IsInForce(ended) ? ended : null;   // a hint; the committed state decides
+                return IsInForce(ended) ? ended : null;   // only a hint; the committed state decides
             default:
                 return record;   // it needs no claim
         }
     }
 
-    /// <summary>A committed state of a task that waits: it tells of all attempts so far, and their records are not needed any more.</summary>
+    /// <summary>A committed state of a waiting task: it contains all attempts so far, so their records are not needed any more.</summary>
     public void Settle(TaskState waiting) => StoryOf(waiting.TaskId).Settle(waiting);
 
     /// <summary>
-    /// What is to be written, with the time it is written at, so that the story of a task outlives the records it was read from; null where the
-    /// committed state knows all.
+    /// A snapshot to write (the caller sets its time), so that a task's story outlives its records; null if the committed state has everything.
     /// </summary>
     public AttemptsSnapshot? Snapshot(string taskId) => _stories.GetValueOrDefault(taskId)?.Snapshot(taskId, InForce, EndOfLog);
 
     /// <summary>The task has ended: its story is not needed any more.</summary>
     public void Forget(string taskId) => _stories.Remove(taskId);
 
-    /// <summary>What was decided about a task could not be written: its story is what it was before.</summary>
+    /// <summary>A decision about a task could not be written: restores its story from before.</summary>
     public void Restore(string taskId, TaskStory story) => _stories[taskId] = story;
 
-    /// <summary>Attempts that go on although they may have begun under an earlier claim: handed over, or kept before.</summary>
+    /// <summary>Running attempts that continue although their claim may have ended: handed over, or kept before.</summary>
     public IEnumerable<KeptAttempt> HandedOver =>
         _stories.Where(story => story.Value is { IsOpen: true, IsHandedOver: true })
             .Select(story => new KeptAttempt(story.Key, story.Value.Attempts[^1].Attempt));
 
-    /// <summary>Where a later owner must begin to read to know every unended task, and the claim in force there.</summary>
+    /// <summary>Where a later owner must start reading to know every unended task, and the claim in force there.</summary>
     public (long From, Claim? InForce) Resume()
     {
         var earliest = _stories.Values.Where(story => story.From is not null).MinBy(story => story.From);
@@ -109,11 +108,11 @@ public sealed class LaneLog
 
     private bool IsInForce(ClaimedRecord record) =>
         InForce is not { } claim
-        || (record.Epoch > claim.Epoch && record.Epoch <= MostEpoch)   // its barrier has outlived its retention
+        || (record.Epoch > claim.Epoch && record.Epoch <= MostEpoch)   // retention has removed its barrier
         || (record.Epoch == claim.Epoch && record.Owner == claim.Owner);
 }
 
 /// <summary>
-/// One ownership of a lane. Epochs rise; where no transaction makes them unique, the random owner tells claims apart and the later barrier wins.
+/// One ownership of a lane. Epochs rise; without transactions they may not be unique, so a random owner distinguishes claims, and the later barrier wins.
 /// </summary>
 public readonly record struct Claim(long Epoch, string Owner);

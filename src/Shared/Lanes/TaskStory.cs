@@ -2,9 +2,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Shared.Lanes;
 
-/// <summary>
-/// What a lane's log, and the committed state before it, tell of one unended task: its attempts in order, and the outcome if the last one has it.
-/// </summary>
+/// <summary>One unended task, from a lane's log and the committed state before it: its attempts in order, and the outcome if the last one has it.</summary>
 public sealed class TaskStory
 {
     private readonly List<AttemptSummary> _attempts = [];
@@ -22,27 +20,27 @@ public sealed class TaskStory
             other.From, other.InForce, other.KnownSince, other.Settled, other.Outcome, other.IsHandedOver, other.LogEnd);
     }
 
-    /// <summary>Offset of the first record that is not in the committed state; null where all is.</summary>
+    /// <summary>Offset of its first record that is not in the committed state; null if all are.</summary>
     public long? From { get; private set; }
 
     /// <summary>The claim in force at <see cref="From"/>.</summary>
     public Claim? InForce { get; private set; }
 
-    /// <summary>When the oldest record was written without which this would not be known; null where the committed state knows all.</summary>
+    /// <summary>Time of the oldest record that is needed to know this; null if the committed state has everything.</summary>
     public DateTimeOffset? KnownSince { get; private set; }
 
     public IReadOnlyList<AttemptSummary> Attempts => _attempts;
 
-    /// <summary>The last attempt that the committed state knows; 0: it knows none.</summary>
+    /// <summary>The last attempt in the committed state; 0: none.</summary>
     public int Settled { get; private set; }
 
-    /// <summary>The last attempt's outcome, as long as nothing follows from it; null while it has none.</summary>
+    /// <summary>The last attempt's outcome, until it is decided what follows; null if it has none.</summary>
     public AttemptExited? Outcome { get; private set; }
 
-    /// <summary>Whether the last attempt is going on, as far as the log says.</summary>
+    /// <summary>Whether the last attempt is running, according to the log.</summary>
     public bool IsOpen => _attempts is [.., { Reason: null }];
 
-    /// <summary>Whether its worker has handed the open attempt over to whoever owns the lane next.</summary>
+    /// <summary>Whether its worker has handed the open attempt over to the lane's next owner.</summary>
     public bool IsHandedOver { get; private set; }
 
     /// <summary>Offset of the last record that counted.</summary>
@@ -53,10 +51,10 @@ public sealed class TaskStory
     /// <summary>How many attempts were lost with their workers.</summary>
     public int Lost => _attempts.Count(attempt => attempt.Reason is EndReason.WorkerLost);
 
-    /// <summary>How many attempts count against the task: neither lost with their worker nor given back by it.</summary>
+    /// <summary>How many attempts count against the task: those that were neither lost nor given back by their worker.</summary>
     public int Charged => _attempts.Count(attempt => attempt.Reason is not (null or EndReason.WorkerLost or EndReason.WorkerShutdown));
 
-    /// <summary>As it is now, whatever becomes of this one.</summary>
+    /// <summary>An independent copy.</summary>
     public TaskStory Copy() => new(this);
 
     internal AttemptRecord? Apply(AttemptRecord record, long offset, Claim? inForce)
@@ -71,8 +69,8 @@ public sealed class TaskStory
     }
 
     /// <summary>
-    /// Records that it does not know of may have been heard here without the barrier that made them void, which retention has taken first: so it overrides
-    /// what was heard before it was written, and adds to what came later.
+    /// This reader may have applied records that a barrier had made void, if retention removed the barrier first. So the snapshot overrides what was
+    /// applied before it was written, and supplements what came later.
     /// </summary>
     internal void Apply(AttemptsSnapshot snapshot, long offset, Claim? inForce)
     {
@@ -105,7 +103,7 @@ public sealed class TaskStory
             ReadUpTo = readUpTo,
         };
 
-    /// <summary>The committed state knows all attempts up to its last: what the log says of them is old.</summary>
+    /// <summary>The committed state has all attempts up to its last: it replaces what the log has of them.</summary>
     internal void Settle(TaskState waiting)
     {
         if (waiting.Attempts.Count == 0 || (_attempts.Count > 0 && _attempts[^1].Attempt > waiting.Attempts[^1].Attempt))
@@ -120,7 +118,7 @@ public sealed class TaskStory
 
     internal bool BeganUnder(Claim claim) => _attempts[^1].Epoch == claim.Epoch && _attempts[^1].Owner == claim.Owner;
 
-    /// <summary>All of the one, and of the other what the one has not before its last.</summary>
+    /// <summary>All attempts of <paramref name="one"/>, and those of <paramref name="other"/> that it lacks before its last.</summary>
     private void Merge(IReadOnlyList<AttemptSummary> one, IReadOnlyList<AttemptSummary> other)
     {
         List<AttemptSummary> merged = [.. one.Concat(other.Where(attempt => attempt.Attempt < one[^1].Attempt)).DistinctBy(attempt => attempt.Attempt).OrderBy(
@@ -134,7 +132,7 @@ public sealed class TaskStory
         if (record is AttemptStarting starting)
             return Begin(starting, offset) ? record : null;
         if (_attempts.Count == 0 || record.Attempt > _attempts[^1].Attempt)
-            Begin(Unseen(record), offset);   // the log's beginning is gone: what is left still counts
+            Begin(Unseen(record), offset);   // the beginning of the log is gone; the rest still counts
         if (!IsOpen || record.Attempt != _attempts[^1].Attempt)
             return null;
         switch (record)

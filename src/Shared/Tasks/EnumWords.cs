@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace TaskPipeline.Shared.Tasks;
 
-/// <summary>How the values of enumerations are written in JSON, in the catalogue and in queries: snake_case.</summary>
+/// <summary>The words for values of enumerations in JSON, in the catalogue and in queries: snake_case.</summary>
 public static class EnumWords
 {
     public static string Word<T>(this T value) where T : struct, Enum => Words<T>.All[value];
@@ -10,7 +10,7 @@ public static class EnumWords
     /// <summary>The value with that word; null: there is none.</summary>
     public static T? Find<T>(string word) where T : struct, Enum => Words<T>.Values.TryGetValue(word, out var value) ? value : null;
 
-    /// <summary>All words, as an error message lists them.</summary>
+    /// <summary>All words, for an error message.</summary>
     public static string List<T>() where T : struct, Enum => string.Join(", ", Words<T>.All.Values);
 
     private static class Words<T> where T : struct, Enum

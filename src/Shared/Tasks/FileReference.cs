@@ -5,25 +5,25 @@ using System.Text.RegularExpressions;
 namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
-/// A file in the topic <c>task-files</c>: where its chunks lie, and what they make together. It says everything itself, so nobody keeps an index. The
-/// chunks are records with the keys <c>{id}/0</c>, <c>{id}/1</c> …, in one partition; records of other files may lie between them.
+/// A file in the topic <c>task-files</c>. It contains everything that is needed to read it, so there is no index. The chunks are records with the
+/// keys <c>{id}/0</c>, <c>{id}/1</c> …, in one partition; records of other files can be in between.
 /// </summary>
-/// <param name="Id">A UUID of version 7, which tells when the file was stored.</param>
-/// <param name="Offset">Of the first chunk.</param>
+/// <param name="Id">A UUID of version 7, which contains the time of storage.</param>
+/// <param name="Offset">Offset of the first chunk.</param>
 /// <param name="Size">In bytes.</param>
-/// <param name="Sha256">Of the whole, 64 hexadecimal digits.</param>
-/// <param name="Name">As its owner called it; it fits as the name of a file anywhere.</param>
+/// <param name="Sha256">Hash of the whole file, 64 hexadecimal digits.</param>
+/// <param name="Name">Its owner's name for it; valid as a file name everywhere.</param>
 public sealed partial record FileReference(Guid Id, int Partition, long Offset, int Chunks, long Size, string Sha256, string Name)
 {
-    /// <summary>What a chunk has, but for the last one.</summary>
+    /// <summary>Bytes of every chunk but the last.</summary>
     public const int ChunkBytes = 512 * 1024;
 
     public static readonly string NameRule =
-        "1 to 100 characters and at most 255 bytes of UTF-8: letters, digits, marks and symbols of any script, spaces and punctuation but / \\ : * ? "
+        "1 to 100 characters and at most 255 bytes of UTF-8: letters, digits, marks and symbols of any script, spaces and punctuation except / \\ : * ? "
         + "\" < > | ` $ ^, not beginning with a dot, dash, space or mark";
 
     private const int MostCharacters = 100;
-    private const int MostBytes = 255;   // a file system takes no longer name
+    private const int MostBytes = 255;   // limit of file systems
     private const string Refused = "/\\:*?\"<>|`$^";
 
     public DateTimeOffset StoredAt =>
@@ -42,7 +42,7 @@ public sealed partial record FileReference(Guid Id, int Partition, long Offset, 
             or UnicodeCategory.EnclosingMark or UnicodeCategory.Format)
         && characters[0].Value != '.';
 
-    /// <summary>Null: it is no reference.</summary>
+    /// <summary>Null: it is not a reference.</summary>
     public static FileReference? Parse(string text)
     {
         if (Pattern().Match(text) is not { Success: true } match || !IsName(match.Groups[7].Value)
@@ -58,13 +58,12 @@ public sealed partial record FileReference(Guid Id, int Partition, long Offset, 
     private static partial Regex Pattern();
 
     /// <summary>
-    /// Nothing that a file system refuses, that moves what is shown beside it, or that a shell would take for more than a character even in double
-    /// quotes.
+    /// Excludes characters that file systems refuse, that change how adjacent text is displayed, or that are special to a shell even in double quotes.
     /// </summary>
     private static bool IsInName(Rune character) => Rune.GetUnicodeCategory(character) switch
     {
         UnicodeCategory.SpaceSeparator => character.Value == ' ',
-        UnicodeCategory.Format => character.Value is 0x200C or 0x200D,   // without these two Persian, Hindi and some emoji are misspelt
+        UnicodeCategory.Format => character.Value is 0x200C or 0x200D,   // Persian, Hindi and some emoji need these two
         UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
             or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned => false,
         _ => character.Value != Rune.ReplacementChar.Value && !(character.IsAscii && Refused.Contains((char)character.Value, StringComparison.Ordinal)),

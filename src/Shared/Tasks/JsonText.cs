@@ -5,13 +5,13 @@ using System.Text.Unicode;
 
 namespace TaskPipeline.Shared.Tasks;
 
-/// <summary>What is wrong with JSON, and where.</summary>
-/// <param name="Path">The member it is in, such as <c>params.note</c> or <c>labels.a</c>; empty for the value as a whole.</param>
+/// <summary>An error in JSON, and its place.</summary>
+/// <param name="Path">The member that has it, such as <c>params.note</c> or <c>labels.a</c>; empty for the value as a whole.</param>
 /// <param name="Byte">Counted from 0.</param>
-/// <param name="Reason">Goes on where "the value" was named.</param>
+/// <param name="Reason">Follows the name of the value in a sentence.</param>
 public sealed record JsonTextError(string Path, long Byte, string Reason)
 {
-    /// <summary>The place as people count, from 1.</summary>
+    /// <summary>Line and byte, both counted from 1.</summary>
     public (int Line, long Byte) PlaceIn(ReadOnlySpan<byte> json)
     {
         var before = json[..(int)Byte];
@@ -20,25 +20,22 @@ public sealed record JsonTextError(string Path, long Byte, string Reason)
 }
 
 /// <summary>
-/// Whether bytes that somebody else wrote are JSON through and through. The parser takes strings that are no text: half of a surrogate pair, bytes
-/// that are not UTF-8. Whoever reads or writes such a string later gets an exception that nobody expects. So this is asked wherever bytes become a
-/// <see cref="JsonElement"/>.
+/// Checks completely whether bytes from outside are JSON. The parser accepts strings that are not text: half of a surrogate pair, or bytes that are not UTF-8.
+/// Code that reads or writes such a string later gets an unexpected exception. So this check is done wherever bytes become a <see cref="JsonElement"/>.
 /// </summary>
 public static class JsonText
 {
-    private const int LongestName = 64;   // as an error shows it
+    private const int LongestName = 64;   // in an error
 
     private const string NotUtf8 = "has bytes that are not UTF-8";
-    private const string HalfAPair = @"has half of a surrogate pair, a \u escape that is no character by itself";
+    private const string HalfAPair = @"has half of a surrogate pair, a \u escape that is not a character by itself";
 
-    /// <summary>
-    /// The first problem; null where there is none: then it can be parsed, each of its strings can be read, and all of it can be written again.
-    /// </summary>
-    /// <param name="maxDepth">Leave room for what it will be put into: readers take 64 in all.</param>
+    /// <summary>The first error; null: it can be parsed, each of its strings can be read, and all of it can be written again.</summary>
+    /// <param name="maxDepth">Leave room for what the value will be put into: readers accept 64 levels in total.</param>
     public static JsonTextError? Check(ReadOnlySpan<byte> json, int maxDepth)
     {
         var path = new Stack<Step>();
-        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = maxDepth + 1 });   // one more: too deep is said below, with the path
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = maxDepth + 1 });   // one more: the depth is checked below, with the path
         try
         {
             while (reader.Read())
@@ -58,14 +55,15 @@ public static class JsonText
                 if (type is not (JsonTokenType.StartObject or JsonTokenType.StartArray))
                     continue;
                 if (reader.CurrentDepth == maxDepth)
-                    return new JsonTextError(Show(path, json), start, $"is nested too deep: {maxDepth} levels are allowed, all in all");
+                    return new JsonTextError(Show(path, json), start, $"is nested too deep: {maxDepth} levels are allowed in total");
                 path.Push(type == JsonTokenType.StartArray ? new Step(null, -1) : default);
             }
             return null;
         }
         catch (JsonException malformed)
         {
-            return new JsonTextError("", PlaceOf(malformed, json), $"is not valid JSON: {malformed.Message.Split(" LineNumber:")[0]}");   // which counts from 0
+            // .NET's line number, which is cut, counts from 0.
+            return new JsonTextError("", PlaceOf(malformed, json), $"is not valid JSON: {malformed.Message.Split(" LineNumber:")[0]}");
         }
     }
 
@@ -84,7 +82,7 @@ public static class JsonText
         return at;
     }
 
-    /// <summary>The escapes themselves are well formed: the reader has seen to that.</summary>
+    /// <summary>The reader has already checked that the escapes are well formed.</summary>
     private static int FirstHalfAPair(ReadOnlySpan<byte> text)
     {
         for (var at = 0; text[at..].IndexOf((byte)'\\') is >= 0 and var step;)
@@ -126,7 +124,7 @@ public static class JsonText
         return shown.ToString();
     }
 
-    /// <summary>What is no text is shown as it was written, with U+FFFD in place of bytes that are not UTF-8.</summary>
+    /// <summary>A name that is not text is shown as it was written, with U+FFFD for bytes that are not UTF-8.</summary>
     private static string NameOf(ReadOnlySpan<byte> written)
     {
         var name = WrongWith(written, isEscaped: true) is null ? JsonSerializer.Deserialize<string>([(byte)'"', .. written, (byte)'"'])!
@@ -134,6 +132,6 @@ public static class JsonText
         return Beginning.Shown(name, LongestName);
     }
 
-    /// <summary>How far one object or one array is read: its latest name, or the index of its latest element.</summary>
+    /// <summary>Progress within one object or array: its latest name, or the index of its latest element.</summary>
     private readonly record struct Step(Range? Name, int? Element);
 }

@@ -5,9 +5,7 @@ using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Shared.Tasks;
 
-/// <summary>
-/// Lines of one attempt in a row, kept as they came: those read from Kafka as JSON, which who only passes them on need not take apart.
-/// </summary>
+/// <summary>Consecutive lines of one attempt. Lines from Kafka stay JSON, so that readers that only pass them on need not parse them.</summary>
 [JsonConverter(typeof(LineBatchJson))]
 [CollectionBuilder(typeof(LineBatch), nameof(Of))]
 public sealed class LineBatch : IReadOnlyList<OutputLine>
@@ -18,18 +16,18 @@ public sealed class LineBatch : IReadOnlyList<OutputLine>
     private LineBatch(OutputLine[] lines) =>
         (_lines, Count, First, Last) = (lines, lines.Length, lines is [var first, ..] ? first.Seq : 0, lines is [.., var last] ? last.Seq : 0);
 
-    /// <param name="json">What stands between the brackets of the array; it was checked.</param>
+    /// <param name="json">The inside of the array, without its brackets; already checked.</param>
     internal LineBatch(ReadOnlyMemory<byte> json, int count, long first, long last) => (_json, Count, First, Last) = (json, count, first, last);
 
     public int Count { get; }
 
-    /// <summary><see cref="OutputLine.Seq"/> of the first line; 0 where there is none.</summary>
+    /// <summary><see cref="OutputLine.Seq"/> of the first line; 0 if there is none.</summary>
     public long First { get; }
 
-    /// <summary><see cref="OutputLine.Seq"/> of the last line; 0 where there is none.</summary>
+    /// <summary><see cref="OutputLine.Seq"/> of the last line; 0 if there is none.</summary>
     public long Last { get; }
 
-    /// <summary>The lines as a JSON array has them between its brackets.</summary>
+    /// <summary>The lines as the inside of a JSON array, without its brackets.</summary>
     public ReadOnlyMemory<byte> Json
     {
         get
@@ -56,7 +54,7 @@ public sealed class LineBatch : IReadOnlyList<OutputLine>
         return JsonSerializer.Deserialize(array, TaskJson.Wire.OutputLineArray)!;
     }
 
-    /// <summary>Those behind a line.</summary>
+    /// <summary>The lines after a line.</summary>
     public LineBatch After(long seq) => seq < First ? this : new LineBatch([.. Lines.Where(line => line.Seq > seq)]);
 
     public IEnumerator<OutputLine> GetEnumerator() => ((IEnumerable<OutputLine>)Lines).GetEnumerator();

@@ -4,19 +4,19 @@ using System.Text;
 namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
-/// SHA-256 over the published lines of an attempt, each as one byte for its stream (1 stdout, 2 stderr, 3 system), its UTF-8 text and a newline.
-/// A watcher that computes the same has every line.
+/// SHA-256 over the published lines of an attempt, each as one byte for its stream (1 stdout, 2 stderr, 3 system), its UTF-8 text and a newline. A
+/// watcher that computes the same value has every line.
 /// </summary>
 public sealed class OutputHash : IDisposable
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-    private byte[] _buffer = new byte[32 * 1024];   // a call of the hash costs more than a short line
+    private byte[] _buffer = new byte[32 * 1024];   // a call of the hash costs more than hashing a short line
     private int _length;
 
-    /// <summary>Of no line.</summary>
+    /// <summary>The hash of no lines.</summary>
     public static string OfNothing { get; } = "sha256:" + Convert.ToHexStringLower(SHA256.HashData([]));
 
-    /// <summary>Answers how many bytes of text the line has.</summary>
+    /// <summary>Adds a line; returns the number of bytes of its text.</summary>
     public int Add(OutputLine line)
     {
         var needed = Encoding.UTF8.GetMaxByteCount(line.Text.Length) + 2;
@@ -33,7 +33,7 @@ public sealed class OutputHash : IDisposable
         return length;
     }
 
-    /// <summary>As <c>sha256:</c> and 64 hexadecimal digits; more lines may follow.</summary>
+    /// <summary><c>sha256:</c> and 64 hexadecimal digits; more lines can be added after it.</summary>
     public override string ToString()
     {
         Flush();

@@ -5,20 +5,19 @@ using System.Text.Unicode;
 namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
-/// Reads records of lines, of which there are far more than of all other kinds, without taking the lines apart: they are checked, and stay the bytes that
-/// they are. Their <c>update</c> is passed over: it says the same. Who starts reads a million of them in its first seconds, before the runtime would compile
-/// this well by itself.
+/// Reads records of lines, by far the most common kind, without parsing the lines: they are checked and stay bytes. Their <c>update</c>, which has the
+/// same content, is skipped. A starting process reads a million of them in its first seconds, before the runtime would optimise this code by itself.
 /// </summary>
 internal static class OutputLinesReader
 {
-    /// <summary>Null: it is of another kind, or not as it should be; the serializer says what.</summary>
+    /// <summary>Null: another kind, or invalid; then the serializer reports the error.</summary>
     public static OutputLines? Read(ReadOnlyMemory<byte> value)
     {
         try
         {
             return Utf8.IsValid(value.Span) ? Parse(value) : null;
         }
-        // InvalidOperation: a value of another type
+        // InvalidOperation: a value has the wrong type
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)
         {
             return null;
@@ -91,7 +90,7 @@ internal static class OutputLinesReader
         return json.Span.IndexOf("\\u"u8) >= 0 && HoldsSurrogate(json.Span) ? null : new LineBatch(json, count, first, last);
     }
 
-    /// <summary>The number of a line that has all that a line must have; else null.</summary>
+    /// <summary>The number of a line that has all required members; otherwise null.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static long? ReadSeq(ref Utf8JsonReader reader)
     {
@@ -118,6 +117,6 @@ internal static class OutputLinesReader
         return hasStream && hasText && hasTime ? seq : null;
     }
 
-    /// <summary>An escaped half of a surrogate pair may be no text.</summary>
+    /// <summary>An escaped surrogate may be half of a pair, which is not text.</summary>
     private static bool HoldsSurrogate(ReadOnlySpan<byte> json) => json.IndexOf("\\ud"u8) >= 0 || json.IndexOf("\\uD"u8) >= 0;
 }

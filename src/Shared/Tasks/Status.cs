@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Shared.Tasks;
 
-/// <summary>Where a task stands. Once it has ended (<see cref="StatusRules.IsEnd"/>) it never changes again.</summary>
+/// <summary>The state of a task. Once it has ended (<see cref="StatusRules.IsEnd"/>), it never changes again.</summary>
 [JsonConverter(typeof(SnakeCaseEnum<Status>))]
 public enum Status
 {
@@ -14,7 +14,7 @@ public enum Status
     Starting,
     Running,
 
-    /// <summary>The agent and all it has started stand still until somebody resumes the task.</summary>
+    /// <summary>The agent and all its child processes are paused until the task is resumed.</summary>
     Paused,
 
     Stopping,
@@ -22,7 +22,7 @@ public enum Status
     /// <summary>Between two attempts; it is in <c>task-schedule</c>.</summary>
     RetryWaiting,
 
-    /// <summary>An attempt was lost with its worker, and its type wants a person to decide what follows.</summary>
+    /// <summary>An attempt was lost with its worker, and its type leaves the decision to a person.</summary>
     Held,
 
     Succeeded,
@@ -30,18 +30,18 @@ public enum Status
     TimedOut,
     Stopped,
 
-    /// <summary>It never started in time.</summary>
+    /// <summary>It did not start in time.</summary>
     Expired,
 }
 
-/// <summary>Why an attempt or a task ended. Values are part of the wire contract: add, never re-purpose.</summary>
+/// <summary>Why an attempt or a task ended. Values are part of the wire contract: add new ones, never reuse one.</summary>
 [JsonConverter(typeof(SnakeCaseEnum<EndReason>))]
 public enum EndReason
 {
-    /// <summary>The agent exited by itself; the exit code says how.</summary>
+    /// <summary>The agent exited by itself; see the exit code.</summary>
     ExitCode,
 
-    /// <summary>Somebody asked for the stop.</summary>
+    /// <summary>A stop was requested.</summary>
     UserRequest,
 
     /// <summary>The attempt ran longer than its type allows.</summary>
@@ -50,13 +50,13 @@ public enum EndReason
     /// <summary>The attempt printed more than its type allows.</summary>
     OutputLimit,
 
-    /// <summary>The worker was told to shut down; the attempt is not charged.</summary>
+    /// <summary>The worker shut down; the attempt is not charged.</summary>
     WorkerShutdown,
 
-    /// <summary>The worker disappeared in the middle of the attempt.</summary>
+    /// <summary>The worker disappeared during the attempt.</summary>
     WorkerLost,
 
-    /// <summary>The agent could not be started: no such program, or the task does not fit its type or project.</summary>
+    /// <summary>The agent could not be started: no such program, or the task does not match its type or project.</summary>
     SpawnFailed,
 
     /// <summary>The first attempt had not started by the task's <c>start_by</c>.</summary>
@@ -77,31 +77,31 @@ public enum EndReason
     /// <summary>The attempt's workspace held more than its type allows.</summary>
     DiskLimit,
 
-    /// <summary>The agent had given its result when a limit ended it: so the result decides, and it is none that says it is an error.</summary>
+    /// <summary>The agent had reported its result when a limit ended it, so the result decides; it is not an error.</summary>
     Result,
 
-    /// <summary>The same with a result that says it is an error.</summary>
+    /// <summary>The same with a result that is an error.</summary>
     ResultError,
 
-    /// <summary>The task's type has changed since it was submitted, or is gone, and the task does not fit any more.</summary>
+    /// <summary>The task's type has changed since the submission, or is gone, and the task does not match it any more.</summary>
     TypeChanged,
 }
 
-/// <summary>What kind of failure it was, as far as the rules of the task's type can tell.</summary>
+/// <summary>The kind of a failure, as far as the rules of the task's type determine it.</summary>
 [JsonConverter(typeof(SnakeCaseEnum<FailureClass>))]
 public enum FailureClass
 {
-    /// <summary>The task itself: the same again would fail again.</summary>
+    /// <summary>The task itself: a retry would fail again.</summary>
     Permanent,
 
-    /// <summary>Something around it: later it may work.</summary>
+    /// <summary>Its surroundings: a later retry can succeed.</summary>
     Transient,
 
     /// <summary>It did not fail by itself; something ended it.</summary>
     Terminated,
 }
 
-/// <summary>In which order the owner of a lane takes the tasks that wait there.</summary>
+/// <summary>The order in which the owner of a lane takes waiting tasks.</summary>
 [JsonConverter(typeof(SnakeCaseEnum<Priority>))]
 public enum Priority
 {
@@ -114,7 +114,7 @@ public static class StatusRules
 {
     public static bool IsEnd(this Status status) => status >= Status.Succeeded;
 
-    /// <summary>The end that an attempt's outcome means for its task.</summary>
+    /// <summary>The status of a task that ends with an attempt's outcome.</summary>
     public static Status EndOf(EndReason reason, int? exitCode) => reason switch
     {
         EndReason.ExitCode => exitCode == 0 ? Status.Succeeded : Status.Failed,
@@ -125,7 +125,7 @@ public static class StatusRules
         _ => Status.Failed,
     };
 
-    /// <summary>What a person reads at the end of the output: <c>DONE</c>, <c>STOPPED</c> or <c>FAILED</c>.</summary>
+    /// <summary>The last line of the output for people: <c>DONE</c>, <c>STOPPED</c> or <c>FAILED</c>.</summary>
     public static string EndText(this Status status) => status switch
     {
         Status.Succeeded => "DONE",

@@ -2,7 +2,7 @@ namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
 /// A record of the topic <c>task-input</c>, in the partition of the task's lane: a line for the agent's stdin, or its end. It is for one attempt;
-/// another one begins without it.
+/// later attempts start without it.
 /// </summary>
 public sealed record TaskInput
 {
@@ -10,13 +10,13 @@ public sealed record TaskInput
     public required string TaskId { get; init; }
     public required int Attempt { get; init; }
 
-    /// <summary>Two records with one id are the same input.</summary>
+    /// <summary>Two records with the same id are the same input.</summary>
     public required string InputId { get; init; }
 
-    /// <summary>Without the line feed that the agent reads behind it; null: nothing is written.</summary>
+    /// <summary>Without the line feed that is written after it; null: nothing is written.</summary>
     public string? Text { get; init; }
 
-    /// <summary>Nothing follows: the agent comes to the end of its stdin.</summary>
+    /// <summary>The agent's stdin is closed after it.</summary>
     public bool Close { get; init; }
 
     public string? RequestedBy { get; init; }

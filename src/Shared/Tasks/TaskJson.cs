@@ -5,10 +5,9 @@ using System.Text.Json.Serialization;
 namespace TaskPipeline.Shared.Tasks;
 
 /// <summary>
-/// The JSON of every topic: snake_case, UTF-8, unknown fields ignored. A <c>kind</c> that is not known is an error, and readers skip and count it. A
-/// record is checked as a whole before anything is read from it (<see cref="JsonText"/>): what comes out of here can be encoded again, as it is or as
-/// a part of another record. Members that have a default are settable, not init-only: generated code would put the type's own default in place of
-/// ours.
+/// The JSON of every topic: snake_case, UTF-8, unknown fields are ignored. An unknown <c>kind</c> is an error; readers skip and count it. A record is
+/// checked completely before it is read (<see cref="JsonText"/>), so everything decoded here can be encoded again, alone or inside another record.
+/// Members with a default are settable instead of init-only, because generated code would replace our default by the type's own.
 /// </summary>
 [JsonSerializable(typeof(TaskSubmission))]
 [JsonSerializable(typeof(ControlRecord))]
@@ -25,23 +24,21 @@ namespace TaskPipeline.Shared.Tasks;
 public sealed partial class TaskJson : JsonSerializerContext
 {
     /// <summary>
-    /// How deep a value may be nested that somebody else wrote: params, an event's data, what an agent says. Half of what JSON readers take by
-    /// default is left for what it will be put into.
+    /// Most levels of a value from outside: params, an event's data, an agent's reports. The remaining levels, up to the default limit of JSON
+    /// readers, are for the records that contain it.
     /// </summary>
     public const int MostValueDepth = 48;
 
-    /// <summary>How deep a record may be nested that anybody may write.</summary>
+    /// <summary>Most levels of a record that any producer can write.</summary>
     public const int MostRecordDepth = MostValueDepth + 8;
 
-    /// <summary>How deep a record may be nested that holds one of those; the default of the serializer.</summary>
+    /// <summary>Most levels of a record that contains one of those; the serializer's default.</summary>
     private const int MostStateDepth = 64;
 
-    /// <summary>
-    /// What a submission may have, encoded, in bytes: its end, its dead letter and its next attempt hold it again, together with what came of it.
-    /// </summary>
+    /// <summary>Most bytes of an encoded submission: the records of its end, its dead letter and its next attempt contain it, with their own data.</summary>
     public const int MostSubmissionBytes = 1024 * 1024;
 
-    /// <summary>For records of Kafka: text is written as it is, not escaped for HTML; every reader of ours takes it as JSON.</summary>
+    /// <summary>For records in Kafka: text is not escaped for HTML, because every reader reads it as JSON.</summary>
     public static TaskJson Wire { get; } = new(new JsonSerializerOptions
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -63,7 +60,7 @@ public sealed partial class TaskJson : JsonSerializerContext
     public static byte[] Encode(TaskInput record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.TaskInput);
     public static byte[] Encode(WorkerHeartbeat record) => JsonSerializer.SerializeToUtf8Bytes(record, Wire.WorkerHeartbeat);
 
-    /// <summary>Lines are kept as parts of <paramref name="value"/>, which must not be changed then.</summary>
+    /// <summary>Lines stay parts of <paramref name="value"/>, which must not be changed afterwards.</summary>
     public static bool TryDecodeProgress(ReadOnlyMemory<byte> value, out ProgressRecord? record, out string? error)
     {
         (record, error) = (OutputLinesReader.Read(value), null);
@@ -103,7 +100,7 @@ public sealed partial class TaskJson : JsonSerializerContext
     public static bool TryDecodeResolution(ReadOnlySpan<byte> value, out DeadLetterResolution? record, out string? error)
         => TryDecode(value, Wire.DeadLetterResolution, out record, out error);
 
-    /// <summary>A submission that can be run has an id that fits <see cref="TaskIds.Rule"/> and a type.</summary>
+    /// <summary>A valid submission has an id by <see cref="TaskIds.Rule"/> and a type.</summary>
     public static bool TryDecodeSubmission(ReadOnlySpan<byte> value, out TaskSubmission? record, out string? error)
     {
         if (!TryDecode(value, Wire.TaskSubmission, out record, out error))
@@ -139,7 +136,7 @@ public sealed partial class TaskJson : JsonSerializerContext
             record = JsonSerializer.Deserialize(value, type);
             error = record is null ? "the record is null" : null;
         }
-        // NotSupported: no kind at all
+        // NotSupported: there is no kind
         catch (Exception exception) when (
             exception is JsonException or NotSupportedException or InvalidOperationException or ArgumentException or FormatException or OverflowException)
         {

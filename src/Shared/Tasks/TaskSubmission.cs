@@ -3,9 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Shared.Tasks;
 
-/// <summary>
-/// A record of the topic <c>tasks</c>. A bare <c>{task_id, project, type, params}</c>, written by any Kafka producer, is a complete one.
-/// </summary>
+/// <summary>A record of the topic <c>tasks</c>. A bare <c>{task_id, project, type, params}</c> from any Kafka producer is a complete record.</summary>
 public sealed record TaskSubmission
 {
     public int V { get; set; } = 1;
@@ -17,23 +15,23 @@ public sealed record TaskSubmission
     public Dictionary<string, string>? Labels { get; init; }
 
     /// <summary>
-    /// The lane that the API has put it into. A copy of the record that another producer writes elsewhere, by a hash of the key for one, is not the
-    /// task: an id is one task over all lanes. Null: another producer has written it, and its lane is where it was read first.
+    /// The lane that the API has chosen. A copy of the record that another producer writes to another partition, for example by a hash of the key, is
+    /// not the task: an id is one task over all lanes. Null: another producer has written it, and its lane is where it was read first.
     /// </summary>
     public int? Lane { get; init; }
 
-    /// <summary>The attempt that this record asks for. One that is not the task's next is a double and passed over.</summary>
+    /// <summary>The attempt that this record requests. If it is not the task's next, the record is a duplicate and is skipped.</summary>
     public int Attempt { get; set; } = 1;
 
     public DateTimeOffset? SubmittedAt { get; init; }
 
-    /// <summary>Not before this.</summary>
+    /// <summary>It does not run before this time.</summary>
     public DateTimeOffset? RunAt { get; init; }
 
     /// <summary>If no attempt has started by then, it ends as <see cref="Status.Expired"/>.</summary>
     public DateTimeOffset? StartBy { get; init; }
 
-    /// <summary>By then it ends, however many attempts are left.</summary>
+    /// <summary>It ends by then, however many attempts are left.</summary>
     public DateTimeOffset? Deadline { get; init; }
 
     public Priority Priority { get; set; } = Priority.Normal;
@@ -50,22 +48,22 @@ public sealed record TaskSubmission
     /// <summary>Hash of the catalogue entry that the task was accepted with.</summary>
     public string? TypeHash { get; init; }
 
-    /// <summary>That of the task which this one repeats, where the type has changed since.</summary>
+    /// <summary>The type hash of the task that this one repeats, if the type has changed since.</summary>
     public string? PreviousTypeHash { get; init; }
 
-    /// <summary>Hash of what the caller sent: who sends it again is told apart from who sends something else, also where times in it were relative.</summary>
+    /// <summary>Hash of the request's body: shows whether a later request is the same, even if times in it were relative.</summary>
     public string? BodyHash { get; init; }
 
-    /// <summary>Whether both have the same slot of the same concurrency key, so that only one of them may run at a time.</summary>
+    /// <summary>Whether both have the same slot of the same concurrency key, so that only one of them can run at a time.</summary>
     public bool SharesSlotWith(TaskSubmission? other) =>
         Concurrency is { } own && other?.Concurrency is { } held && (Project, own.Key, own.Slot) == (other.Project, held.Key, held.Slot);
 }
 
 /// <summary>
-/// Of the tasks with one key at most <paramref name="Limit"/> run at a time. The key is made of that many slots, each slot has its lane, and the
-/// owner of the lane runs one task of a slot after the other.
+/// At most <paramref name="Limit"/> tasks with one key run at a time. The key has that many slots, each slot belongs to a lane, and the lane's owner
+/// runs the tasks of a slot one after the other.
 /// </summary>
-/// <param name="Slot">From 0; given by the API.</param>
+/// <param name="Slot">From 0; chosen by the API.</param>
 public sealed record Concurrency(string Key, int Limit = 1, int Slot = 0);
 
 /// <summary>
@@ -77,17 +75,17 @@ public sealed record ScheduledTask
     public int V { get; set; } = 1;
     public required string TaskId { get; init; }
 
-    /// <summary>Null: only a person puts it back.</summary>
+    /// <summary>Null: only a person releases it.</summary>
     public DateTimeOffset? DueAt { get; init; }
 
-    /// <summary>The record to be put into <c>tasks</c>; it names the attempt.</summary>
+    /// <summary>The record for <c>tasks</c>; it contains the attempt.</summary>
     public required TaskSubmission Task { get; init; }
 
     public static string Key(string taskId, int attempt) => $"{taskId}/{attempt}";
 }
 
 /// <summary>
-/// A record of the topic <c>task-control</c>. A bare <c>{task_id, signal:"STOP"}</c> is a complete one; its tombstone says that the task has ended.
+/// A record of the topic <c>task-control</c>. A bare <c>{task_id, signal:"STOP"}</c> is a complete record; its tombstone says that the task has ended.
 /// </summary>
 public sealed record ControlRecord
 {
@@ -96,8 +94,8 @@ public sealed record ControlRecord
     public const string Resume = "RESUME";
 
     /// <summary>
-    /// Not a request: the owner of a lane tells that a task whose record says nothing of its lane is in this one. The first that says so is right,
-    /// because all of them lie in one partition: so a task whose record was written into two lanes is one task.
+    /// Not a request: the owner of a lane publishes that a task whose record does not contain its lane is in this one. The first such record counts,
+    /// because all of them are in one partition: so a task whose record was written to two lanes is still one task.
     /// </summary>
     public const string InLane = "LANE";
 
@@ -106,13 +104,13 @@ public sealed record ControlRecord
     public required string Signal { get; init; }
     public int? Lane { get; init; }
 
-    /// <summary>End the agent at once, without the grace that its type gives it.</summary>
+    /// <summary>End the agent at once, without the grace period of its type.</summary>
     public bool Force { get; init; }
 
     public string? RequestedBy { get; init; }
     public string? Reason { get; init; }
 
-    /// <summary>The caller's own name for this request: the same one again writes no second record.</summary>
+    /// <summary>The caller's name for this request: a repetition with the same name writes no second record.</summary>
     public string? IdempotencyKey { get; init; }
 
     public DateTimeOffset? At { get; init; }
@@ -121,11 +119,11 @@ public sealed record ControlRecord
 
     public static string InLaneKey(string taskId, int lane) => $"{taskId}/{InLane}/{lane}";
 
-    /// <summary>Of PAUSE and RESUME alike: the later of them counts.</summary>
+    /// <summary>One key for PAUSE and RESUME: the later of them counts.</summary>
     public static string PauseKey(string taskId) => $"{taskId}/{Pause}";
 }
 
-/// <summary>A record of the topic <c>tasks-dlq</c>: a task that will not be run again, or the bytes of a record that nobody could read.</summary>
+/// <summary>A record of the topic <c>tasks-dlq</c>: a task that will not be run again, or the bytes of a record that could not be read.</summary>
 public sealed record DeadLetter
 {
     public int V { get; set; } = 1;
@@ -141,10 +139,10 @@ public sealed record DeadLetter
     /// <summary>The last lines of the last attempt's stderr.</summary>
     public string? OutputTail { get; init; }
 
-    /// <summary>The record as it was found, base64; of a large one the beginning.</summary>
+    /// <summary>A record that could not be read, in base64; only the beginning of a large one.</summary>
     public string? Raw { get; init; }
 
-    /// <summary>Bytes of the record as it was found.</summary>
+    /// <summary>Size of that record in bytes.</summary>
     public long? RawBytes { get; init; }
 
     /// <summary>As in <see cref="TaskState.LeftOut"/>.</summary>
@@ -156,7 +154,7 @@ public sealed record DeadLetter
     public DateTimeOffset At { get; init; }
 }
 
-/// <summary>What was done about a dead letter.</summary>
+/// <summary>The resolution of a dead letter.</summary>
 [JsonConverter(typeof(SnakeCaseEnum<DeadLetterAction>))]
 public enum DeadLetterAction
 {
@@ -164,17 +162,17 @@ public enum DeadLetterAction
     Discarded,
 }
 
-/// <summary>A record of the topic <c>tasks-dlq</c>, behind the dead letter: it is resolved.</summary>
+/// <summary>A record of the topic <c>tasks-dlq</c>, after the dead letter: it is resolved.</summary>
 public sealed record DeadLetterResolution
 {
     public int V { get; set; } = 1;
 
-    /// <summary>Of the dead letter.</summary>
+    /// <summary>The id of the dead letter.</summary>
     public required string TaskId { get; init; }
 
     public required DeadLetterAction Action { get; init; }
 
-    /// <summary>The task that goes on instead, where it was redriven.</summary>
+    /// <summary>The task that replaces it, if it was redriven.</summary>
     public string? NewTaskId { get; init; }
 
     public int? RedriveSeq { get; init; }

@@ -6,12 +6,12 @@ using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Artifacts;
 
-/// <summary>What a task's agents have left behind, attempt by attempt.</summary>
-/// <param name="ArtifactsLeftOut">How many more they left that were not kept, over all attempts; missing where there are none.</param>
+/// <summary>The files that a task's agents left, by attempt.</summary>
+/// <param name="ArtifactsLeftOut">How many more files were not kept, over all attempts; missing if none.</param>
 public sealed record ArtifactList(IReadOnlyList<ArtifactView> Artifacts, int? ArtifactsLeftOut = null);
 
 /// <param name="Size">In bytes.</param>
-/// <param name="Url">Where it can be downloaded; null: this API does not find it (any more) in its <c>Artifacts:Directory</c>.</param>
+/// <param name="Url">Where to download it; null if this API does not find it, or no longer finds it, in its <c>Artifacts:Directory</c>.</param>
 public sealed record ArtifactView(int Attempt, string Name, long Size, string? Url);
 
 internal static class ArtifactEndpoints
@@ -30,7 +30,7 @@ internal static class ArtifactEndpoints
             new(attempt, artifact.Name, artifact.Size, store.Find(id, attempt, artifact.Name) is null ? null : UrlOf(id, attempt, artifact.Name));
     }
 
-    /// <summary>Always as a download: what an agent wrote must not run as a page of this API.</summary>
+    /// <summary>Always a download: a file that an agent wrote must not run as a page of this API.</summary>
     public static async Task<IResult> GetAsync(
         string id, int attempt, string name, HttpContext context, TaskFinder finder, TaskTable table, ArtifactStore store)
     {
@@ -39,11 +39,11 @@ internal static class ArtifactEndpoints
             return problem;
         if (!Of(found!, table).Any(kept => kept.Attempt == attempt && kept.Artifact.Name == name))
             return new Problem(
-                StatusCodes.Status404NotFound, $"Attempt {attempt} of task '{id}' has left no '{name}'; GET /tasks/{id}/artifacts lists what there is");
+                StatusCodes.Status404NotFound, $"Attempt {attempt} of task '{id}' has no artifact '{name}'; GET /tasks/{id}/artifacts lists them");
         if (store.Find(id, attempt, name) is not { } file)
             return new Problem(
                 StatusCodes.Status404NotFound,
-                $"'{name}' is not in this API's Artifacts:Directory (any more): the worker keeps it elsewhere, or it is older than Artifacts:Keep");
+                $"'{name}' is not in this API's Artifacts:Directory: the worker uses another directory, or the file is older than Artifacts:Keep");
         var contentType = ContentTypes.TryGetContentType(name, out var type) ? type : "application/octet-stream";
         return TypedResults.PhysicalFile(file.FullName, contentType, Path.GetFileName(name), file.LastWriteTimeUtc, enableRangeProcessing: true);
     }

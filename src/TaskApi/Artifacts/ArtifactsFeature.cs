@@ -11,9 +11,9 @@ internal static class ArtifactsFeature
 
     public static void MapArtifacts(this IEndpointRouteBuilder tasks)
     {
-        tasks.MapGet("/{id}/artifacts", ArtifactEndpoints.ListAsync).WithSummary("The files that its agents have left behind")
+        tasks.MapGet("/{id}/artifacts", ArtifactEndpoints.ListAsync).WithSummary("List the files that a task's agents left")
             .Produces<ArtifactList>().Problems(404, 503);
-        tasks.MapGet("/{id}/artifacts/{attempt:int}/{**name}", ArtifactEndpoints.GetAsync).WithSummary("Download one of them")
+        tasks.MapGet("/{id}/artifacts/{attempt:int}/{**name}", ArtifactEndpoints.GetAsync).WithSummary("Download an artifact")
             .Produces<Stream>(StatusCodes.Status200OK, "application/octet-stream").Problems(404, 503);
     }
 }

@@ -8,8 +8,8 @@ using TaskPipeline.TaskApi.Repeating;
 namespace TaskPipeline.TaskApi.DeadLetters;
 
 /// <summary>
-/// Redrives many dead letters, one after the other at a bounded rate. A run lives in this process only: if it dies, the same call again takes what is
-/// still left, and nothing is redriven twice.
+/// Redrives many dead letters, one after the other at a limited rate. A run lives only in this process: if the process dies, the same call takes the
+/// dead letters that are still unresolved, and none is redriven twice.
 /// </summary>
 internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver redriver, TimeProvider clock, ILogger<BulkRedrives> logger) : BackgroundService
 {
@@ -20,7 +20,7 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
     private readonly ConcurrentDictionary<string, RedriveRun> _runs = [];
     private readonly ConcurrentQueue<string> _order = [];
 
-    /// <summary>A run of that id that is there already is the one.</summary>
+    /// <summary>Starts a run; returns the existing run if there is one with that id.</summary>
     public RedriveRun Start(string id, IReadOnlyList<DeadLetterEntry> taken, double rate, string bodyHash)
     {
         var added = new RedriveRun(id, [.. taken.Select(entry => entry.Id)], rate, bodyHash, clock.GetUtcNow());
@@ -43,7 +43,7 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
     private async ValueTask RunAsync(RedriveRun run, CancellationToken cancellationToken)
     {
         using var pace = new PeriodicTimer(TimeSpan.FromSeconds(1 / run.Rate), clock);
-        var hasWritten = false;   // what is refused costs nothing, and need not be waited for
+        var hasWritten = false;   // a refusal writes nothing, so the rate does not apply to it
         foreach (var id in run.Taken)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -57,7 +57,7 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
         LogFinished(logger, run.Id, run.Taken.Count);
     }
 
-    /// <summary>Null: somebody else has resolved it.</summary>
+    /// <summary>Null: another request resolved it first.</summary>
     private async Task<IResult?> RedriveAsync(string id, CancellationToken cancellationToken)
     {
         while (!letters.Find(id)!.IsResolved)
@@ -65,7 +65,7 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
             var answer = await redriver.RedriveAsync(id, new RepeatTask(), key: null, "bulk", cancellationToken);
             if (answer is not Problem { StatusCode: StatusCodes.Status503ServiceUnavailable })
                 return answer;
-            // Kafka is away: each try has waited for it already.
+            // Kafka does not answer. Each try has already waited for Kafka's timeout, so the loop needs no pause.
         }
         return null;
     }
@@ -74,7 +74,7 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
     private static partial void LogFinished(ILogger logger, string runId, int taken);
 }
 
-/// <summary>One call's worth of redrives, and how far it has come.</summary>
+/// <summary>The redrives of one call, and their progress.</summary>
 internal sealed class RedriveRun(string id, IReadOnlyList<string> taken, double rate, string bodyHash, DateTimeOffset startedAt)
 {
     private const int MostErrors = 100;

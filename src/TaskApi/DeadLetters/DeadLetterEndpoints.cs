@@ -9,7 +9,7 @@ using TaskPipeline.TaskApi.Repeating;
 
 namespace TaskPipeline.TaskApi.DeadLetters;
 
-/// <summary>What people do about tasks that will not be run again by themselves.</summary>
+/// <summary>What people do with tasks that the system does not run again by itself.</summary>
 internal static class DeadLetterEndpoints
 {
     private const int DefaultLimit = 50;
@@ -27,7 +27,7 @@ internal static class DeadLetterEndpoints
         var most = errors.Limit(limit, DefaultLimit, MostLetters);
         var last = string.IsNullOrEmpty(after) ? null : letters.Find(after);
         if (!string.IsNullOrEmpty(after) && last is null)
-            errors.Add("after", "must be the next of a page");
+            errors.Add("after", "must be the value of next from a page");
         if (errors.Problem is { } problem)
             return problem;
         var found = letters.NewestFirst(filter, last, most + 1);
@@ -79,17 +79,17 @@ internal static class DeadLetterEndpoints
             ? TypedResults.Ok(run.Progress)
             : new Problem(
                 StatusCodes.Status404NotFound,
-                $"This replica has no redrive '{id}'; if it has started since, send the call again, which takes what is still left");
+                $"This replica has no redrive '{id}'; if the replica has restarted, send the call again: it takes the dead letters that are still unresolved");
 
     public static async Task<IResult> DiscardAsync(string id, DeadLetterTable letters, RecordWriter writer, TimeProvider clock)
     {
         if (letters.Find(id) is not { } entry)
             return Unknown(id);
         if (entry.Redrives is [.., var redrive])
-            return new Problem(StatusCodes.Status409Conflict, $"Dead letter '{id}' is resolved already: task '{redrive}' went on in its place");
+            return new Problem(StatusCodes.Status409Conflict, $"Dead letter '{id}' is already resolved: task '{redrive}' replaces it");
         var resolution = new DeadLetterResolution { TaskId = id, Action = DeadLetterAction.Discarded, RequestedBy = "http", At = clock.GetUtcNow() };
         if (!entry.IsResolved && !await writer.ResolveAsync(resolution))
-            return Problem.NotTaken("Kafka did not take it in time; ask again, twice is harmless");
+            return Problem.NotTaken("Kafka did not acknowledge the discard in time; send it again, repeating it is harmless");
         letters.Add(resolution);
         return TypedResults.Accepted((string?)null, new DiscardAnswer(id, DeadLetterAction.Discarded));
     }

@@ -10,14 +10,14 @@ namespace TaskPipeline.TaskApi.DeadLetters;
 /// <summary>A dead letter as lists show it.</summary>
 public record DeadLetterSummary
 {
-    /// <summary>The task's id, or <c>raw-{lane}-{offset}</c> of a record that nobody could read.</summary>
+    /// <summary>The task's id, or <c>raw-{lane}-{offset}</c> for a record that could not be read.</summary>
     public required string Id { get; init; }
 
     public string? Project { get; init; }
     public string? Type { get; init; }
     public string? Command { get; init; }
 
-    /// <summary>What a person needs to know of the failure.</summary>
+    /// <summary>The failure in one sentence for a person.</summary>
     public required string Error { get; init; }
 
     /// <summary>How the task ended; missing where there was no task.</summary>
@@ -31,10 +31,10 @@ public record DeadLetterSummary
     public required int Lane { get; init; }
     public required long Offset { get; init; }
 
-    /// <summary>The last that was done about it.</summary>
+    /// <summary>The latest resolution.</summary>
     public DeadLetterAction? Resolution { get; init; }
 
-    /// <summary>The tasks that went on in its place, in order.</summary>
+    /// <summary>The tasks that were submitted in its place, in order.</summary>
     public IReadOnlyList<string>? Redrives { get; init; }
 
     [SetsRequiredMembers]
@@ -57,7 +57,7 @@ public record DeadLetterSummary
     }
 }
 
-/// <summary>Everything known of a dead letter.</summary>
+/// <summary>Everything known about a dead letter.</summary>
 public sealed record DeadLetterDetail : DeadLetterSummary
 {
     public IReadOnlyDictionary<string, JsonElement>? Params { get; init; }
@@ -65,29 +65,28 @@ public sealed record DeadLetterDetail : DeadLetterSummary
     public required IReadOnlyList<AttemptView> Attempts { get; init; }
 
     /// <summary>
-    /// Hash of its type in this API's catalogue, by which a redrive runs; as <c>hash</c> in <c>GET /task-types</c>. Missing: there is no such type
-    /// any more.
+    /// Hash of its type in this API's catalogue, by which a redrive would run; the same as <c>hash</c> in <c>GET /task-types</c>. Missing if the type
+    /// no longer exists.
     /// </summary>
     public string? TypeHash { get; init; }
 
-    /// <summary>What it was when the task was submitted; only where it has changed.</summary>
+    /// <summary>The hash at submission, if it has changed since.</summary>
     public string? PreviousTypeHash { get; init; }
 
-    /// <summary>The type is not what it was when the task was submitted.</summary>
+    /// <summary>The type has changed since the task was submitted.</summary>
     public bool? TypeChanged { get; init; }
 
     /// <summary>The last lines of the last attempt's stderr.</summary>
     public string? OutputTail { get; init; }
 
-    /// <summary>The record as it was found, in base64, where nobody could read it; of a large one the beginning.</summary>
+    /// <summary>A record that could not be read, in base64; only the beginning of a large one.</summary>
     public string? Raw { get; init; }
 
-    /// <summary>Bytes of that record.</summary>
+    /// <summary>Size of that record in bytes.</summary>
     public long? RawBytes { get; init; }
 
     /// <summary>
-    /// What is not here because Kafka would not have taken it: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>, <c>params</c>,
-    /// <c>raw</c>.
+    /// Parts left out because the record was too large for Kafka: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>, <c>params</c>, <c>raw</c>.
     /// </summary>
     public IReadOnlyList<string>? LeftOut { get; init; }
 
@@ -109,7 +108,7 @@ public sealed record DeadLetterDetail : DeadLetterSummary
 }
 
 /// <summary>A page of dead letters, newest first.</summary>
-/// <param name="Next">Give it as <c>after</c> for the next page; where it is missing there is none.</param>
+/// <param name="Next">Send it as <c>after</c> to get the next page; missing on the last page.</param>
 public sealed record DeadLetterPage(IReadOnlyList<DeadLetterSummary> DeadLetters, string? Next = null);
 
 /// <summary>The answer to a discard.</summary>

@@ -15,28 +15,28 @@ internal static class DeadLettersFeature
         var letters = routes.MapWhenReady("/dead-letters", "Dead letters");
         letters.MapGet("/", DeadLetterEndpoints.List).WithSummary("List dead letters, newest first")
             .WithDescription(
-                "Those that are not resolved; resolved=true lists the others, resolved=all both. Filters by project, type, class and reason; give a "
-                + "page's next as after for the page that follows.")
+                "Unresolved ones by default; resolved=true lists the resolved, resolved=all both. Filters: project, type, class and reason. Send a "
+                + "page's next as after to get the next page.")
             .Produces<DeadLetterPage>().Problems(400, 503);
-        letters.MapGet("/{id}", DeadLetterEndpoints.Get).WithSummary("Everything known of a dead letter")
+        letters.MapGet("/{id}", DeadLetterEndpoints.Get).WithSummary("Everything known about a dead letter")
             .Produces<DeadLetterDetail>().Problems(404, 503);
-        letters.MapPost("/{id}/redrive", DeadLetterEndpoints.RedriveAsync).WithSummary("Submit a new task in the place of a dead one")
+        letters.MapPost("/{id}/redrive", DeadLetterEndpoints.RedriveAsync).WithSummary("Submit a new task in place of a dead one")
             .WithDescription(
-                "With the same params or others. 200: its latest redrive has not ended yet, and is this one. The new task has redrive_of; the dead one "
+                "With the same params or new ones. 200: the latest redrive has not ended and is returned. The new task has redrive_of; the dead task "
                 + "never changes.")
             .TakesIdempotencyKey()
             .Accepts<RepeatTask>(isOptional: true, "application/json")
             .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>().Problems(400, 404, 409, 415, 503);
-        letters.MapPost("/redrive", DeadLetterEndpoints.RedriveManyAsync).WithSummary("Redrive many, at a bounded rate")
-            .WithDescription("Takes those that are not resolved and goes on in the background. Sent again after a crash it takes what is still left.")
+        letters.MapPost("/redrive", DeadLetterEndpoints.RedriveManyAsync).WithSummary("Redrive many dead letters at a limited rate")
+            .WithDescription("Takes the unresolved ones and continues in the background. After a crash, the same call takes those that are still unresolved.")
             .TakesIdempotencyKey()
             .Accepts<RedriveTasks>(isOptional: true, "application/json")
             .Produces<RedriveAnswer>(StatusCodes.Status202Accepted).Problems(400, 409, 415, 503);
-        letters.MapGet("/redrives/{id}", DeadLetterEndpoints.Progress).WithSummary("How far a redrive of many has come")
-            .WithDescription("Known to the replica that was asked for it, until it ends.")
+        letters.MapGet("/redrives/{id}", DeadLetterEndpoints.Progress).WithSummary("Progress of a bulk redrive")
+            .WithDescription("Only the replica that took the call knows it, until that replica ends.")
             .Produces<RedriveProgress>().Problems(404, 503);
-        letters.MapPost("/{id}/discard", DeadLetterEndpoints.DiscardAsync).WithSummary("Put a dead letter aside")
-            .WithDescription("Asking twice is harmless. It is listed with resolved=true from then on, and can still be redriven.")
+        letters.MapPost("/{id}/discard", DeadLetterEndpoints.DiscardAsync).WithSummary("Discard a dead letter")
+            .WithDescription("Repeating it is harmless. From then on it is listed with resolved=true, and can still be redriven.")
             .Produces<DiscardAnswer>(StatusCodes.Status202Accepted).Problems(404, 409, 503);
     }
 }

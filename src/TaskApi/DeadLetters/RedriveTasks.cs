@@ -4,43 +4,43 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.DeadLetters;
 
-/// <summary>The body of <c>POST /dead-letters/redrive</c>: which ones, of those that are not resolved. Without a filter it is all of them.</summary>
+/// <summary>The body of <c>POST /dead-letters/redrive</c>: filters of the unresolved dead letters. Without a filter all of them are taken.</summary>
 public sealed record RedriveTasks
 {
     public string? Project { get; init; }
     public string? Type { get; init; }
 
-    [Description("Whose failure it was.")]
+    [Description("Only failures of this class.")]
     public FailureClass? Class { get; init; }
 
-    [Description("How the task ended.")]
+    [Description("Only tasks that ended for this reason.")]
     public EndReason? Reason { get; init; }
 
-    [Description("How many per second at most, above 0 up to 1000.")]
+    [Description("Most redrives per second, above 0 and at most 1000.")]
     public double Rate { get; init; } = DefaultRate;
 
-    [Description("How many at most, those that have waited longest.")]
+    [Description("Take at most so many, the oldest first.")]
     public int? Limit { get; init; }
 
     internal const double DefaultRate = 10;
 }
 
-/// <summary>The answer to it.</summary>
+/// <summary>The answer to a bulk redrive.</summary>
 /// <param name="Taken">How many dead letters are being redriven.</param>
-/// <param name="Progress">Where to see how far it has come, at the replica that was asked.</param>
+/// <param name="Progress">Path of the progress, known only to the replica that took the call.</param>
 public sealed record RedriveAnswer(string Id, int Taken, string Progress);
 
-/// <summary>How far a redrive of many has come.</summary>
-/// <param name="Skipped">Those that somebody else has resolved meanwhile.</param>
+/// <summary>Progress of a bulk redrive.</summary>
+/// <param name="Skipped">Dead letters that another request resolved first.</param>
 /// <param name="Errors">
-/// Why some failed: the first hundred reasons, each once. A single redrive, <c>POST /dead-letters/{id}/redrive</c>, takes other params.
+/// The first hundred different reasons for failures. <c>POST /dead-letters/{id}/redrive</c> redrives a single one with other params.
 /// </param>
 public sealed record RedriveProgress(
     string Id, RedriveStatus Status, double Rate, int Taken, int Redriven, int Skipped, int Failed, IReadOnlyList<RedriveError> Errors,
         DateTimeOffset StartedAt, DateTimeOffset? FinishedAt);
 
-/// <param name="Id">The first dead letter that failed so.</param>
-/// <param name="Count">How many did.</param>
+/// <param name="Id">The first dead letter that failed for this reason.</param>
+/// <param name="Count">How many failed for it.</param>
 /// <param name="Ids">The first ten of them.</param>
 public sealed record RedriveError(string Id, string Detail, int Count, IReadOnlyList<string> Ids);
 

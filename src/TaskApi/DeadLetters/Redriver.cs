@@ -10,8 +10,8 @@ using TaskPipeline.TaskApi.Submitting;
 namespace TaskPipeline.TaskApi.DeadLetters;
 
 /// <summary>
-/// Lets a new task go on in the place of a dead one. Its id follows from the dead one's and the number of the redrive, so that who asks twice, at
-/// whichever replica, and after whatever crash in between, gets one new task.
+/// Submits a new task in place of a dead one. The new id is derived from the dead task's id and the number of the redrive. So a request that is
+/// repeated, on any replica and after any crash, creates one new task.
 /// </summary>
 internal sealed partial class Redriver(
     DeadLetterTable letters, TaskTable table, TaskFinder finder, TaskRepeater repeater, Submissions submissions, RecordWriter writer, TimeProvider clock,
@@ -24,11 +24,11 @@ internal sealed partial class Redriver(
             var entry = letters.Find(id)!;
             if (entry.Letter.Task is not { } task)
                 return new Problem(
-                    StatusCodes.Status409Conflict, $"Dead letter '{id}' is a record that nobody could read; submit what it should have been, and discard it");
+                    StatusCodes.Status409Conflict, $"Dead letter '{id}' is a record that could not be read; submit the intended task and discard this");
             if (entry.Letter.LeftOut?.Contains(StateParts.Params) == true && body.Params is null)
                 return new Problem(
                     StatusCodes.Status409Conflict,
-                    $"The params of dead letter '{id}' were more than Kafka takes in its record, and are not here: redrive it with params, or submit "
+                    $"The params of dead letter '{id}' were too large for its record and were left out: send params with the redrive, or submit "
                     + "the task again");
             var named = key is null ? null : DerivedId.Of(id, "redrive", "key", key);
             if (entry.Redrives is [.., var latest] && (named is null || !entry.Redrives.Contains(named))
@@ -47,14 +47,15 @@ internal sealed partial class Redriver(
                 return answer;
             if (!await RecordAsync(entry, redrive, requestedBy))
                 return Problem.NotTaken(
-                    $"Kafka has task '{redrive.TaskId}', but did not take in time that it was redriven; send this again, which leaves it at one task");
+                    $"Kafka has task '{redrive.TaskId}', but did not acknowledge its redrive record in time; send this again, it creates no second task");
             if (answer != otherwise || key is not null)
                 return answer;
-            // That number was taken, by somebody who did not live to record it or who is at it now: what is known now decides.
+            // Another request has used that number: it is in progress, or its process died before it recorded the redrive. The loop decides again
+            // with what is known now.
         }
     }
 
-    /// <summary>False: Kafka did not take it.</summary>
+    /// <summary>False: Kafka did not acknowledge it.</summary>
     private async Task<bool> RecordAsync(DeadLetterEntry entry, TaskSubmission redrive, string requestedBy)
     {
         if (entry.Redrives.Contains(redrive.TaskId))
@@ -70,14 +71,14 @@ internal sealed partial class Redriver(
         };
         if (!await writer.ResolveAsync(resolution))
             return false;
-        letters.Add(resolution);   // this replica need not read it back to know it
+        letters.Add(resolution);   // known at once, without reading it back from Kafka
         LogRedriven(logger, entry.Id, redrive.TaskId, requestedBy);
         return true;
     }
 
     /// <summary>
-    /// Its record is older than that of its redrive, but in another topic, which may be read later. What is not found in time is no longer kept, so
-    /// it has ended.
+    /// Waits until the redrive's task has been read: it is in another topic, which this replica may read later. A task that is not found in time is
+    /// no longer kept, so it has ended.
     /// </summary>
     private async Task<TrackedTask?> FindAsync(string taskId, CancellationToken cancellationToken)
     {

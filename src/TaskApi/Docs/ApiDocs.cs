@@ -1,9 +1,9 @@
 namespace TaskPipeline.TaskApi.Docs;
 
-/// <summary>The API's descriptions, of its calls and of what is watched, and an interactive page for the calls; all served from the assembly.</summary>
+/// <summary>Serves the OpenAPI document, the AsyncAPI document and an interactive page for the calls, all from the assembly.</summary>
 internal static class ApiDocs
 {
-    // The page's own style sheet is partly inline; its scripts are not.
+    // The page has inline styles, but no inline scripts.
     private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; "
         + "font-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -13,7 +13,7 @@ internal static class ApiDocs
         {
             document.Info.Title = "TaskPipeline";
             document.Info.Description = "Runs command-line agents as durable tasks and shows every line they print, live.";
-            document.Servers = [];   // wherever this document was fetched from
+            document.Servers = [];   // relative to where the document was fetched
             return Task.CompletedTask;
         });
     });

@@ -7,8 +7,8 @@ using TaskPipeline.TaskApi.ReadModel;
 namespace TaskPipeline.TaskApi.Emitting;
 
 /// <summary>
-/// Puts an event of the caller's own into a task's timeline. It lies in the partition of the task's lines, in front of the task's <c>ended</c> or not
-/// at all: which of them it is, this replica knows when it has read the record back, and only then it answers.
+/// Adds a caller's own event to a task's timeline. The event counts only if its record precedes the task's <c>ended</c> in the partition of the
+/// task's lines. So the answer waits until this replica has read the record back.
 /// </summary>
 internal static class EmitEndpoint
 {
@@ -38,7 +38,8 @@ internal static class EmitEndpoint
             return Ended(id);
         if (await writer.EmitAsync(emitted, found!.Lane) is not { } offset
             || !await finder.WaitUntilAsync(() => table.HasReadProgress(found.Lane, offset), request.HttpContext.RequestAborted))
-            return Problem.NotTaken($"Kafka did not take the event in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely");
+            return Problem.NotTaken(
+                $"Kafka did not acknowledge the event in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely");
         return table.Read(found, task => task.EmittedAs(emitted.EventId)) is { } counted ? AnswerFor(counted, emitted, key) : Ended(id);
     }
 
@@ -50,5 +51,5 @@ internal static class EmitEndpoint
     private static bool IsSame(JsonElement? left, JsonElement? right) => BodyHash.Of(left ?? default) == BodyHash.Of(right ?? default);
 
     private static Problem Ended(string id) =>
-        new(StatusCodes.Status409Conflict, $"Task '{id}' has ended; nothing can be added to its timeline any more");
+        new(StatusCodes.Status409Conflict, $"Task '{id}' has ended; its timeline takes no more events");
 }

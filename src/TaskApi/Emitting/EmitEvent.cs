@@ -28,7 +28,7 @@ public sealed partial record EmitEvent
             fields.Errors.Add("name", "is required: 1 to 100 characters of A-Z, a-z, 0-9, dot, underscore and dash");
         var hasData = body.Content.TryGetProperty("data", out var data);
         if (hasData && Encoding.UTF8.GetByteCount(data.GetRawText()) > MostDataBytes)
-            fields.Errors.Add("data", $"may have at most {MostDataBytes} bytes; keep what is larger elsewhere and emit where it is");
+            fields.Errors.Add("data", $"may have at most {MostDataBytes} bytes; store larger data elsewhere and emit its address");
         return fields.Errors.Problem is { } problem ? (null, problem) : (new EmitEvent { Name = name!, Data = hasData ? data : null }, null);
     }
 
@@ -36,5 +36,5 @@ public sealed partial record EmitEvent
     private static partial Regex NamePattern();
 }
 
-/// <summary>The answer to it: watchers are told of the event by this id.</summary>
+/// <summary>The answer to an emit. Watchers receive the event with this id.</summary>
 public sealed record EmitAnswer(string TaskId, string EventId);

@@ -5,9 +5,9 @@ namespace TaskPipeline.TaskApi.Emitting;
 internal static class EmittingFeature
 {
     public static void MapEmitting(this IEndpointRouteBuilder tasks) =>
-        tasks.MapPost("/{id}/emit", EmitEndpoint.PostAsync).WithSummary("Put an event of your own into a task's timeline")
+        tasks.MapPost("/{id}/emit", EmitEndpoint.PostAsync).WithSummary("Add your own event to a task's timeline")
             .WithDescription(
-                "Watchers are sent it among the lines, each exactly once. 202 means that it is there for good; 409, that the task had ended before.")
+                "Each watcher receives it exactly once, among the lines. 202: it is stored. 409: the task has already ended.")
             .TakesIdempotencyKey()
             .Accepts<EmitEvent>("application/json")
             .Produces<EmitAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 413, 415, 503);

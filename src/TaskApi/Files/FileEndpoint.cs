@@ -13,12 +13,12 @@ using TaskPipeline.TaskApi.Settings;
 namespace TaskPipeline.TaskApi.Files;
 
 /// <summary>The answer to an upload.</summary>
-/// <param name="File">For a param of type <c>file</c>.</param>
+/// <param name="File">The value for a param of type <c>file</c>.</param>
 /// <param name="Size">In bytes.</param>
-/// <param name="KeptUntil">Until then a task can be given it.</param>
+/// <param name="KeptUntil">Tasks can use the file until then.</param>
 public sealed record FileAnswer(string File, string Name, long Size, string Sha256, DateTimeOffset KeptUntil);
 
-/// <summary>Stores a file in Kafka, chunk by chunk as it comes, so that a worker on any host can have it.</summary>
+/// <summary>Stores an uploaded file in Kafka, in chunks as they arrive, so that a worker on any host can read it.</summary>
 internal static class FileEndpoint
 {
     private const string Default = "file";
@@ -29,13 +29,13 @@ internal static class FileEndpoint
         string? name, HttpRequest request, KafkaCluster cluster, RecordWriter writer, IOptions<ApiOptions> options, IOptions<KafkaOptions> kafka)
     {
         name ??= Default;
-        // Counted below. A body that is refused unread would take the connection with it, and the answer.
+        // The limit is enforced below. Kestrel closes the connection of a body that it refuses unread, and the client loses the answer.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
             limit.MaxRequestBodySize = null;
-        // A web page can send forms and plain text to strangers without asking, but not this.
+        // A browser lets a web page send forms and plain text to other origins without a preflight, but not this type.
         if (request.ContentType?.Split(';')[0].Trim() is not ContentType)
             return new Problem(
-                StatusCodes.Status415UnsupportedMediaType, $"Send the file as it is, with Content-Type: {ContentType} instead of '{request.ContentType}'");
+                StatusCodes.Status415UnsupportedMediaType, $"Send the raw file with Content-Type: {ContentType} instead of '{request.ContentType}'");
         if (!IsText(request.QueryString))
             return Problem.Invalid("name", "must be UTF-8, percent-encoded");
         if (!FileReference.IsName(name))
@@ -71,7 +71,7 @@ internal static class FileEndpoint
         return TypedResults.Created((string?)null, new FileAnswer(file.ToString(), name, file.Size, file.Sha256, file.StoredAt + kafka.Value.TaskRetention));
     }
 
-    /// <summary>What is not, the framework would leave as it is: a file would be called by the percent signs and digits of its encoding.</summary>
+    /// <summary>The framework leaves invalid UTF-8 as it is: the file's name would contain the percent-encoding.</summary>
     private static bool IsText(QueryString query)
     {
         var encoded = Encoding.UTF8.GetBytes(query.Value ?? "");
@@ -80,5 +80,5 @@ internal static class FileEndpoint
 
     private static Problem TooLarge(long most) => new(StatusCodes.Status413PayloadTooLarge, $"A file may have at most {most} bytes (Api:MaxFileBytes)");
 
-    private static Problem NotTaken() => Problem.NotTaken("Kafka did not take the file in time; send it again");
+    private static Problem NotTaken() => Problem.NotTaken("Kafka did not acknowledge the file in time; send it again");
 }

@@ -6,13 +6,12 @@ using TaskPipeline.TaskApi.Workers;
 
 namespace TaskPipeline.TaskApi.Health;
 
-/// <param name="SkippedRecords">Records of Kafka that could not be used since the start.</param>
+/// <param name="SkippedRecords">How many Kafka records could not be used since the start.</param>
 public sealed record HealthAnswer(string Status, long SkippedRecords);
 
-/// <param name="Status"><c>ready</c>; until then the answer is 503 and says what is missing.</param>
+/// <param name="Status"><c>ready</c>; before that the answer is 503 with the reason.</param>
 /// <param name="Warnings">
-/// What a person should know: Kafka does not answer, topics have other settings than they are meant to have, a record was set aside, a clock is
-/// wrong, or what a worker says.
+/// Problems for a person: Kafka does not answer, topics have unexpected settings, a record was set aside, a clock is wrong, or a worker's own warnings.
 /// </param>
 public sealed record ReadyAnswer(string Status, IReadOnlyList<string>? Warnings = null);
 
@@ -29,7 +28,7 @@ internal static class HealthEndpoints
             return Problem.NotReady(reason);
         var wrongClocks = workers.Since(clock.GetUtcNow() - WorkerEndpoints.LostAfter).Where(worker => worker.ClockAhead is not null)
             .Select(worker => $"the clock of {worker.Host}, where worker {worker.Worker} is, is "
-                + $"{BrokerClock.Describe(TimeSpan.FromSeconds(worker.ClockAhead!.Value))} Kafka's: set it right");
+                + $"{BrokerClock.Describe(TimeSpan.FromSeconds(worker.ClockAhead!.Value))} Kafka's: correct it");
         List<string> warnings = [.. topics.Warnings, .. tails.Warnings, .. clock.Warning is { } own ? [own] : Array.Empty<string>(
             ), .. wrongClocks, .. WorkerEndpoints.Warnings(workers, clock)];
         return TypedResults.Ok(new ReadyAnswer("ready", warnings.Count > 0 ? warnings : null));

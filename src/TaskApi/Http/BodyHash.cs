@@ -5,14 +5,14 @@ using System.Text.Json;
 namespace TaskPipeline.TaskApi.Http;
 
 /// <summary>
-/// Tells whether two requests said the same: a hash of the body with its names in order and without its spaces. What was made of a body would not do,
-/// because a time in it may be relative and a default may have changed.
+/// Decides whether two requests are the same: a hash of the body with sorted names and without whitespace. Comparing the parsed tasks would not work,
+/// because a time can be relative and a default can have changed.
 /// </summary>
 internal static class BodyHash
 {
     private const int Bytes = 16;
 
-    /// <summary>Of a request without a body too.</summary>
+    /// <summary>Accepts an undefined element, for a request without a body.</summary>
     public static string Of(JsonElement body)
     {
         var buffer = new ArrayBufferWriter<byte>();

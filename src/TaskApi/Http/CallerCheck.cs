@@ -5,8 +5,8 @@ using TaskPipeline.TaskApi.Settings;
 namespace TaskPipeline.TaskApi.Http;
 
 /// <summary>
-/// Keeps web pages out that a person on this machine happens to visit. The <c>Host</c> must be a name of ours, which a page that had its own name
-/// rebound to the loopback can't show; and an <c>Origin</c>, where a browser sends one, must be ours or configured. There are no cookies and no CORS.
+/// Refuses requests from web pages that a user of this machine visits. The <c>Host</c> must be a configured name, which a page with DNS rebinding to
+/// the loopback cannot send. An <c>Origin</c> header must be this API's own or configured. There are no cookies and no CORS.
 /// </summary>
 internal sealed class CallerCheck(RequestDelegate next, IOptions<ApiOptions> options)
 {
@@ -19,9 +19,9 @@ internal sealed class CallerCheck(RequestDelegate next, IOptions<ApiOptions> opt
         if (!IsOurs(request.Host.Host))
             return new Problem(
                 StatusCodes.Status421MisdirectedRequest,
-                $"This API is not '{request.Host.Host}'; names it may be called by are set with Api:AllowedHosts").ExecuteAsync(context);
+                $"This API is not '{request.Host.Host}'; set the names that it answers to with Api:AllowedHosts").ExecuteAsync(context);
         if (request.Headers.Origin is [{ } origin, ..] && !IsAllowed(origin, request))
-            return new Problem(StatusCodes.Status403Forbidden, $"Pages of '{origin}' may not use this API; origins that may are set with Api:AllowedOrigins")
+            return new Problem(StatusCodes.Status403Forbidden, $"Pages of '{origin}' may not use this API; set allowed origins with Api:AllowedOrigins")
                 .ExecuteAsync(context);
         return next(context);
     }

@@ -7,27 +7,27 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace TaskPipeline.TaskApi.Http;
 
 /// <summary>
-/// What a connection sends, given to its socket at once, without the pipe and the second thread that Kestrel has in between. So whoever has a message for
-/// many connections can give it to them one after the other (<see cref="TrySend"/>), between what Kestrel itself writes, in a few microseconds each.
+/// Writes a connection's output directly to its socket, without the pipe and second thread that Kestrel puts in between. A sender with a message for
+/// many connections can write it to one after the other with <see cref="TrySend"/>, in a few microseconds each, between Kestrel's own writes.
 /// </summary>
 internal sealed class DirectOutput : Stream
 {
-    private static readonly StreamPipeWriterOptions Buffering = new(minimumBufferSize: 64 * 1024, leaveOpen: true);   // what is sent at once
+    private static readonly StreamPipeWriterOptions Buffering = new(minimumBufferSize: 64 * 1024, leaveOpen: true);   // bytes per send
 
-    private const int LinuxTcp = 6;       // IPPROTO_TCP, TCP_INFO and where tcpi_unacked is in it: linux/tcp.h
+    private const int LinuxTcp = 6;       // IPPROTO_TCP, TCP_INFO and the offset of tcpi_unacked: linux/tcp.h
     private const int LinuxTcpInfo = 11;
     private const int TcpInfoUnacknowledged = 24;
 
     private readonly ConnectionContext _connection;
     private readonly Socket _socket;
     private readonly Lock _gate = new();
-    private Task _sending = Task.CompletedTask;   // guarded by the gate, as is the next
+    private Task _sending = Task.CompletedTask;   // guarded by _gate, like _mayWait
     private bool _mayWait;
 
     private DirectOutput(ConnectionContext connection, Socket socket)
     {
         (_connection, _socket) = (connection, socket);
-        socket.Blocking = false;   // of what is sent without waiting; what waits never blocks a thread
+        socket.Blocking = false;   // for SendNow; SendAsync never blocks a thread anyway
     }
 
     public override bool CanRead => false;
@@ -36,7 +36,7 @@ internal sealed class DirectOutput : Stream
     public override long Length => throw new NotSupportedException();
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
-    /// <summary>For all TCP connections that are accepted there; others are left as they are.</summary>
+    /// <summary>Applies to all accepted TCP connections; other connections are unchanged.</summary>
     public static void Use(ListenOptions listen) => listen.Use(next => connection =>
     {
         if (connection.Features.Get<IConnectionSocketFeature>(
@@ -49,7 +49,7 @@ internal sealed class DirectOutput : Stream
         return next(connection);
     });
 
-    /// <summary>Whether something is on the way to the client, or waits for that, as far as the operating system tells (Linux).</summary>
+    /// <summary>Whether sent or queued data is not acknowledged by the client yet, according to the kernel (Linux only).</summary>
     public bool IsUnacknowledged
     {
         get
@@ -69,12 +69,12 @@ internal sealed class DirectOutput : Stream
     }
 
     /// <summary>
-    /// Sends a message now, between others. Null: nothing of it was sent, because the socket takes nothing or something else is on its way. A task that is
-    /// not completed: its rest is on its way, and whatever is written next comes behind it.
+    /// Sends a message now, between other writes. Null: nothing was sent, because the socket's buffer is full or another write is in progress. An
+    /// incomplete task: the rest is being sent, and later writes follow it.
     /// </summary>
     /// <param name="mayWait">
-    /// Whether it may wait until the client has acknowledged what was sent before (RFC 896), together with what comes meanwhile: a client that reads at
-    /// once has it at once, and to one that does not a message costs a third.
+    /// Whether the kernel may hold the message until the client has acknowledged earlier data (Nagle, RFC 896), and join it with later ones. A client
+    /// that reads at once gets it at once; one that does not costs a third as much per message.
     /// </param>
     public Task? TrySend(ReadOnlyMemory<byte> message, bool mayWait)
     {
@@ -87,7 +87,7 @@ internal sealed class DirectOutput : Stream
                 return Task.CompletedTask;
             if (error == SocketError.Success)
                 return _sending = SendAsync(message[sent..], CancellationToken.None);
-            return null;   // where the connection is gone, who writes next finds out
+            return null;   // the next write detects a closed connection
         }
     }
 
@@ -143,7 +143,7 @@ internal sealed class DirectOutput : Stream
         }
         catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
         {
-            // As with Kestrel's own pipe: who writes is not told, who reads is.
+            // As with Kestrel's own pipe: the reader gets the error, not the writer.
             _connection.Abort(new ConnectionAbortedException("The client has closed the connection", gone));
         }
     }

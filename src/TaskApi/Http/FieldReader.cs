@@ -4,7 +4,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.Http;
 
-/// <summary>What is wrong with a request, by field. Everything is gathered, so that a caller is told all of it at once.</summary>
+/// <summary>The errors of a request, by field. All are collected, so that the caller gets them in one answer.</summary>
 internal sealed class FieldErrors
 {
     private readonly Dictionary<string, List<string>> _errors = [];
@@ -13,7 +13,7 @@ internal sealed class FieldErrors
 
     public bool Has(string field) => _errors.ContainsKey(field);
 
-    /// <param name="message">Goes on after the field's name: <c>must be …</c>.</param>
+    /// <param name="message">Follows the field's name: <c>must be …</c>.</param>
     public void Add(string field, string message)
     {
         if (!_errors.TryGetValue(field, out var messages))
@@ -21,7 +21,7 @@ internal sealed class FieldErrors
         messages.Add(message);
     }
 
-    /// <summary>The value of an enumeration that a text names; null, also where there is no text.</summary>
+    /// <summary>Parses the word of an enumeration; null if the text is empty or not one of its words.</summary>
     public T? OneOf<T>(string field, string? text) where T : struct, Enum
     {
         if (string.IsNullOrEmpty(text))
@@ -32,7 +32,7 @@ internal sealed class FieldErrors
         return value;
     }
 
-    /// <summary>How many a page may have, as a query says.</summary>
+    /// <summary>The page size from the query.</summary>
     public int Limit(string? text, int byDefault, int most)
     {
         var limit = byDefault;
@@ -42,7 +42,7 @@ internal sealed class FieldErrors
     }
 }
 
-/// <summary>Reads the fields of a body. A field that is null counts as one that is missing.</summary>
+/// <summary>Reads the fields of a body. A null field counts as missing.</summary>
 /// <param name="body">An object, or undefined where the request has no body.</param>
 internal sealed class FieldReader(JsonElement body)
 {

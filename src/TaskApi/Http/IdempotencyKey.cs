@@ -1,6 +1,6 @@
 namespace TaskPipeline.TaskApi.Http;
 
-/// <summary>The header <c>Idempotency-Key</c>: what is asked for twice with one key happens once.</summary>
+/// <summary>The header <c>Idempotency-Key</c>: two requests with the same key have one effect.</summary>
 internal static class IdempotencyKey
 {
     public const string Header = "Idempotency-Key";
@@ -16,5 +16,5 @@ internal static class IdempotencyKey
     }
 
     public static Problem UsedOtherwise(string key) =>
-        new(StatusCodes.Status409Conflict, $"{Header} '{key}' was used for another request; send the same body as then, or take a new key");
+        new(StatusCodes.Status409Conflict, $"{Header} '{key}' was used for another request; send the same body as before, or a new key");
 }

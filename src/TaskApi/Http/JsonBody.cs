@@ -4,10 +4,10 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.Http;
 
-/// <summary>The JSON object in a request's body, or why there is none.</summary>
+/// <summary>The JSON object in a request's body, or the problem with it.</summary>
 internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
 {
-    /// <summary>Of what callers send. What it is put into, in Kafka and in answers, adds some, and readers take 64 in all.</summary>
+    /// <summary>Limit for request bodies. Records in Kafka and answers add levels around them, and readers accept 64 levels.</summary>
     public const int MostLevels = 32;
 
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
@@ -17,7 +17,9 @@ internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
     /// <summary>For requests whose body may be left out.</summary>
     public static bool IsMissing(HttpRequest request) => request.ContentLength is null or 0 && request.Headers.TransferEncoding.Count == 0;
 
-    /// <summary>Only JSON is read, also because a web page can send forms and plain text to strangers without asking, but not JSON.</summary>
+    /// <summary>
+    /// Accepts only JSON, also because a browser lets a web page send forms and plain text to other origins without a preflight, but not JSON.
+    /// </summary>
     public static async Task<JsonBody> ReadAsync(HttpRequest request, params IReadOnlyList<string> fields)
     {
         if (!request.HasJsonContentType())
@@ -52,7 +54,7 @@ internal readonly record struct JsonBody(JsonElement Content, Problem? Problem)
             var detail = $"Unknown: {string.Join(", ", unknown)}. Known: {string.Join(", ", fields)}";
             return new JsonBody(default, new Problem(StatusCodes.Status400BadRequest, detail) { Errors = unknown.ToDictionary(name => name, _ => NotKnown) });
         }
-        catch (JsonException twice)   // all else was checked
+        catch (JsonException twice)   // only duplicate names are left to find
         {
             return Refuse(StatusCodes.Status400BadRequest, $"The body is not valid JSON: {twice.Message}");
         }

@@ -8,8 +8,8 @@ using Microsoft.AspNetCore.WebUtilities;
 namespace TaskPipeline.TaskApi.Http;
 
 /// <summary>
-/// An RFC 9457 problem document. Every error of this API is one, whatever the request accepts: an <c>EventSource</c> accepts nothing but event streams,
-/// and its developer still wants to read what was wrong.
+/// An RFC 9457 problem document. Every error of this API is one, whatever the request accepts: an <c>EventSource</c> accepts only event streams, but
+/// its developer still wants to read the error.
 /// </summary>
 internal sealed class Problem(int status, string detail) : IResult, IStatusCodeHttpResult
 {
@@ -34,8 +34,8 @@ internal sealed class Problem(int status, string detail) : IResult, IStatusCodeH
 
     public static Problem Invalid(string field, string message) => Invalid(new Dictionary<string, string[]> { [field] = [message] });
 
-    /// <summary>Everything that is wrong with a request, by field.</summary>
-    /// <param name="wayOut">Where the fields alone do not show it.</param>
+    /// <summary>All errors of a request, by field.</summary>
+    /// <param name="wayOut">A sentence that says what to do, if the field errors do not show it.</param>
     public static Problem Invalid(IReadOnlyDictionary<string, string[]> errors, string? wayOut = null)
     {
         var sentences = errors.SelectMany(error => error.Value.Select(text => $"{error.Key} {text}"));
@@ -59,7 +59,7 @@ internal sealed class Problem(int status, string detail) : IResult, IStatusCodeH
 
 internal static partial class ProblemPages
 {
-    /// <summary>Turns exceptions, and errors that have no body yet, into problem documents. A stack trace stays in the log.</summary>
+    /// <summary>Turns exceptions, and errors without a body, into problem documents. Stack traces go only to the log.</summary>
     public static WebApplication UseProblems(this WebApplication app)
     {
         app.UseExceptionHandler(new ExceptionHandlerOptions
@@ -71,7 +71,7 @@ internal static partial class ProblemPages
                     LogFailed(app.Logger, error, context.Request.Method, context.Request.Path);
                 return Of(error).ExecuteAsync(context);
             },
-            SuppressDiagnosticsCallback = _ => true,   // the framework's line does not say which request it was
+            SuppressDiagnosticsCallback = _ => true,   // the framework's log line does not name the request
         });
         app.UseStatusCodePages(context => new Problem(context.HttpContext.Response.StatusCode, Explain(context.HttpContext)).ExecuteAsync(context.HttpContext));
         return app;
@@ -88,8 +88,8 @@ internal static partial class ProblemPages
 
     private static string Explain(HttpContext context) => context.Response.StatusCode switch
     {
-        StatusCodes.Status404NotFound => $"There is nothing at {context.Request.Path}; /docs shows what there is",
-        StatusCodes.Status405MethodNotAllowed => $"{context.Request.Method} is not possible here; Allow: {context.Response.Headers.Allow}",
+        StatusCodes.Status404NotFound => $"There is nothing at {context.Request.Path}; /docs lists the calls",
+        StatusCodes.Status405MethodNotAllowed => $"{context.Request.Method} is not allowed here; Allow: {context.Response.Headers.Allow}",
         StatusCodes.Status415UnsupportedMediaType => "Send JSON, with Content-Type: application/json",
         var status => ReasonPhrases.GetReasonPhrase(status),
     };

@@ -20,7 +20,7 @@ internal static class ProtectionServices
             kestrel.ConfigureEndpointDefaults(DirectOutput.Use);
             kestrel.Limits.MaxRequestBodySize = MostBodyBytes;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
-            kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(1);   // of a connection on which nothing is asked; watching is no such one
+            kestrel.Limits.KeepAliveTimeout = TimeSpan.FromMinutes(1);   // for connections without a request; a watch is a request
         });
         return builder;
     }
@@ -31,7 +31,7 @@ internal static class ProtectionServices
         app.Use((context, next) =>
         {
             if (clock.IsCorrected)
-                context.Response.Headers.Date = clock.GetUtcNow().ToString("R");   // the times in the answer are of this clock
+                context.Response.Headers.Date = clock.GetUtcNow().ToString("R");   // the times in answers are from this clock
             context.Response.Headers.XContentTypeOptions = "nosniff";
             context.Response.Headers.CacheControl = "no-store";
             return next(context);

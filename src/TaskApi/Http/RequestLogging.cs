@@ -4,7 +4,9 @@ using Serilog.Events;
 
 namespace TaskPipeline.TaskApi.Http;
 
-/// <summary>One line per request. Watchers are left out: theirs would come when they leave, and each of ten thousand would hold memory for it.</summary>
+/// <summary>
+/// Logs one line per request, except for watchers: theirs would appear only when they leave, and each of ten thousand would hold memory for it.
+/// </summary>
 internal static class RequestLogging
 {
     private const string EventStream = "text/event-stream";
@@ -12,14 +14,14 @@ internal static class RequestLogging
     public static WebApplication UseRequestLogging(this WebApplication app)
     {
         app.UseWhen(context => !IsWatcher(context.Request), logged => logged.UseSerilogRequestLogging(options =>
-            (options.Logger, options.GetLevel) = (app.Services.GetRequiredService<Serilog.ILogger>(), LevelOf)));   // without it, the static one
+            (options.Logger, options.GetLevel) = (app.Services.GetRequiredService<Serilog.ILogger>(), LevelOf)));   // otherwise it uses Serilog's static logger
         return app;
     }
 
     private static bool IsWatcher(HttpRequest request) =>
         request.Headers.ContainsKey(HeaderNames.Upgrade) || request.Headers.Accept.ToString().Contains(EventStream, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>While Kafka is away every answer is 503, which is said once elsewhere.</summary>
+    /// <summary>While Kafka does not answer, every answer is 503; that is logged once elsewhere.</summary>
     private static LogEventLevel LevelOf(HttpContext context, double milliseconds, Exception? exception) =>
         exception is not null || context.Response.StatusCode is >= StatusCodes.Status500InternalServerError and not StatusCodes.Status503ServiceUnavailable
             ? LogEventLevel.Error

@@ -2,7 +2,7 @@ using Microsoft.OpenApi;
 
 namespace TaskPipeline.TaskApi.Http;
 
-/// <summary>What the description of the API says of a route beyond what the framework sees.</summary>
+/// <summary>Additions to the OpenAPI document that the framework cannot infer.</summary>
 internal static class RouteDescriptions
 {
     public static RouteHandlerBuilder TakesIdempotencyKey(this RouteHandlerBuilder route) => route.AddOpenApiOperationTransformer((operation, _, _) =>
@@ -11,13 +11,13 @@ internal static class RouteDescriptions
         {
             Name = IdempotencyKey.Header,
             In = ParameterLocation.Header,
-            Description = "1 to 200 printable characters. The same call with the same key again does nothing more, and gets the same answer.",
+            Description = "1 to 200 printable characters. Repeating a call with the same key does nothing more and returns the same answer.",
             Schema = new OpenApiSchema { Type = JsonSchemaType.String },
         });
         return Task.CompletedTask;
     });
 
-    /// <summary>Parameters of the query that the handler reads by itself.</summary>
+    /// <summary>Query parameters that the handler reads itself.</summary>
     public static TBuilder TakesQuery<TBuilder>(this TBuilder route, params IReadOnlyList<(string Name, string Description)> parameters) where TBuilder
         : IEndpointConventionBuilder =>
         route.AddOpenApiOperationTransformer((operation, _, _) =>

@@ -6,7 +6,7 @@ using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Inputs;
 
-/// <summary>Writes to the stdin of an agent that runs, on behalf of every transport. The worker tells when it was written.</summary>
+/// <summary>Writes to the stdin of a running agent, for every transport. The worker reports when the agent has it.</summary>
 internal sealed class InputRequests(TaskTable table, CatalogueFile catalogue, RecordWriter writer, TimeProvider clock)
 {
     public async Task<(InputAnswer? Answer, Problem? Problem)> SendAsync(
@@ -14,7 +14,7 @@ internal sealed class InputRequests(TaskTable table, CatalogueFile catalogue, Re
     {
         var (submission, status, attempt) = table.Read(tracked, task => (task.Submission!, task.Status, task.Attempt));
         if (catalogue.Current.Find(submission.Type, submission.Command) is not { TakesInput: true })
-            return (null, new Problem(StatusCodes.Status409Conflict, $"Tasks of type '{submission.Type}' take no input; a type with input: true does"));
+            return (null, new Problem(StatusCodes.Status409Conflict, $"Tasks of type '{submission.Type}' take no input; the type needs input: true"));
         var record = new TaskInput
         {
             TaskId = tracked.TaskId,
@@ -30,10 +30,10 @@ internal sealed class InputRequests(TaskTable table, CatalogueFile catalogue, Re
                 ? (new InputAnswer(tracked.TaskId, known.Attempt, known.InputId), null)
                 : (null, IdempotencyKey.UsedOtherwise(idempotencyKey));
         if (status is not (Status.Starting or Status.Running or Status.Paused) || attempt == 0)
-            return (null, new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' is {status.Word()}; only an agent that runs can be written to"));
+            return (null, new Problem(StatusCodes.Status409Conflict, $"Task '{tracked.TaskId}' is {status.Word()}; only a running agent takes input"));
         if (!await writer.InputAsync(record, tracked.Lane))
             return (null, Problem.NotTaken(
-                $"Kafka did not take the input in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely"));
+                $"Kafka did not acknowledge the input in time; it may still arrive. With an {IdempotencyKey.Header} it can be sent again safely"));
         if (idempotencyKey is not null)
             table.Asked(tracked, record);
         return (new InputAnswer(tracked.TaskId, attempt, record.InputId), null);

@@ -8,12 +8,12 @@ namespace TaskPipeline.TaskApi.Inputs;
 /// <summary>The body of <c>POST /tasks/{id}/input</c>, and the same fields of a command on a watch socket.</summary>
 public sealed record SendInput
 {
-    public const int MostTextBytes = 3 * 1024;   // a command on a socket has room for it
+    public const int MostTextBytes = 3 * 1024;   // so that it fits into a command on a watch socket
 
-    [Description("A line for the agent's stdin, at most 3 KiB; its line feed is added. Line feeds in it make several lines.")]
+    [Description("A line for the agent's stdin, at most 3 KiB, without the final line feed. Line feeds in it make several lines.")]
     public string? Text { get; init; }
 
-    [Description("Close the agent's stdin, behind the text where there is one.")]
+    [Description("Close the agent's stdin, after the text if there is any.")]
     public bool Close { get; init; }
 
     internal static async Task<(SendInput? Body, Problem? Problem)> ReadAsync(HttpRequest request)
@@ -34,5 +34,5 @@ public sealed record SendInput
     }
 }
 
-/// <summary>The answer to it: the event <c>input</c> with this id says when the agent has it.</summary>
+/// <summary>The answer to an input: the event <c>input</c> with this id reports when the agent has it.</summary>
 public sealed record InputAnswer(string TaskId, int Attempt, string InputId);

@@ -7,12 +7,10 @@ using TaskPipeline.TaskApi.Settings;
 
 namespace TaskPipeline.TaskApi.Kafka;
 
-/// <summary>
-/// Writes what callers ask for. A write that Kafka does not acknowledge in time fails; whether it was written none the less, nobody can know.
-/// </summary>
+/// <summary>Writes the records of callers' requests. A write that Kafka does not acknowledge in time fails, although the record may still be written.</summary>
 internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, BrokerClock clock, IOptions<ApiOptions> options) : BackgroundService
 {
-    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(20);   // of failures alone, though Kafka has answered others for half of that
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(20);   // of failures only, while Kafka has answered others for half of it
 
     private static readonly TimeSpan ClockInterval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
@@ -21,18 +19,18 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
     private readonly string _clockKey = $"clock/{Guid.NewGuid():N}";
     private readonly Lock _gate = new();
     private IProducer<byte[]?, byte[]?>? _producer;
-    private long? _failingSince;   // under the gate
+    private long? _failingSince;   // guarded by _gate
 
-    /// <summary>Null where Kafka did not take it.</summary>
+    /// <summary>Returns the record's offset; null if Kafka did not acknowledge it.</summary>
     public Task<long?> SubmitAsync(TaskSubmission submission, int lane) =>
         WriteAsync(new TopicPartition(cluster.Topics.Tasks, lane), submission.TaskId, TaskJson.Encode(submission with { Lane = lane }));
 
-    /// <summary>Null where Kafka did not take it.</summary>
+    /// <summary>Returns the record's offset; null if Kafka did not acknowledge it.</summary>
     public Task<long?> ScheduleAsync(ScheduledTask scheduled, int lane) =>
         WriteAsync(new TopicPartition(cluster.Topics.Schedule, lane), ScheduledTask.Key(scheduled.TaskId, scheduled.Task.Attempt), TaskJson.Encode(
             scheduled with { Task = scheduled.Task with { Lane = lane } }));
 
-    /// <summary>The tombstone of an entry of <c>task-schedule</c>.</summary>
+    /// <summary>Writes the tombstone of an entry of <c>task-schedule</c>.</summary>
     public async Task<bool> ForgetScheduledAsync(string key, int lane) =>
         await WriteAsync(new TopicPartition(cluster.Topics.Schedule, lane), key, null) is not null;
 
@@ -42,14 +40,14 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
     public async Task<bool> PauseAsync(ControlRecord pause) =>
         await WriteAsync(new TopicPartition(cluster.Topics.Control, 0), ControlRecord.PauseKey(pause.TaskId), TaskJson.Encode(pause)) is not null;
 
-    /// <summary>Null where Kafka did not take it.</summary>
+    /// <summary>Returns the record's offset; null if Kafka did not acknowledge it.</summary>
     public Task<long?> EmitAsync(TaskEmitted emitted, int lane) =>
         WriteAsync(new TopicPartition(cluster.Topics.Progress, lane), emitted.TaskId, TaskJson.Encode(emitted));
 
     public async Task<bool> InputAsync(TaskInput input, int lane) =>
         await WriteAsync(new TopicPartition(cluster.Topics.Input, lane), input.TaskId, TaskJson.Encode(input)) is not null;
 
-    /// <summary>Null where Kafka did not take it.</summary>
+    /// <summary>Returns the chunk's offset; null if Kafka did not acknowledge it.</summary>
     public Task<long?> FileAsync(string key, byte[] chunk, int partition) => WriteAsync(new TopicPartition(cluster.Topics.Files, partition), key, chunk);
 
     public Task SnapshotAsync(AttemptsSnapshot snapshot, int lane) =>
@@ -59,8 +57,8 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
         await WriteAsync(new TopicPartition(cluster.Topics.DeadLetters, 0), resolution.TaskId, TaskJson.Encode(resolution)) is not null;
 
     /// <summary>
-    /// Writes now and then what means nothing to anybody, the tombstone of a worker that there never was: its acknowledgement tells Kafka's time. The
-    /// first one also has the producer made, which takes up to half a second, before somebody waits for it.
+    /// Regularly writes the tombstone of a worker that never existed, which has no meaning to any reader: its acknowledgement carries Kafka's time.
+    /// The first write also creates the producer, which takes up to half a second, before a request needs it.
     /// </summary>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -72,7 +70,7 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
         }
     }
 
-    // No cancellation: a caller that leaves does not take back what it asked for.
+    // No cancellation: a client that disconnects does not withdraw its request.
     private async Task<long?> WriteAsync(TopicPartition where, string key, byte[]? value)
     {
         var producer = Producer();
@@ -99,7 +97,7 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
             return _producer ??= cluster.RequestProducer(_timeout);
     }
 
-    /// <summary>The client has been seen to send nothing any more after a broker's restart, without an error.</summary>
+    /// <summary>After a broker's restart the client (librdkafka) has been seen to send nothing any more, without an error.</summary>
     private bool IsStuck()
     {
         lock (_gate)
@@ -109,7 +107,7 @@ internal sealed class RecordWriter(KafkaCluster cluster, TopicWatch watch, Broke
         }
     }
 
-    /// <summary>After a fatal error an idempotent producer refuses everything for ever.</summary>
+    /// <summary>After a fatal error an idempotent producer refuses every write.</summary>
     private void Replace(IProducer<byte[]?, byte[]?> broken)
     {
         lock (_gate)

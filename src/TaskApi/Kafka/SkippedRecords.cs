@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace TaskPipeline.TaskApi.Kafka;
 
-/// <summary>Counts what the tails could not use, and says so in the log.</summary>
+/// <summary>Counts and logs the records that the tails could not use.</summary>
 internal sealed partial class SkippedRecords
 {
     private readonly ILogger<SkippedRecords> _logger;

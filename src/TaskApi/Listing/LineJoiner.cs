@@ -2,16 +2,16 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.Listing;
 
-/// <summary>Puts the parts of lines together again. Each stream may have a line that is not over yet.</summary>
+/// <summary>Joins the parts of long lines. Each stream can have one unfinished line.</summary>
 internal sealed class LineJoiner
 {
     private readonly SortedDictionary<OutputStream, List<NumberedLine>> _open = [];
 
-    /// <summary>Whether the part in front of this one was taken.</summary>
+    /// <summary>Whether the preceding part was taken, or this is the first part.</summary>
     public bool HasBefore(NumberedLine part) =>
         part.Part == 1 || (_open.GetValueOrDefault(part.Stream) is [.., var last] && last.Attempt == part.Attempt && last.Part == part.Part - 1);
 
-    /// <summary>What is whole now: the line, and what can never be finished any more.</summary>
+    /// <summary>Takes a part and returns what is complete now: its line, and lines that can never be finished.</summary>
     public IEnumerable<NumberedLine> Take(NumberedLine line)
     {
         foreach (var stream in _open.Keys.Where(
@@ -29,7 +29,7 @@ internal sealed class LineJoiner
             yield return Close(line.Stream);
     }
 
-    /// <summary>What is there of lines that are not over.</summary>
+    /// <summary>What was taken of unfinished lines.</summary>
     public IEnumerable<NumberedLine> Rest() => _open.Keys.ToList().Select(Close);
 
     private NumberedLine Close(OutputStream stream)
@@ -38,7 +38,7 @@ internal sealed class LineJoiner
         return Join(parts!);
     }
 
-    /// <summary>One line of its parts: it stands where the first one does, and behind it is behind the last.</summary>
+    /// <summary>Joins parts to one line: it has the number of the first part and the place of the last.</summary>
     public static NumberedLine Join(IReadOnlyList<NumberedLine> parts)
     {
         var cut = parts.Sum(part => part.Cut ?? 0);

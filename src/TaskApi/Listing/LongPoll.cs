@@ -3,7 +3,7 @@ using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.Listing;
 
-/// <summary>For callers that would rather wait for news than ask again: <c>wait=30s</c>.</summary>
+/// <summary>A request that waits for news instead of polling: <c>wait=30s</c>.</summary>
 internal sealed class LongPoll : IDisposable
 {
     public const string Rule = "must be a duration of at most 60s, such as 30s";
@@ -12,7 +12,7 @@ internal sealed class LongPoll : IDisposable
     private readonly CancellationTokenSource _over;
     private readonly CancellationToken _gone;
 
-    /// <param name="gone">Cancelled when the caller has left.</param>
+    /// <param name="gone">Cancelled when the client disconnects.</param>
     public LongPoll(TimeSpan maxWait, CancellationToken gone)
     {
         _gone = gone;
@@ -27,7 +27,7 @@ internal sealed class LongPoll : IDisposable
         return parsed is not null && maxWait <= Longest;
     }
 
-    /// <summary>Waits until the log has more than it had; false: not within the time.</summary>
+    /// <summary>Waits until the log is newer than <paramref name="version"/>; false after the time.</summary>
     public async Task<bool> ForMoreAsync(TaskLog log, long version)
     {
         var changed = log.Changed.Next;

@@ -12,7 +12,7 @@ using JsonOptions = Microsoft.AspNetCore.Http.Json.JsonOptions;
 
 namespace TaskPipeline.TaskApi.Listing;
 
-/// <summary>What <c>GET /tasks/{id}/output</c> can be asked for.</summary>
+/// <summary>The query parameters of <c>GET /tasks/{id}/output</c>.</summary>
 internal sealed class OutputQuery
 {
     [FromQuery] public string? After { get; set; }
@@ -49,11 +49,11 @@ internal static class OutputEndpoint
         if (!TryNumber(query.Attempt, 0, int.MaxValue, out var attempt))
             errors.Add("attempt", "must be a number");
         if (!StreamFilter.TryParse(query.Stream, out var streams))
-            errors.Add("stream", "must be stdout, stderr or system, or several of them with commas");
+            errors.Add("stream", "must be stdout, stderr or system, or several separated by commas");
         if (query.Format is not (null or "" or "json" or "ndjson" or "text"))
             errors.Add("format", "must be json, ndjson or text");
         if (query.Q is { Length: > LongestText })
-            errors.Add("q", $"may have {LongestText} characters");
+            errors.Add("q", $"may have at most {LongestText} characters");
         if (!string.IsNullOrEmpty(query.Seq))
         {
             if (!long.TryParse(query.Seq, NumberStyles.None, CultureInfo.InvariantCulture, out var seq) || seq < 1)
@@ -93,7 +93,7 @@ internal static class OutputEndpoint
     }
 }
 
-/// <summary>Output as a file of plain text. It is never anything else to a browser, whatever an agent prints.</summary>
+/// <summary>Output as a plain-text file. The headers keep browsers from reading it as anything else, whatever an agent prints.</summary>
 internal sealed class PlainOutput(string taskId, IAsyncEnumerable<NumberedLine> lines) : IResult
 {
     private const int FlushBytes = 64 * 1024;
@@ -123,7 +123,7 @@ internal sealed class PlainOutput(string taskId, IAsyncEnumerable<NumberedLine> 
     }
 }
 
-/// <summary>Each line as a JSON object on a line of its own, as soon as it is found.</summary>
+/// <summary>Each line as a JSON object on its own line, as soon as it is found.</summary>
 internal sealed class LineByLine(IAsyncEnumerable<NumberedLine> lines) : IResult
 {
     private static readonly TimeSpan FlushInterval = TimeSpan.FromMilliseconds(100);

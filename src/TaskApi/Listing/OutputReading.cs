@@ -6,40 +6,40 @@ using TaskPipeline.TaskApi.Logs;
 namespace TaskPipeline.TaskApi.Listing;
 
 /// <summary>A page of a task's output.</summary>
-/// <param name="Next">Give it as <c>after</c> to go on from here, also later when there is more.</param>
-/// <param name="Previous">Give it as <c>before</c> for the page before this one; where it is missing this is the first.</param>
-/// <param name="More">There are lines behind this page now.</param>
-/// <param name="Ended">No more lines will come.</param>
-/// <param name="Gaps">Lines that are missing here, where some are.</param>
+/// <param name="Next">Send it as <c>after</c> to continue from here, also later for new lines.</param>
+/// <param name="Previous">Send it as <c>before</c> to get the page before this one; missing on the first page.</param>
+/// <param name="More">There are lines after this page now.</param>
+/// <param name="Ended">There will be no more lines.</param>
+/// <param name="Gaps">Ranges of lines that are missing on this page, if any.</param>
 public sealed record OutputPage(
     string TaskId, IReadOnlyList<NumberedLine> Lines, string Next, bool More, bool Ended, string? Previous = null, IReadOnlyList<OutputHole>? Gaps = null);
 
 /// <summary>One line of output; <paramref name="Seq"/> counts from 1 in each attempt.</summary>
-/// <param name="Cut">How many bytes of it are left out, because it is too long.</param>
-/// <param name="Part">Number of this part of a long line, from 1. What is searched for is found in whole lines.</param>
+/// <param name="Cut">How many bytes of the line are left out because it is too long.</param>
+/// <param name="Part">Number of this part of a long line, from 1. A search covers whole lines.</param>
 public sealed record NumberedLine(
     int Attempt, long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null)
 {
     internal Cursor Place { get; init; }
 }
 
-/// <summary>Which lines somebody wants.</summary>
-/// <param name="Attempt">0: of all.</param>
-/// <param name="Text">Those that have it, upper or lower case; null: all.</param>
+/// <summary>Selects lines.</summary>
+/// <param name="Attempt">0: all attempts.</param>
+/// <param name="Text">Only lines that contain it, in any case; null: all.</param>
 internal readonly record struct LineFilter(StreamFilter Streams, int Attempt, string? Text)
 {
-    /// <summary>Of a line, or a part of one; whether that has the text, its whole line shows.</summary>
+    /// <summary>Whether the stream is wanted. The text is not checked here: only a whole line shows it, and this may be a part.</summary>
     public bool Passes(OutputLine line) => Streams.Passes(line.Stream);
 }
 
-/// <summary>Reads lines off a log as it stands at this moment.</summary>
+/// <summary>Reads lines from a log as it is when this reader is made.</summary>
 internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter filter)
 {
-    private const int LongestHit = 64 * 1024;   // characters; of a longer line it is what surrounds the text
+    private const int LongestHit = 64 * 1024;   // characters; a longer line is cut around the text
 
     private readonly int _count = log.Count;
 
-    /// <summary>Lines behind a place, as people read them: a line of the system's own tells of lines that are missing.</summary>
+    /// <summary>The lines after a place, for people: a system line stands for each range of missing lines.</summary>
     public async IAsyncEnumerable<NumberedLine> LinesAsync(Cursor seen, int limit, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await foreach (var (line, hole) in FromAsync(seen, cancellationToken))
@@ -68,7 +68,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
             }
         }
         if (more)
-            holes.RemoveRange(before, holes.Count - before);   // they lie behind the page
+            holes.RemoveRange(before, holes.Count - before);   // they are after the page
         return await PageAsync(lines, holes, seen, more, cancellationToken);
     }
 
@@ -116,7 +116,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
     private IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> BackFromAsync(Cursor end, CancellationToken cancellationToken) =>
         filter.Text is null ? PartsBackFromAsync(end, cancellationToken) : HitsBackFromAsync(end, cancellationToken);
 
-    /// <summary>Lines that have the text, each once, as soon as it is over.</summary>
+    /// <summary>Lines that contain the text, each once, as soon as the line is complete.</summary>
     private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> HitsFromAsync(
         Cursor seen, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -132,7 +132,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
             List<NumberedLine> parts = part.Part is not null && !joiner.HasBefore(part) ? [.. await BeforeAsync(part, cancellationToken), part] : [part];
             foreach (var line in parts.SelectMany(joiner.Take))
                 if (Hit(line) is { } hit)
-                    yield return (line.Last == false ? hit with { Place = furthest } : hit, null);   // what is never finished is known late
+                    yield return (line.Last == false ? hit with { Place = furthest } : hit, null);   // an unfinished line is found late
             furthest = part.Place;
         }
         if (log[_count - 1] is EndEvent)
@@ -144,7 +144,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
     private async IAsyncEnumerable<(NumberedLine? Line, OutputHole? Hole)> HitsBackFromAsync(
         Cursor end, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var behind = new Dictionary<OutputStream, NumberedLine>();   // what comes next in each stream
+        var behind = new Dictionary<OutputStream, NumberedLine>();   // the part that follows in each stream
         await foreach (var (part, hole) in PartsBackFromAsync(end, cancellationToken))
         {
             if (part is null)
@@ -159,7 +159,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         }
     }
 
-    /// <summary>The parts in front of one, as far as they are kept: a page may begin within a line.</summary>
+    /// <summary>The parts before this one, as far as they are kept: a page can begin within a line.</summary>
     private async Task<List<NumberedLine>> BeforeAsync(NumberedLine part, CancellationToken cancellationToken)
     {
         List<NumberedLine> before = [];
@@ -180,7 +180,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
         return before;
     }
 
-    /// <summary>Whether a line that is not over with this part never will be; else its hit belongs where it ends.</summary>
+    /// <summary>Whether the line of this last known part is never finished; otherwise its hit is reported where the line ends.</summary>
     private async Task<bool> IsLeftAsync(NumberedLine part, CancellationToken cancellationToken)
     {
         await foreach (var (next, _) in PartsFromAsync(part.Place, cancellationToken))
@@ -261,7 +261,7 @@ internal sealed class OutputReading(TaskLog log, LogReader reader, LineFilter fi
 
     private bool IsWanted(LogBlock block) => filter.Attempt == 0 || block.From.Attempt == filter.Attempt;
 
-    // Emitted events are no output: a cursor that has seen none of them must not begin at the first of them.
+    // Emitted events are not output: a cursor that has seen none of them must not start at the first of them.
     private int FirstBeyond(Cursor seen) => log.FirstBeyond(seen with { Events = long.MaxValue }, _count);
 
     private static bool Beyond(OutputHole hole, Cursor seen) => (hole.Attempt, hole.To).CompareTo((seen.Attempt, seen.Seq)) > 0;

@@ -11,11 +11,11 @@ using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Listing;
 
-/// <summary>The task types that this API takes.</summary>
+/// <summary>The task types that this API accepts.</summary>
 public sealed record TaskTypeList(IReadOnlyList<TaskTypeView> Types);
 
 /// <param name="Params">JSON Schema of a submission's <c>params</c>.</param>
-/// <param name="Hash">Changes with the type's rules; tasks carry it.</param>
+/// <param name="Hash">Changes when the type's rules change; tasks carry it.</param>
 public sealed record TaskTypeView(string Type, JsonObject Params, string Hash, string? Command = null, string? Summary = null);
 
 internal static class TaskEndpoints
@@ -32,7 +32,7 @@ internal static class TaskEndpoints
         var most = errors.Limit(limit, DefaultLimit, MostTasks);
         var last = string.IsNullOrEmpty(after) ? null : table.Find(after);
         if (!string.IsNullOrEmpty(after) && last is null)
-            errors.Add("after", "must be the next of a page");
+            errors.Add("after", "must be the value of next from a page");
         if (errors.Problem is { } problem)
             return problem;
         var found = table.Page(last, most + 1, tracked => Matches(tracked, wantedStatus, wantedClass, project, type), tracked => new TaskSummary(tracked));
@@ -57,7 +57,7 @@ internal static class TaskEndpoints
         for (var version = found.Log.Version; maxWait > TimeSpan.Zero && !found.Log.HasNewsFor(seen) && !found.Log.HasEnded
             && await waiting.ForMoreAsync(found.Log, version);)
             version = found.Log.Version;
-        return TypedResults.Ok(table.Read(found!, tracked => new TaskDetail(tracked)   // at one moment
+        return TypedResults.Ok(table.Read(found!, tracked => new TaskDetail(tracked)   // a consistent snapshot
         {
             QueuePosition = table.QueuePosition(tracked),
             WaitsFor = table.HolderOfKey(tracked, clock.GetUtcNow(), kafka.Value.SessionTimeout),

@@ -15,12 +15,12 @@ public record TaskSummary
     public string? Command { get; init; }
     public required Status Status { get; init; }
 
-    /// <summary>Why it ended as it did.</summary>
+    /// <summary>Why it ended.</summary>
     public EndReason? Reason { get; init; }
 
     public int? ExitCode { get; init; }
 
-    /// <summary>Whose failure it was, or that of its latest attempt that failed.</summary>
+    /// <summary>The class of its failure, or of the latest attempt that failed.</summary>
     public FailureClass? Class { get; init; }
 
     /// <summary>The latest attempt; 0 before the first one.</summary>
@@ -31,40 +31,38 @@ public record TaskSummary
     /// <summary>Lines of output of the latest attempt.</summary>
     public required long Lines { get; init; }
 
-    /// <summary>How far it is, as its agent said last: <c>percent</c>, <c>step</c>.</summary>
+    /// <summary>The progress that its agent reported last: <c>percent</c>, <c>step</c>.</summary>
     public JsonElement? Progress { get; init; }
 
     public required DateTimeOffset SubmittedAt { get; init; }
     public DateTimeOffset? StartedAt { get; init; }
     public DateTimeOffset? EndedAt { get; init; }
 
-    /// <summary>
-    /// When the agent of its latest attempt ended, while it is not decided yet what follows from that: no worker owns its lane, or one is about to.
-    /// </summary>
+    /// <summary>When the agent of its latest attempt ended, while no worker has decided yet how the task continues.</summary>
     public DateTimeOffset? ExitedAt { get; init; }
 
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
     public required Priority Priority { get; init; }
 
-    /// <summary>Of the tasks with this key only so many run at a time.</summary>
+    /// <summary>Its concurrency key: a limited number of tasks with this key run at a time.</summary>
     public Concurrency? Concurrency { get; init; }
 
-    /// <summary>When it goes on, where it is scheduled or waits for its next attempt.</summary>
+    /// <summary>When it continues, if it is scheduled or waits for its next attempt.</summary>
     public DateTimeOffset? DueAt { get; init; }
 
-    /// <summary>If no attempt has started by then, it expires.</summary>
+    /// <summary>It expires if no attempt has started by then.</summary>
     public DateTimeOffset? StartBy { get; init; }
 
-    /// <summary>By then it ends, however many attempts are left.</summary>
+    /// <summary>It ends by then, however many attempts are left.</summary>
     public DateTimeOffset? Deadline { get; init; }
 
     /// <summary>The ended task that this one repeats.</summary>
     public string? ReplayOf { get; init; }
 
-    /// <summary>The dead letter in whose place this task goes on.</summary>
+    /// <summary>The dead letter that this task replaces.</summary>
     public string? RedriveOf { get; init; }
 
-    /// <summary>Only under the table's lock.</summary>
+    /// <summary>The caller holds the table's lock.</summary>
     [SetsRequiredMembers]
     internal TaskSummary(TrackedTask tracked)
     {
@@ -99,10 +97,10 @@ public record TaskSummary
 }
 
 /// <summary>A page of tasks, newest first.</summary>
-/// <param name="Next">Give it as <c>after</c> for the next page; where it is missing there is none.</param>
+/// <param name="Next">Send it as <c>after</c> to get the next page; missing on the last page.</param>
 public sealed record TaskPage(IReadOnlyList<TaskSummary> Tasks, string? Next = null);
 
-/// <summary>Everything that is known of one task, but its output.</summary>
+/// <summary>Everything known about one task, except its output.</summary>
 public sealed record TaskDetail : TaskSummary
 {
     public required IReadOnlyDictionary<string, JsonElement> Params { get; init; }
@@ -110,31 +108,30 @@ public sealed record TaskDetail : TaskSummary
     /// <summary>Name of the signal that ended the agent.</summary>
     public string? Signal { get; init; }
 
-    /// <summary>What a person needs to know of a failure.</summary>
+    /// <summary>The failure in one sentence for a person.</summary>
     public string? Error { get; init; }
 
-    /// <summary>What its agent gave as the result; while it runs, the latest that it has given.</summary>
+    /// <summary>The agent's result; while it runs, the latest that it has reported.</summary>
     public JsonElement? Result { get; init; }
 
-    /// <summary>When its agent gave that.</summary>
+    /// <summary>When the agent reported that result.</summary>
     public DateTimeOffset? ResultAt { get; init; }
 
-    /// <summary>Its agent's result was too large, and is left out; missing where it was not.</summary>
+    /// <summary>True if the result was too large and is left out; otherwise missing.</summary>
     public bool? ResultLeftOut { get; init; }
 
     /// <summary>
-    /// What of its end is not kept because Kafka would not have taken it: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>,
-    /// <c>params</c>.
+    /// Parts of its end left out because the record was too large for Kafka: <c>artifacts</c>, <c>errors</c>, <c>result</c>, <c>attempts</c>, <c>params</c>.
     /// </summary>
     public IReadOnlyList<string>? LeftOut { get; init; }
 
-    /// <summary>It failed for good and lies in the dead letters.</summary>
+    /// <summary>It failed finally and is in the dead letters.</summary>
     public bool DeadLettered { get; init; }
 
-    /// <summary>How many tasks of its lane come before it; missing where it is not queued.</summary>
+    /// <summary>How many tasks of its lane are before it; missing if it is not queued.</summary>
     public int? QueuePosition { get; init; }
 
-    /// <summary>Why it waits although its turn may have come.</summary>
+    /// <summary>The task that holds its concurrency key, if it waits for that.</summary>
     public KeyHolder? WaitsFor { get; init; }
 
     public required IReadOnlyList<AttemptView> Attempts { get; init; }
@@ -142,25 +139,25 @@ public sealed record TaskDetail : TaskSummary
     /// <summary>The tasks that repeat this one.</summary>
     public IReadOnlyList<string>? Replays { get; init; }
 
-    /// <summary>Hash of its type in the catalogue, as that was when it was submitted; as <c>hash</c> in <c>GET /task-types</c>.</summary>
+    /// <summary>Hash of its type in the catalogue when it was submitted; see <c>hash</c> in <c>GET /task-types</c>.</summary>
     public string? TypeHash { get; init; }
 
-    /// <summary>That of the task which it repeats, where the type had changed between the two.</summary>
+    /// <summary>The type hash of the task that it repeats, if the type changed in between.</summary>
     public string? PreviousTypeHash { get; init; }
 
-    /// <summary>The request to stop, where there was one.</summary>
+    /// <summary>The request to stop it, if there was one.</summary>
     public StopView? Stop { get; init; }
 
-    /// <summary>The place after all that is known now; give it as <c>after</c> with <c>wait</c> to hear of what is new.</summary>
+    /// <summary>The place after everything known now; send it as <c>after</c> with <c>wait</c> to wait for news.</summary>
     public required string Cursor { get; init; }
 
-    /// <summary>Partition of its records in Kafka, and the offset of its submission in <c>tasks</c>, once it is there.</summary>
+    /// <summary>Partition of its records in Kafka; <c>Offset</c> is that of its submission in <c>tasks</c>, once it is there.</summary>
     public required int Lane { get; init; }
     public long? Offset { get; init; }
 
     public required TaskLinks Links { get; init; }
 
-    /// <summary>Only under the table's lock.</summary>
+    /// <summary>The caller holds the table's lock.</summary>
     [SetsRequiredMembers]
     internal TaskDetail(TrackedTask tracked) : base(tracked)
     {
@@ -187,7 +184,7 @@ public sealed record TaskDetail : TaskSummary
     }
 }
 
-/// <summary>One run of the agent. Without an end it is still going on.</summary>
+/// <summary>One run of the agent. While it runs, it has no end.</summary>
 public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset StartedAt)
 {
     public DateTimeOffset? EndedAt { get; init; }
@@ -198,22 +195,22 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
     public FailureClass? Class { get; init; }
     public long? Lines { get; init; }
 
-    /// <summary>SHA-256 of the lines, as the end event has it.</summary>
+    /// <summary>SHA-256 of the lines, as in the end event.</summary>
     public string? Hash { get; init; }
 
-    /// <summary>Hash of the catalogue entry that it ran by; not the task's where the type had changed by then.</summary>
+    /// <summary>Hash of the catalogue entry that it ran with; differs from the task's if the type has changed since.</summary>
     public string? TypeHash { get; init; }
 
-    /// <summary>The signal that it took to end all of the agent, <c>TERM</c> or <c>KILL</c>; missing where it ended by itself.</summary>
+    /// <summary>The signal that ended the last of its processes, <c>TERM</c> or <c>KILL</c>; missing if it ended by itself.</summary>
     public string? EndedBy { get; init; }
 
-    /// <summary>Milliseconds from the order to end it until nothing of it was left.</summary>
+    /// <summary>Milliseconds from the order to end it until all its processes had ended.</summary>
     public long? StopMs { get; init; }
 
-    /// <summary>How many processes were ended; missing where none was.</summary>
+    /// <summary>How many processes were ended; missing if none.</summary>
     public int? ProcessesEnded { get; init; }
 
-    /// <summary>Names of the programs that had not ended within their grace and needed SIGKILL; missing where none did.</summary>
+    /// <summary>Names of the programs that did not end within the grace period and got SIGKILL; missing if none.</summary>
     public IReadOnlyList<string>? ProcessesKilled { get; init; }
 
     internal static AttemptView Of(AttemptSummary attempt) => new(attempt.Attempt, attempt.Worker, attempt.StartedAt)
@@ -234,6 +231,6 @@ public sealed record AttemptView(int Attempt, string Worker, DateTimeOffset Star
     };
 }
 
-/// <summary>Who asked for the stop, and why.</summary>
-/// <param name="TooLate">It had ended by itself.</param>
+/// <summary>Who requested the stop, and why.</summary>
+/// <param name="TooLate">The task had already ended by itself.</param>
 public sealed record StopView(bool Force, string? RequestedBy = null, string? Reason = null, DateTimeOffset? At = null, bool? TooLate = null);

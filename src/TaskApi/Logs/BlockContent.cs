@@ -3,10 +3,10 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskApi.Logs;
 
 /// <summary>
-/// What a <see cref="LogBlock"/> holds, encoded: one item for each record. Lines that follow each other are joined by commas, so that any stretch of them is
-/// the inside of an event. One thread adds; others read up to the count that they saw, without a lock.
+/// The encoded content of a <see cref="LogBlock"/>, one item per record. Consecutive lines are joined by commas, so any range of them is the body of
+/// a JSON array. One thread adds; others read without a lock, up to the count that they saw.
 /// </summary>
-/// <param name="front">The place in front of it.</param>
+/// <param name="front">The place before the first item.</param>
 internal sealed class BlockContent(string taskId, Cursor front)
 {
     private const int MostBytesAtOnce = 64 * 1024;
@@ -15,12 +15,12 @@ internal sealed class BlockContent(string taskId, Cursor front)
     private Item[] _items = [];
     private int _count;
     private bool _isSealed;
-    private Dictionary<int, GapEvent>? _gaps;   // by item; only of content that was read again
-    private LinesEvent? _latest;   // what all who wait at the end of the log are given
+    private Dictionary<int, GapEvent>? _gaps;   // by item; only in content that was read from Kafka again
+    private LinesEvent? _latest;   // shared by all watchers that wait at the end of the log
 
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>Of what is encoded, in bytes.</summary>
+    /// <summary>Encoded bytes.</summary>
     public int Length { get; private set; }
 
     public long Size => _bytes.Length + (_items.Length * 32L);
@@ -29,7 +29,7 @@ internal sealed class BlockContent(string taskId, Cursor front)
 
     public bool IsSealed => Volatile.Read(ref _isSealed);
 
-    /// <summary>Takes a record: lines, or what is told as the event that comes back.</summary>
+    /// <summary>Adds a record. Returns its event; null for lines.</summary>
     public WatchEvent? Add(ProgressRecord record, long offset)
     {
         if (record is OutputLines output)
@@ -38,19 +38,19 @@ internal sealed class BlockContent(string taskId, Cursor front)
             return null;
         }
         var place = End with { Events = offset + 1 };
-        WatchEvent told = record switch
+        WatchEvent watchEvent = record switch
         {
             AgentEvent noted => new AgentWatchEvent(taskId, place, noted),
             AttemptInput input => new InputEvent(taskId, place, input),
             AttemptExited exited => new ExitedEvent(taskId, place, exited),
             TaskEmitted emitted => new EmittedEvent(taskId, place, emitted),
-            _ => throw new ArgumentException($"{record.GetType().Name} is not told in its place", nameof(record)),
+            _ => throw new ArgumentException($"{record.GetType().Name} is not an event between lines", nameof(record)),
         };
-        Add(told.Json.Span, place, isLines: false);
-        return told;
+        Add(watchEvent.Json.Span, place, isLines: false);
+        return watchEvent;
     }
 
-    /// <summary>Lines of it that Kafka has no more.</summary>
+    /// <summary>Adds a gap for lines that Kafka no longer has.</summary>
     public void AddGap(long upTo)
     {
         var hole = new OutputHole(front.Attempt, End.Seq + 1, upTo, GapEvent.NotKept);
@@ -59,10 +59,10 @@ internal sealed class BlockContent(string taskId, Cursor front)
         Add(gap.Json.Span, gap.Cursor, isLines: false);
     }
 
-    /// <summary>Null: the item is none.</summary>
+    /// <summary>Null: the item is not a gap.</summary>
     public GapEvent? GapOf(int index) => _gaps?.GetValueOrDefault(index);
 
-    /// <summary>It grows no more.</summary>
+    /// <summary>Ends its growth and frees spare memory.</summary>
     public void Seal()
     {
         if (_bytes.Length > Length + (Length / 8))
@@ -72,7 +72,7 @@ internal sealed class BlockContent(string taskId, Cursor front)
         Volatile.Write(ref _isSealed, true);
     }
 
-    /// <summary>The first item that is news for somebody who has seen all up to a place; <see cref="Count"/>: there is none.</summary>
+    /// <summary>The first item after a place that was seen; <see cref="Count"/> if there is none.</summary>
     public int FirstBeyond(Cursor seen)
     {
         var (low, high) = (0, Count);
@@ -87,13 +87,13 @@ internal sealed class BlockContent(string taskId, Cursor front)
         return low;
     }
 
-    /// <summary>The place behind an item; in front of the first one for -1.</summary>
+    /// <summary>The place after an item; for -1 the place before the first.</summary>
     public Cursor EndOf(int index) => index < 0 ? front : front with { Seq = _items[index].Seq, Events = _items[index].Events };
 
-    /// <summary>The lines of one record; null: it is none of lines.</summary>
+    /// <summary>The lines of one record; null if the item is not lines.</summary>
     public LinesEvent? LinesOf(int index) => _items[index].IsLines ? LinesOf(index, index) : null;
 
-    /// <summary>The event of an item, and the item behind it: lines go together, up to a size.</summary>
+    /// <summary>The event at an item, and the index of the item after it. Consecutive lines are one event, up to a size.</summary>
     public (WatchEvent Event, int Next) Read(int index, int end)
     {
         if (!_items[index].IsLines)

@@ -1,14 +1,14 @@
 namespace TaskPipeline.TaskApi.Logs;
 
 /// <summary>
-/// One signal for any number of waiters. Take <see cref="Next"/> first, look for news second, await third: then nothing is missed.
-/// To wake a thousand takes milliseconds of a processor; the more there are, the more news they are woken for together.
+/// One signal for any number of waiters. Take <see cref="Next"/> first, look for news second, await third: then no news is missed. Waking a thousand
+/// waiters takes milliseconds of processor time; the more waiters there are, the more news each wake-up collects.
 /// </summary>
 internal sealed class ChangeSignal
 {
     private static readonly TimeSpan PerWaiter = TimeSpan.FromMicroseconds(20);
     private static readonly TimeSpan Longest = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(2);   // a timer is no more exact
+    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(2);   // timers are not more exact
 
     private readonly Lock _gate = new();
     private TaskCompletionSource? _next;
@@ -16,7 +16,7 @@ internal sealed class ChangeSignal
     private long _raisedAt;
     private bool _isDelayed;
 
-    /// <summary>Completes at the next <see cref="Raise"/>. Made only when somebody asks, so that a log without watchers costs nothing.</summary>
+    /// <summary>Completes at the next <see cref="Raise"/>. Created on demand, so that a log without watchers costs nothing.</summary>
     public Task Next
     {
         get

@@ -3,22 +3,19 @@ using System.Globalization;
 namespace TaskPipeline.TaskApi.Logs;
 
 /// <summary>
-/// A place in a task's log: everything up to it was seen. It is made of what the log itself says (attempt, line, stage of the attempt), so it is
-/// the same on every replica, after a restart and in every transport. To clients it is opaque text.
+/// A place in a task's log: everything up to it was seen. It consists of facts in the log (attempt, line, stage of the attempt), so it is the same on
+/// every replica, after a restart and in every transport. To clients it is opaque text.
 /// </summary>
 /// <param name="Seq">The last line of the attempt that was seen.</param>
 /// <param name="Events">
-/// Offset behind the last emitted event that was seen; 0: none was. They lie in the partition of the lines, so every replica reads them at the same
-/// offset.
+/// One more than the offset of the last event that was seen; 0: none. Events are in the partition of the lines, so every replica has the same offsets.
 /// </param>
-/// <param name="StopSeen">
-/// The request to stop comes from another topic, so its place among the lines may differ between replicas. That it was seen is kept apart.
-/// </param>
+/// <param name="StopSeen">Whether the stop request was seen. It comes from another topic, so its place among the lines can differ between replicas.</param>
 internal readonly record struct Cursor(int Attempt, long Seq, Stage Stage, bool StopSeen = false, bool EndSeen = false, long Events = 0)
 {
     public static readonly Cursor Start;
 
-    /// <summary>Whether a line or a state that lies here is news for somebody who has seen all up to <paramref name="seen"/>.</summary>
+    /// <summary>Whether a line or a state at this place is new to a watcher that has seen everything up to <paramref name="seen"/>.</summary>
     public bool IsBeyond(Cursor seen) =>
         EndSeen
             ? !seen.EndSeen
@@ -53,7 +50,7 @@ internal readonly record struct Cursor(int Attempt, long Seq, Stage Stage, bool 
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number <= most;
 }
 
-/// <summary>How far an attempt has come, in the order in which its records can come. Attempt 0 is the time before the first one.</summary>
+/// <summary>How far an attempt is, in the order of its records. Attempt 0 is the time before the first attempt.</summary>
 internal enum Stage
 {
     None,
@@ -63,11 +60,10 @@ internal enum Stage
     GivenBack,
 
     /// <summary>
-    /// The committed state says that the task waits. It is told once every line of the attempt was read, so its place among them is the same
-    /// everywhere.
+    /// The committed state says that the task waits. Watchers get this after all lines of the attempt, so its place is the same on every replica.
     /// </summary>
     Waiting,
 
-    /// <summary>It has waited, and is in its queue again.</summary>
+    /// <summary>It is in its queue again.</summary>
     Requeued,
 }

@@ -3,14 +3,14 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.Logs;
 
-/// <summary>Lines of one attempt in a row.</summary>
-/// <param name="lines">As a JSON array has them between its brackets.</param>
+/// <summary>Consecutive lines of one attempt.</summary>
+/// <param name="lines">The inside of a JSON array, without its brackets.</param>
 internal sealed class LinesEvent(string taskId, Cursor cursor, ReadOnlyMemory<byte> lines) : WatchEvent(taskId, cursor)
 {
     private byte[]? _json;
     private OutputLine[]? _lines;
 
-    /// <summary>Of the content that it was read from, where it begins there.</summary>
+    /// <summary>Index of its first item in the <see cref="BlockContent"/> that it was read from.</summary>
     public int FirstItem { get; init; } = -1;
 
     public IReadOnlyList<OutputLine> Lines => _lines ??= LineBatch.Parse(lines.Span);
@@ -29,10 +29,10 @@ internal sealed class LinesEvent(string taskId, Cursor cursor, ReadOnlyMemory<by
     public override IEnumerable<TextPiece> PlainText =>
         Lines.Select(line => new TextPiece(Cursor with { Seq = line.Seq }, line.Text, line.Stream, line.Part is null or 1, line.Last != false));
 
-    /// <summary>The part behind a line; null: nothing is left.</summary>
+    /// <summary>The lines after <paramref name="seq"/>; null if there are none.</summary>
     public LinesEvent? After(long seq) => Where(line => line.Seq > seq);
 
-    /// <summary>The part of some streams; null: nothing is left.</summary>
+    /// <summary>The lines of some streams; null if there are none.</summary>
     public LinesEvent? Of(StreamFilter filter) => filter.PassesAll ? this : Where(line => filter.Passes(line.Stream));
 
     private LinesEvent? Where(Func<OutputLine, bool> isWanted)
@@ -43,7 +43,7 @@ internal sealed class LinesEvent(string taskId, Cursor cursor, ReadOnlyMemory<by
             : new LinesEvent(TaskId, Cursor, LineBatch.Of(wanted).Json);
     }
 
-    /// <summary>By hand: of all events these are the many, and their bytes are there.</summary>
+    /// <summary>Written by hand, because most events are lines, and their bytes exist already.</summary>
     private byte[] Encode()
     {
         var head = string.Create(System.Globalization.CultureInfo.InvariantCulture,
@@ -56,7 +56,7 @@ internal sealed class LinesEvent(string taskId, Cursor cursor, ReadOnlyMemory<by
     }
 }
 
-/// <summary>The streams a watcher wants; none named: all.</summary>
+/// <summary>The streams that a watcher wants; an empty mask means all.</summary>
 internal readonly record struct StreamFilter(int Mask)
 {
     public static bool TryParse(string? text, out StreamFilter filter)

@@ -4,20 +4,20 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskApi.Logs;
 
 /// <summary>
-/// A stretch of a task's log that Kafka has too: lines and events of one attempt, with nothing between them that comes from elsewhere. It grows while it is
-/// the last of its log, and is sealed then; its content may be given up, and read from Kafka again for who comes back to it.
+/// A range of a task's log that is also in Kafka: lines and events of one attempt, without entries from other topics in between. It grows while it is
+/// the last entry of its log; then it is sealed. Its content can then be dropped and read from Kafka again.
 /// </summary>
 /// <param name="lane">The partition of <c>task-progress</c> that has its records.</param>
-/// <param name="from">The place in front of it.</param>
+/// <param name="from">The place before its first record.</param>
 internal sealed class LogBlock(string taskId, int lane, Cursor from) : LogEntry
 {
     private const int FullBytes = 64 * 1024;
-    private const int Overhead = 256;   // bytes, about, besides the content
+    private const int Overhead = 256;   // approximate bytes besides the content
 
     private BlockContent? _content = new(taskId, from);
-    private Claim? _claim;         // of its attempt; what was emitted needs none
-    private List<long>? _events;   // offsets of what is no lines
-    private Cursor _end;           // once it is sealed
+    private Claim? _claim;         // of its attempt; emitted events have none
+    private List<long>? _events;   // offsets of the records that are not lines
+    private Cursor _end;           // set when it is sealed
     private bool _wasRead;
 
     public string TaskId => taskId;
@@ -29,20 +29,20 @@ internal sealed class LogBlock(string taskId, int lane, Cursor from) : LogEntry
     /// <summary>When its last record was written.</summary>
     public DateTimeOffset LastAt { get; private set; }
 
-    /// <summary>Bytes of memory that it takes with its content, once it is sealed.</summary>
+    /// <summary>Bytes of memory with its content, set when it is sealed.</summary>
     public long Size { get; private set; }
 
     public bool IsFull => Content is { Length: > FullBytes };
 
-    /// <summary>Null: it was given up.</summary>
+    /// <summary>Null: it was dropped.</summary>
     public BlockContent? Content => Volatile.Read(ref _content);
 
     public override Cursor Cursor => Content is { IsSealed: false } growing ? growing.End : _end;
 
-    /// <summary>What reads the content from Kafka now; guarded by the <see cref="LogReader"/>.</summary>
+    /// <summary>The current read of its content from Kafka; guarded by the <see cref="LogReader"/>.</summary>
     public Task<IReadOnlyDictionary<LogBlock, BlockContent>>? Loading { get; set; }
 
-    /// <summary>Takes a record that counts: lines, or what is told as the event that comes back.</summary>
+    /// <summary>Adds a record that counts. Returns its event; null for lines.</summary>
     public WatchEvent? Add(ProgressRecord record, long offset)
     {
         if (record is AttemptRecord attempt)
@@ -55,7 +55,7 @@ internal sealed class LogBlock(string taskId, int lane, Cursor from) : LogEntry
         return Content!.Add(record, offset);
     }
 
-    /// <summary>Whether a record in its stretch of the partition is one of its own.</summary>
+    /// <summary>Whether a record within its range of offsets belongs to it.</summary>
     public bool Has(ProgressRecord record, long offset) => record is OutputLines lines
         ? lines.TaskId == taskId && lines.Attempt == from.Attempt && _claim == new Claim(lines.Epoch, lines.Owner)
         : _events?.BinarySearch(offset) >= 0;
@@ -72,13 +72,13 @@ internal sealed class LogBlock(string taskId, int lane, Cursor from) : LogEntry
 
     public void GiveUp() => Volatile.Write(ref _content, null);
 
-    /// <summary>Somebody reads it.</summary>
+    /// <summary>Marks it as read.</summary>
     public void Touch()
     {
-        if (!Volatile.Read(ref _wasRead))   // writing it each time would take it from the other processors
+        if (!Volatile.Read(ref _wasRead))   // a write each time would invalidate the other processors' caches
             Volatile.Write(ref _wasRead, true);
     }
 
-    /// <summary>Whether somebody has read it since this was asked last.</summary>
+    /// <summary>Whether it was read since the last call.</summary>
     public bool WasTouched() => Interlocked.Exchange(ref _wasRead, false);
 }

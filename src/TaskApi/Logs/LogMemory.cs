@@ -5,18 +5,18 @@ using TaskPipeline.TaskApi.Settings;
 namespace TaskPipeline.TaskApi.Logs;
 
 /// <summary>
-/// Bounds what the logs of all tasks take. Beyond it the content of the oldest blocks goes, but for those that somebody has read since they were looked at
-/// last: they come round once more.
+/// Limits the memory of all tasks' logs. Above the limit the content of the oldest blocks is dropped. A block that was read since its last turn goes
+/// to the end of the queue instead.
 /// </summary>
 internal sealed class LogMemory(IOptions<ApiOptions> options)
 {
     private readonly ConcurrentQueue<LogBlock> _blocks = [];
     private long _bytes;
 
-    /// <summary>Bytes of what is kept.</summary>
+    /// <summary>Bytes of the blocks in memory.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>Counts a block that is sealed, or read again.</summary>
+    /// <summary>Counts a block that was sealed or read again.</summary>
     public void Add(LogBlock block)
     {
         _blocks.Enqueue(block);

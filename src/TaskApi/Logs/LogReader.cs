@@ -8,15 +8,15 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskApi.Logs;
 
 /// <summary>
-/// Gives the content of a log's blocks: from memory, or, where it was given up, from Kafka, several blocks at once and a few readings at a time. Where
-/// Kafka is away it is waited for.
+/// Returns the content of a log's blocks: from memory, or from Kafka if it was dropped. It reads several blocks at once, with a limited number of
+/// reads at a time. If Kafka does not answer, it waits.
 /// </summary>
 internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, IHostApplicationLifetime host, ILogger<LogReader> logger) : IDisposable
 {
     private const int MostReadings = 4;
     private const long MostBytes = 4 << 20;
-    private const int Ahead = 16;           // blocks; a reading takes some milliseconds to begin
-    private const long MostBetween = 5000;  // records of others
+    private const int Ahead = 16;           // blocks; a read takes some milliseconds to start
+    private const long MostBetween = 5000;  // records of other tasks
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
@@ -24,12 +24,12 @@ internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, 
     private readonly ConcurrentBag<IConsumer<byte[]?, byte[]?>> _idle = [];
     private readonly Lock _gate = new();
 
-    /// <summary>The content of a block; what follows is fetched ahead.</summary>
+    /// <summary>The content of a block; also starts to fetch the blocks after it.</summary>
     public ValueTask<BlockContent> ReadAsync(TaskLog log, int index, CancellationToken cancellationToken) =>
         InMemory(log, index) is { } content ? ValueTask.FromResult(content)
             : new ValueTask<BlockContent>(LoadAsync(log, index, (LogBlock)log[index], cancellationToken));
 
-    /// <summary>The same; null: it has to be read from Kafka.</summary>
+    /// <summary>The same, only from memory; null: it has to be read from Kafka.</summary>
     public BlockContent? InMemory(TaskLog log, int index)
     {
         var block = (LogBlock)log[index];
@@ -56,7 +56,7 @@ internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, 
         }
     }
 
-    /// <summary>Begins to read a block and what follows it, unless somebody has.</summary>
+    /// <summary>Starts to read a block and those after it, or returns the read in progress.</summary>
     private Task<IReadOnlyDictionary<LogBlock, BlockContent>> Load(TaskLog log, int index)
     {
         lock (_gate)
@@ -126,7 +126,7 @@ internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, 
         consumer.Assign(new TopicPartitionOffset(cluster.Topics.Progress, blocks[0].Lane, blocks[0].FirstOffset));
         for (var at = 0; at < blocks.Count;)
         {
-            var result = consumer.Poll(MaxWait) ?? throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "it does not answer"));
+            var result = consumer.Poll(MaxWait) ?? throw new KafkaException(new Error(ErrorCode.Local_TimedOut, "Kafka does not answer"));
             if (result.IsPartitionEOF)
                 break;
             while (at < blocks.Count && result.Offset.Value > blocks[at].LastOffset)
@@ -146,7 +146,7 @@ internal sealed partial class LogReader(KafkaCluster cluster, LogMemory memory, 
         return contents;
     }
 
-    /// <summary>What was counted when the record was read first is counted again.</summary>
+    /// <summary>Counts the same lines that were counted at the first read.</summary>
     private static void Take(ConsumeResult<byte[]?, byte[]?> result, LogBlock block, BlockContent content)
     {
         if (result.Message.Value is not { } value || !TaskJson.TryDecodeProgress(value, out var record, out _) || !block.Has(record!, result.Offset.Value))

@@ -2,14 +2,14 @@ using System.Text.RegularExpressions;
 
 namespace TaskPipeline.TaskApi.Logs;
 
-/// <summary>A line as it reads on paper: without colours and other escapes, and without what the agent itself overwrote after a carriage return.</summary>
+/// <summary>A line as it reads on paper: without colours and other escapes, and without text that the agent overwrote after a carriage return.</summary>
 internal static partial class PlainText
 {
     public static string Of(string line) => Visible(WithoutEscapes(line));
 
     public static string WithoutEscapes(string text) => text.Contains('\x1b', StringComparison.Ordinal) ? Escapes().Replace(text, "") : text;
 
-    /// <summary>What is left of text without escapes.</summary>
+    /// <summary>The visible part of text without escapes.</summary>
     public static string Visible(string text)
     {
         if (text.AsSpan().IndexOfAnyInRange('\0', '\x1f') < 0)

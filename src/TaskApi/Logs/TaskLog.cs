@@ -3,22 +3,22 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskApi.Logs;
 
 /// <summary>
-/// Everything watchers are told of one task, in order. It is only ever added to, by one writer at a time (the lock of the table of tasks);
-/// any number of watchers read it without a lock, each at its own place and speed, and cost it nothing.
+/// All watch events of one task, in order. It only grows, by one writer at a time (under the lock of the table of tasks). Any number of watchers read
+/// it without a lock, each at its own place and speed.
 /// </summary>
 internal sealed class TaskLog
 {
     private readonly string _taskId;
     private readonly LogMemory _memory;
-    private readonly Dictionary<int, long> _accounted = [];   // attempt → last line that was added, or told to be missing
+    private readonly Dictionary<int, long> _accounted = [];   // attempt → last line that was added or reported as missing
     private readonly Func<string?> _projectOf;
-    private string? _project;   // known with the submission, and never changed then
+    private string? _project;   // set once, with the submission
     private LogEntry[] _entries;
     private int _count = 1;
     private int _stop = -1;
     private long _version;
 
-    /// <summary>The first entry is the submission. It may be read from Kafka after records that belong behind it; its place is kept.</summary>
+    /// <summary>The first entry is the submission. Its place is reserved, because later records can be read from Kafka before it.</summary>
     public TaskLog(string taskId, LogMemory memory)
     {
         (_taskId, _memory) = (taskId, memory);
@@ -30,13 +30,13 @@ internal sealed class TaskLog
 
     public ChangeSignal Changed { get; } = new();
 
-    /// <summary>How many entries there are. All but the last never change; that may grow or, where it is the end, be replaced.</summary>
+    /// <summary>Number of entries. All but the last never change; the last can grow or, if it is the end, be replaced.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>Rises with everything that is added.</summary>
+    /// <summary>Rises with every addition.</summary>
     public long Version => Volatile.Read(ref _version);
 
-    /// <summary>Where the request to stop stands; -1: nowhere.</summary>
+    /// <summary>Index of the stop request; -1 if there is none.</summary>
     public int StopIndex => Volatile.Read(ref _stop);
 
     public LogEntry Last => this[Count - 1];
@@ -45,11 +45,11 @@ internal sealed class TaskLog
 
     public Cursor Latest => Last.Cursor;
 
-    /// <summary>The count is read before: whoever knows an index sees an array that holds it.</summary>
+    /// <summary>Read <see cref="Count"/> first: then this array holds the index.</summary>
     public LogEntry this[int index] => Volatile.Read(ref _entries)[index];
 
     /// <summary>
-    /// Places only rise along the log, so the first entry with something that is news is found by halving; <paramref name="count"/>: there is none.
+    /// Binary search for the first entry with news, as places only rise along the log; <paramref name="count"/> if there is none.
     /// </summary>
     public int FirstBeyond(Cursor seen, int count)
     {
@@ -65,17 +65,17 @@ internal sealed class TaskLog
         return low;
     }
 
-    /// <summary>Whether there is something behind a place.</summary>
+    /// <summary>Whether there is something after a place.</summary>
     public bool HasNewsFor(Cursor seen) => Latest is var latest && (latest.IsBeyond(seen) || latest.Events > seen.Events || latest.StopSeen != seen.StopSeen);
 
-    /// <summary>How the task came to where it stands.</summary>
+    /// <summary>The task's states so far, in order.</summary>
     public IEnumerable<StateEvent> States => _entries.Take(_count).OfType<StateEvent>();
 
-    /// <summary>Before this nobody can watch, so nobody has read the event that is replaced.</summary>
+    /// <summary>Replaces the first event. No watcher has read it, because nobody can watch before the submission is known.</summary>
     public void Submitted(TaskSubmission task, DateTimeOffset at)
     {
         Volatile.Write(ref _project, task.Project);
-        // Said by the submission itself, so that every replica tells it, also one that never saw the task's schedule entry.
+        // Taken from the submission, so that every replica has the same event, even one that never read the task's schedule entry.
         var status = task.RunAt is null ? Status.Queued : Status.Scheduled;
         _entries[0] = new StateEvent(_taskId, _entries[0].Cursor, new StateChange(status) { At = at, DueAt = task.RunAt }, _projectOf);
     }
@@ -99,7 +99,7 @@ internal sealed class TaskLog
         _accounted[record.Attempt] = record.Lines.Last;
     }
 
-    /// <summary>Lines that nobody kept.</summary>
+    /// <summary>Adds a gap for lines that the worker did not store.</summary>
     public void LeftOut(OutputGap gap)
     {
         AccountFor(gap.Attempt, gap.From - 1);
@@ -112,42 +112,42 @@ internal sealed class TaskLog
 
     public void Add(AttemptInput record, int lane, long offset) => Add(record, record.Attempt, lane, offset);
 
-    /// <summary>No line of the attempt comes behind it.</summary>
+    /// <summary>The last record of the attempt: no line follows it.</summary>
     public void Add(AttemptExited record, int lane, long offset)
     {
         AccountFor(record.Attempt, record.Lines);
         Add(record, record.Attempt, lane, offset);
     }
 
-    /// <summary>An attempt stands still, or goes on.</summary>
+    /// <summary>An attempt was paused or resumed.</summary>
     public StateEvent PauseChanged(StateChange change, long offset) =>
         Append(new StateEvent(_taskId, Latest with { Events = offset + 1 }, change, _projectOf) { IsPlacedByOffset = true });
 
-    /// <param name="stop">The request to stop it, where there was one.</param>
+    /// <param name="stop">The request to stop it, if there was one.</param>
     public EndEvent End(TaskState state, ControlRecord? stop)
     {
         AccountFor(state);
         return Append(new EndEvent(_taskId, Latest with { EndSeen = true }, state, stop));
     }
 
-    /// <summary>A request to stop it was read after the end.</summary>
+    /// <summary>Replaces the end: a request to stop it was read after the end.</summary>
     public void EndAgain(TaskState state, ControlRecord stop) => _entries[_count - 1] = new EndEvent(_taskId, Latest, state, stop);
 
-    /// <summary>These attempts are over: lines of theirs that did not come so far never will.</summary>
+    /// <summary>These attempts are over: lines that are still missing will never arrive.</summary>
     public void AccountFor(TaskState state)
     {
         foreach (var attempt in state.Attempts)
             AccountFor(attempt.Attempt, attempt.Lines);
     }
 
-    /// <summary>Lines up to here exist. Those that never came are named as missing.</summary>
+    /// <summary>Lines up to here exist. Adds a gap for those that never arrived.</summary>
     private void AccountFor(int attempt, long upTo, string reason = GapEvent.NotKept)
     {
         var seen = _accounted.GetValueOrDefault(attempt);
         if (upTo <= seen)
             return;
         _accounted[attempt] = upTo;
-        // The gap of an attempt that nothing is left of comes late, at the end: the place of a later attempt must not go backwards.
+        // If nothing of an attempt is left, its gap is added late, at the end. The place of a later attempt must not go backwards.
         var cursor = attempt >= Latest.Attempt ? PlaceIn(attempt) with { Seq = upTo } : Latest;
         Append(new GapEvent(_taskId, cursor, new OutputHole(attempt, seen + 1, upTo, reason)));
     }
@@ -157,9 +157,9 @@ internal sealed class TaskLog
         var block = Last is LogBlock { IsFull: false } open && open.From.Attempt == attempt && open.Lane == lane
             ? open
             : Append(new LogBlock(_taskId, lane, PlaceIn(attempt)));
-        var told = block.Add(record, offset);
+        var watchEvent = block.Add(record, offset);
         Volatile.Write(ref _version, _version + 1);
-        return told;
+        return watchEvent;
     }
 
     private Cursor PlaceIn(int attempt) => Latest.Attempt == attempt ? Latest : Latest with { Attempt = attempt, Seq = 0, Stage = Stage.Begun };
@@ -184,9 +184,9 @@ internal sealed class TaskLog
     }
 }
 
-/// <summary>What stands in a task's log: one event, or a block of many.</summary>
+/// <summary>An entry of a task's log: one event, or a block of many.</summary>
 internal abstract class LogEntry
 {
-    /// <summary>The place behind it.</summary>
+    /// <summary>The place after it.</summary>
     public abstract Cursor Cursor { get; }
 }

@@ -7,7 +7,7 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskApi.Logs;
 
 /// <summary>
-/// What watchers are told, the same on every transport. It never changes; its JSON is encoded once, by whoever needs it first, and the same bytes go to all.
+/// An event for watchers, the same on every transport. It is immutable; its JSON is encoded once, on first use, and all watchers get the same bytes.
 /// </summary>
 internal abstract class WatchEvent(string taskId, Cursor cursor) : LogEntry
 {
@@ -15,22 +15,22 @@ internal abstract class WatchEvent(string taskId, Cursor cursor) : LogEntry
 
     public override Cursor Cursor { get; } = cursor;
 
-    /// <summary>It can come at any stage of an attempt, so its place is that of its record (<see cref="Cursor.Events"/>).</summary>
+    /// <summary>It can occur at any stage of an attempt, so its place is the offset of its record (<see cref="Cursor.Events"/>).</summary>
     public bool IsPlacedByOffset { get; init; }
 
     public abstract ReadOnlyMemory<byte> Json { get; }
 
-    /// <summary>What it is in plain text; most events are nothing there.</summary>
+    /// <summary>The event as plain text; most events have none.</summary>
     public virtual IEnumerable<TextPiece> PlainText => [];
 }
 
-/// <summary>One that was encoded before.</summary>
+/// <summary>An event that is already encoded.</summary>
 internal sealed class EncodedEvent(string taskId, Cursor cursor, ReadOnlyMemory<byte> json) : WatchEvent(taskId, cursor)
 {
     public override ReadOnlyMemory<byte> Json => json;
 }
 
-/// <summary>One that is encoded when its JSON is asked for. Two readers may do so at the same time; both get the same bytes, and one of them is kept.</summary>
+/// <summary>An event that is encoded on first use. Two readers can do so at the same time; both get the same bytes, and one copy is kept.</summary>
 internal abstract class TypedEvent(string taskId, string type, Cursor cursor) : WatchEvent(taskId, cursor)
 {
     private const int UsualBytes = 256;
@@ -68,7 +68,7 @@ internal abstract class TypedEvent(string taskId, string type, Cursor cursor) : 
     }
 }
 
-/// <summary>First on every stream: where it starts, and what the log holds.</summary>
+/// <summary>The first event of every stream: where it starts, and what the log holds.</summary>
 internal sealed class HelloEvent(TaskLog log, Cursor start, Status status) : TypedEvent(log.TaskId, "hello", start)
 {
     public static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
@@ -82,7 +82,7 @@ internal sealed class HelloEvent(TaskLog log, Cursor start, Status status) : Typ
     }
 }
 
-/// <summary>Everything that was there when the watcher came has been sent; what follows is live.</summary>
+/// <summary>All events up to the watcher's start have been sent; live events follow.</summary>
 internal sealed class CaughtUpEvent(string taskId, Cursor cursor) : TypedEvent(taskId, "caught_up", cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
@@ -90,11 +90,11 @@ internal sealed class CaughtUpEvent(string taskId, Cursor cursor) : TypedEvent(t
     }
 }
 
-/// <summary>A task has come to a new state, or a later attempt to the same.</summary>
-/// <param name="project">Asked when the event is encoded: it may be read from Kafka before the submission, but nobody is told of it before that.</param>
+/// <summary>A task has reached a new state, or a later attempt has reached the same one.</summary>
+/// <param name="project">Read when the event is encoded. The event can be read from Kafka before the submission, but it is sent only after it.</param>
 internal sealed class StateEvent(string taskId, Cursor cursor, StateChange change, Func<string?> project) : TypedEvent(taskId, "state", cursor)
 {
-    /// <summary>The same, told at another place.</summary>
+    /// <summary>The same event at another place.</summary>
     public StateEvent At(Cursor place) => new(TaskId, place, change, project);
 
     protected override void WriteFields(Utf8JsonWriter writer)
@@ -117,10 +117,10 @@ internal sealed record StateChange(Status Status)
     public string? Worker { get; init; }
     public string? RequestedBy { get; init; }
 
-    /// <summary>Of a stop: what the caller gave. Of an attempt: why the one before it is over.</summary>
+    /// <summary>For a stop: the caller's reason. For an attempt: why the previous one ended.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>Of a task that waits for its time.</summary>
+    /// <summary>When a waiting task is due.</summary>
     public DateTimeOffset? DueAt { get; init; }
 
     public DateTimeOffset? At { get; init; }
@@ -146,7 +146,7 @@ internal sealed class GapEvent(string taskId, Cursor cursor, OutputHole hole) : 
 }
 
 /// <summary>Lines that cannot be shown.</summary>
-/// <param name="Reason"><c>not_kept</c>: Kafka has them no more; <c>output_limit</c>: the worker left them out.</param>
+/// <param name="Reason"><c>not_kept</c>: Kafka no longer has them; <c>output_limit</c>: the worker left them out.</param>
 public sealed record OutputHole(int Attempt, long From, long To, string Reason)
 {
     public long Count => To - From + 1;
@@ -155,7 +155,7 @@ public sealed record OutputHole(int Attempt, long From, long To, string Reason)
         $"[lines {From} to {To} of attempt {Attempt} {(Reason == GapEvent.NotKept ? "are no longer kept" : "are left out: more than the output limit")}]";
 }
 
-/// <summary>An event of the user's own, where it lies among the lines.</summary>
+/// <summary>A user's own event, at its place among the lines.</summary>
 internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emitted) : TypedEvent(taskId, "event", cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
@@ -171,7 +171,7 @@ internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emi
     }
 }
 
-/// <summary>What the agent said of its work, behind the lines in which it did.</summary>
+/// <summary>What the agent reported about its work, after the lines in which it did.</summary>
 internal sealed class AgentWatchEvent(string taskId, Cursor cursor, AgentEvent noted) : TypedEvent(taskId, noted.Name.Word(), cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
@@ -183,7 +183,7 @@ internal sealed class AgentWatchEvent(string taskId, Cursor cursor, AgentEvent n
     }
 }
 
-/// <summary>What somebody sent to the agent's stdin, where it lies among the lines.</summary>
+/// <summary>Input to the agent's stdin, at its place among the lines.</summary>
 internal sealed class InputEvent(string taskId, Cursor cursor, AttemptInput input) : TypedEvent(taskId, "input", cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
@@ -200,7 +200,7 @@ internal sealed class InputEvent(string taskId, Cursor cursor, AttemptInput inpu
     }
 }
 
-/// <summary>How an attempt ended. What follows from it, the owner of the task's lane decides and commits, at once or once there is one.</summary>
+/// <summary>How an attempt ended. The owner of the task's lane decides and commits how the task continues, as soon as the lane has an owner.</summary>
 internal sealed class ExitedEvent(string taskId, Cursor cursor, AttemptExited exited) : TypedEvent(taskId, "exited", cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
@@ -214,7 +214,7 @@ internal sealed class ExitedEvent(string taskId, Cursor cursor, AttemptExited ex
     }
 }
 
-/// <summary>The last event of every stream. It counts the lines of the attempt that decided, so that a watcher can prove that it has them all.</summary>
+/// <summary>The last event of every stream. It has the number of lines of the deciding attempt, so that a watcher can check that it has all.</summary>
 internal sealed class EndEvent(string taskId, Cursor cursor, TaskState end, ControlRecord? stop) : TypedEvent(taskId, "end", cursor)
 {
     public override IEnumerable<TextPiece> PlainText => [new(Cursor, end.Status.EndText())];
@@ -252,7 +252,7 @@ internal sealed class WatchEventJson : JsonConverter<WatchEvent>
     public override bool CanConvert(Type typeToConvert) => typeToConvert.IsAssignableTo(typeof(WatchEvent));
 
     public override WatchEvent Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        throw new NotSupportedException("Events are only ever sent");
+        throw new NotSupportedException("Events are only sent");
 
     public override void Write(Utf8JsonWriter writer, WatchEvent value, JsonSerializerOptions options) =>
         writer.WriteRawValue(value.Json.Span, skipInputValidation: true);

@@ -4,7 +4,7 @@ using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Pausing;
 
-/// <summary>The answer to a pause or a resume: it is on its way to that status. The <c>state</c> event says when it has happened.</summary>
+/// <summary>The answer to a pause or a resume, with the requested status. The <c>state</c> event reports when it is reached.</summary>
 public sealed record PauseAnswer(string TaskId, Status Status);
 
 internal static class PauseEndpoint

@@ -6,7 +6,7 @@ using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Pausing;
 
-/// <summary>Asks for the pause of a running task, or that it goes on. The later of the two counts; asking again for what is in force writes nothing.</summary>
+/// <summary>Requests the pause of a running task, or its resume. The later request counts; a request for what is in force writes nothing.</summary>
 internal sealed partial class PauseRequests(TaskTable table, RecordWriter writer, TimeProvider clock, ILogger<PauseRequests> logger)
 {
     /// <summary>Null: Kafka has the request.</summary>
@@ -22,7 +22,7 @@ internal sealed partial class PauseRequests(TaskTable table, RecordWriter writer
         if (signal == ControlRecord.Pause ? status is not (Status.Starting or Status.Running) : inForce is null)
             return new Problem(
                 StatusCodes.Status409Conflict,
-                $"Task '{tracked.TaskId}' is {status.Word()}; only a task that runs can be paused, and only one that is paused resumed");
+                $"Task '{tracked.TaskId}' is {status.Word()}; only a running task can be paused, and only a paused task can be resumed");
         var request = new ControlRecord
         {
             TaskId = tracked.TaskId,
@@ -33,8 +33,8 @@ internal sealed partial class PauseRequests(TaskTable table, RecordWriter writer
             At = clock.GetUtcNow(),
         };
         if (!await writer.PauseAsync(request))
-            return Problem.NotTaken("Kafka did not take the request in time; ask again, twice is harmless");
-        table.PauseRequested(request);   // this replica need not read it back to know it
+            return Problem.NotTaken("Kafka did not acknowledge the request in time; send it again, repeating it is harmless");
+        table.PauseRequested(request);   // known at once, without reading it back from Kafka
         LogRequested(logger, signal, tracked.TaskId, requestedBy);
         return null;
     }

@@ -10,12 +10,12 @@ internal static class PausingFeature
     {
         tasks.MapPost("/{id}/pause", PauseEndpoint.PauseAsync).WithSummary("Pause a running task")
             .WithDescription(
-                "Its agent and all that it has started are frozen; limits of time and silence do not run meanwhile, a deadline does. The state event "
-                + "paused says when it has happened. Asking twice is harmless.")
+                "Freezes its agent with all child processes. Limits of time and silence stop meanwhile; a deadline does not. The state event "
+                + "paused reports when it has happened. Repeating it is harmless.")
             .TakesIdempotencyKey()
             .Produces<PauseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
         tasks.MapPost("/{id}/resume", PauseEndpoint.ResumeAsync).WithSummary("Resume a paused task")
-            .WithDescription("The state event running says when it has happened. Asking twice is harmless.")
+            .WithDescription("The state event running reports when it has happened. Repeating it is harmless.")
             .TakesIdempotencyKey()
             .Produces<PauseAnswer>(StatusCodes.Status202Accepted).Problems(400, 404, 409, 503);
     }

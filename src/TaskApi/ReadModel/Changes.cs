@@ -3,8 +3,8 @@ using TaskPipeline.TaskApi.Logs;
 namespace TaskPipeline.TaskApi.ReadModel;
 
 /// <summary>
-/// What has changed since watchers were woken the last time. They are woken once for all that came together, when the tail that brought it has nothing more
-/// at hand.
+/// Collects what has changed since the last wake-up. Watchers are woken once for all changes of a burst, when the tail that read them has no more
+/// records at hand.
 /// </summary>
 internal sealed class Changes(StateFeed feed)
 {
@@ -12,24 +12,24 @@ internal sealed class Changes(StateFeed feed)
     private HashSet<TaskLog> _logs = [];
     private bool _hasFeedChanged;
 
-    /// <summary>Raised each time a tail has read on and has nothing more at hand.</summary>
+    /// <summary>Raised each time a tail has read records and has no more at hand.</summary>
     public ChangeSignal ReadOn { get; } = new();
 
-    /// <param name="told">What watchers of states are sent; null: nothing.</param>
-    /// <param name="project">Null while the task's submission is not known; nothing is sent then.</param>
-    public void Add(TaskLog log, WatchEvent? told, string? project)
+    /// <param name="watchEvent">What watchers of states are sent; null: nothing.</param>
+    /// <param name="project">Null while the task's submission is unknown; then nothing is sent.</param>
+    public void Add(TaskLog log, WatchEvent? watchEvent, string? project)
     {
         lock (_gate)
         {
             _logs.Add(log);
-            if (told is null || project is null)
+            if (watchEvent is null || project is null)
                 return;
-            feed.Add(told, project);
+            feed.Add(watchEvent, project);
             _hasFeedChanged = true;
         }
     }
 
-    /// <summary>Wakes those who wait for what has changed.</summary>
+    /// <summary>Wakes the watchers of everything that has changed.</summary>
     public void Publish()
     {
         HashSet<TaskLog>? logs = null;

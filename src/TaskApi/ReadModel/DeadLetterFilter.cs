@@ -4,12 +4,12 @@ using TaskPipeline.TaskApi.Http;
 
 namespace TaskPipeline.TaskApi.ReadModel;
 
-/// <summary>Which dead letters are meant; what is null does not matter.</summary>
+/// <summary>Selects dead letters; a null field does not filter.</summary>
 internal sealed record DeadLetterFilter(string? Project, string? Type, FailureClass? Class, EndReason? Reason, bool? IsResolved)
 {
     public static readonly IReadOnlyList<string> Fields = ["project", "type", "class", "reason"];
 
-    /// <summary>Reads the fields that a query and a body have in common.</summary>
+    /// <summary>Reads the fields that the query and the body have in common.</summary>
     public static DeadLetterFilter Read(Func<string, string?> field, bool? isResolved, FieldErrors errors) =>
         new(NullIfEmpty(field("project")), NullIfEmpty(field("type")), errors.OneOf<FailureClass>("class", field("class")), errors.OneOf<EndReason>(
             "reason", field("reason")), isResolved);

@@ -2,21 +2,21 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.ReadModel;
 
-/// <summary>A dead letter, with what was done about it so far.</summary>
-/// <param name="Id">The task's, or <c>raw-{lane}-{offset}</c> of a record that nobody could read.</param>
-/// <param name="Place">Counts them in the order of the topic.</param>
+/// <summary>A dead letter and its resolutions so far.</summary>
+/// <param name="Id">The task's id, or <c>raw-{lane}-{offset}</c> for a record that could not be read.</param>
+/// <param name="Place">Its number in the order of the topic.</param>
 internal sealed record DeadLetterEntry(string Id, int Place, DeadLetter Letter, IReadOnlyList<DeadLetterResolution> Resolutions)
 {
     public bool IsResolved => Resolutions.Count > 0;
 
-    /// <summary>The tasks that went on in its place, in order.</summary>
+    /// <summary>The tasks that were submitted in its place, in order.</summary>
     public IReadOnlyList<string> Redrives { get; } =
         [.. Resolutions.Where(resolution => resolution.Action == DeadLetterAction.Redriven).Select(resolution => resolution.NewTaskId!)];
 }
 
 /// <summary>
-/// All dead letters, as <c>tasks-dlq</c> tells. Its tail writes, and a request what Kafka has acknowledged; entries never change, but for being
-/// replaced.
+/// All dead letters in <c>tasks-dlq</c>. The tail adds what it reads, and requests add what Kafka has acknowledged. Entries are immutable; a
+/// resolution replaces one.
 /// </summary>
 internal sealed class DeadLetterTable
 {
@@ -24,7 +24,7 @@ internal sealed class DeadLetterTable
     private readonly Dictionary<string, int> _places = [];
     private readonly List<DeadLetterEntry> _entries = [];
 
-    /// <summary>A letter that is there already is a double.</summary>
+    /// <summary>Adds a letter; a duplicate is ignored.</summary>
     public void Add(DeadLetter letter)
     {
         var id = letter.TaskId ?? letter.Task?.TaskId ?? $"raw-{letter.Lane}-{letter.Offset}";
@@ -35,7 +35,7 @@ internal sealed class DeadLetterTable
         }
     }
 
-    /// <summary>What is known already is passed over, and so is what has outlived its letter.</summary>
+    /// <summary>Adds a resolution. Ignored: one that is already known, and one whose letter retention has removed.</summary>
     public void Add(DeadLetterResolution resolution)
     {
         lock (_gate)
@@ -51,7 +51,7 @@ internal sealed class DeadLetterTable
             return _places.TryGetValue(id, out var place) ? _entries[place] : null;
     }
 
-    /// <summary>Up to <paramref name="limit"/> of them, newest first, from behind a place.</summary>
+    /// <summary>Up to <paramref name="limit"/> letters after an entry, newest first.</summary>
     public IReadOnlyList<DeadLetterEntry> NewestFirst(DeadLetterFilter filter, DeadLetterEntry? after, int limit)
     {
         lock (_gate)
@@ -61,7 +61,7 @@ internal sealed class DeadLetterTable
         }
     }
 
-    /// <summary>Those that have waited longest.</summary>
+    /// <summary>The first letters, oldest first.</summary>
     public IReadOnlyList<DeadLetterEntry> OldestFirst(DeadLetterFilter filter, int limit)
     {
         lock (_gate)

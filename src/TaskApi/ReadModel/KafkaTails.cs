@@ -9,48 +9,48 @@ using TaskPipeline.TaskApi.Kafka;
 namespace TaskPipeline.TaskApi.ReadModel;
 
 /// <summary>
-/// Reads the topics into the <see cref="TaskTable"/>. Kafka may be away when the host starts: it is waited for, and requests are answered 503.
-/// A tail that died or stands still would let this replica tell old news for ever, so it ends the process.
+/// Reads the topics into the <see cref="TaskTable"/>. If Kafka does not answer at the start, it waits, and requests are answered with 503. With a
+/// dead or stalled tail this replica would serve old data for ever, so it ends the process.
 /// </summary>
 internal sealed partial class KafkaTails(
     KafkaCluster cluster, TaskTable table, Changes changes, WorkerTable workers, DeadLetterTable letters, TopicWatch topics, SkippedRecords skipped,
         IHostApplicationLifetime host, BrokerClock clock, ILogger<KafkaTails> logger)
     : BackgroundService
 {
-    private static readonly TimeSpan StandsStill = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan StalledAfter = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan ClockMaxWait = TimeSpan.FromSeconds(10);   // a Kafka that takes nothing can still be read
-    // a task's `ended` lies in Kafka when its state is committed, and is read as fast as that
+    private static readonly TimeSpan ClockMaxWait = TimeSpan.FromSeconds(10);   // a Kafka that accepts no writes can still be read
+    // a task's `ended` is in Kafka when its state is committed, and is read as quickly as that state
     private static readonly TimeSpan EndedWithin = TimeSpan.FromSeconds(5);
 
     private readonly TaskCompletionSource _caughtUp = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TopicTail[] _tails = [];
     private TopicTail? _tasks;
-    private TopicTail? _progress;   // by itself: its records are those that must not wait, and every fetch names all the partitions of its consumer
+    private TopicTail? _progress;   // its own consumer: its records must not wait, and every fetch names all partitions of its consumer
     private TopicTail? _state;
     private Task _clockIsKnown = Task.CompletedTask;
     private string? _failure;
     private volatile bool _isSettled;
 
-    /// <summary>Completes once everything that stood in the topics at the start is in the tables; never, if it cannot be read.</summary>
+    /// <summary>Completes once the tables have everything that was in the topics at the start; never, if that cannot be read.</summary>
     public Task CaughtUp => _caughtUp.Task;
 
-    /// <summary>What is still missing before requests can be answered; null: nothing.</summary>
+    /// <summary>Why requests cannot be answered yet; null: they can.</summary>
     public string? NotReadyBecause =>
         _failure is not null ? _failure
         : _tails.Length == 0 ? "Kafka has not answered yet"
-        : !_clockIsKnown.IsCompleted ? "Kafka has not told its time yet"
+        : !_clockIsKnown.IsCompleted ? "Kafka's time is not known yet"
         : !HaveCaughtUp ? $"still being read: {NamesOf(_tails.Where(tail => !tail.CaughtUp.IsCompletedSuccessfully))}"
-        : !_isSettled ? "what was read is being put together"
+        : !_isSettled ? "the records are being processed"
         : null;
 
-    /// <summary>Why this process is of no use any more; null: it is healthy.</summary>
-    public string? Failure => _failure ?? (Standing() is { } standing ? $"the tail of {standing} stands still" : null);
+    /// <summary>Why this process must end; null: it is healthy.</summary>
+    public string? Failure => _failure ?? (Stalled() is { } stalled ? $"the tail of {stalled} has stalled" : null);
 
-    /// <summary>What a person should know of what was read, in sentences.</summary>
+    /// <summary>Warnings for people about records that were read, as sentences.</summary>
     public IReadOnlyList<string> Warnings => cluster.Guard?.Warnings ?? [];
 
-    /// <summary>Whether <c>task-schedule</c> was read beyond this place.</summary>
+    /// <summary>Whether <c>task-schedule</c> was read beyond this offset.</summary>
     public bool HasReadSchedule(int lane, long offset) => _state?.PositionOf(cluster.Topics.Schedule, lane) > offset;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -69,7 +69,7 @@ internal sealed partial class KafkaTails(
             if (HaveCaughtUp)
             {
                 Settle();
-                changes.Publish();   // of what that has ended
+                changes.Publish();   // what Settle has finished
                 _caughtUp.TrySetResult();
             }
             await watching;
@@ -95,14 +95,14 @@ internal sealed partial class KafkaTails(
                 Fail(gone.Message, null);
             else if (tails.FirstOrDefault(tail => tail.IsCompleted) is { } dead)
                 Fail("a tail has died", dead.Exception?.InnerException);
-            else if (Standing() is { } standing)
-                Fail($"the tail of {standing} stands still", null);
+            else if (Stalled() is { } stalled)
+                Fail($"the tail of {stalled} has stalled", null);
             if (_failure is not null)
                 return;
         }
     }
 
-    private string? Standing() => _tails.FirstOrDefault(tail => tail.SinceLastPoll > StandsStill) is { } tail ? NamesOf([tail]) : null;
+    private string? Stalled() => _tails.FirstOrDefault(tail => tail.SinceLastPoll > StalledAfter) is { } tail ? NamesOf([tail]) : null;
 
     private static string NamesOf(IEnumerable<TopicTail> tails) => string.Join(", ", tails.SelectMany(tail => tail.Topics));
 
@@ -114,7 +114,7 @@ internal sealed partial class KafkaTails(
         host.StopApplication();
     }
 
-    /// <summary>Everything that stood in the topics at the start was read.</summary>
+    /// <summary>Whether everything that was in the topics at the start has been read.</summary>
     private bool HaveCaughtUp => _tails.Length > 0 && _clockIsKnown.IsCompleted && _tails.All(tail => tail.CaughtUp.IsCompletedSuccessfully);
 
     private void TakeRequest(ConsumeResult<byte[]?, byte[]?> result)
@@ -127,7 +127,7 @@ internal sealed partial class KafkaTails(
             TakeHeartbeat(result);
     }
 
-    /// <summary>What waits for that place to be read goes on.</summary>
+    /// <summary>Requests that wait for that offset continue.</summary>
     private void Skip(ConsumeResult<byte[]?, byte[]?> result)
     {
         skipped.Count(result.Topic, "unhandled");
@@ -164,7 +164,7 @@ internal sealed partial class KafkaTails(
     private void TakeControl(ConsumeResult<byte[]?, byte[]?> result)
     {
         if (result.Message.Value is not { } value)
-            return;   // a tombstone: the task has ended, and its state says how
+            return;   // a tombstone: the task has ended; its state says how
         if (!TaskJson.TryDecodeControl(value, out var control, out var error))
             skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
         else if (control!.Signal == ControlRecord.Stop && TaskIds.IsValid(control.TaskId))
@@ -226,7 +226,7 @@ internal sealed partial class KafkaTails(
         else if (isLane && TaskJson.TryDecodeLane(value, out var claim, out error) && claim!.Lane == result.Partition.Value)
             table.Claimed(claim);
         else if (isLane)
-            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "it does not tell of its lane");
+            skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, "it is not about its lane");
         else if (!TaskJson.TryDecodeState(value, out var state, out error))
             skipped.Unreadable(result.Topic, result.Partition.Value, result.Offset.Value, error);
         else if (state!.TaskId != state.Task.TaskId || !TaskIds.IsValid(state.TaskId) || state.Lane < 0 || state.Lane >= cluster.Topics.Lanes)
@@ -240,8 +240,8 @@ internal sealed partial class KafkaTails(
     private static ReadOnlySpan<byte> LaneKey => "lane/"u8;
 
     /// <summary>
-    /// Where retention took a task's records, none tells that their place was passed; the tail's own position does. Only when it has nothing more at hand,
-    /// or has just come to where the topics ended at the start: else what is missed may be still to come.
+    /// If retention has removed a task's records, no record shows that their offset was passed, so the tails' positions are used. Only valid when the
+    /// tail has no more records at hand or has just caught up: otherwise the missing records may still arrive.
     /// </summary>
     private void Settle()
     {

@@ -2,12 +2,12 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.ReadModel;
 
-/// <summary>How many unended tasks each slot of each concurrency key has. Guarded by the lock of <see cref="TaskTable"/>.</summary>
+/// <summary>Number of unended tasks in each slot of each concurrency key. Guarded by the lock of <see cref="TaskTable"/>.</summary>
 internal sealed class KeySlots
 {
     private readonly Dictionary<(string Project, string Key), Dictionary<int, int>> _keys = [];
 
-    /// <summary>The slot that the fewest tasks wait for.</summary>
+    /// <summary>The slot with the fewest tasks.</summary>
     public int Choose(TaskSubmission task)
     {
         var slots = _keys.GetValueOrDefault((task.Project, task.Concurrency!.Key));

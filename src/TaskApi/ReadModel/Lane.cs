@@ -4,42 +4,40 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskApi.ReadModel;
 
 /// <summary>
-/// One partition of <c>tasks</c> and its twin in <c>task-progress</c>, as far as they are read. Guarded by the lock of <see cref="TaskTable"/>.
+/// The part that was read of one partition of <c>tasks</c> and the same partition of <c>task-progress</c>. Guarded by the lock of <see cref="TaskTable"/>.
 /// </summary>
 internal sealed class Lane(LaneOwner nobody)
 {
     public LaneLog Log { get; } = new();
 
-    /// <summary>Tasks that wait in <c>tasks</c> or run, by the offset of their record there. One that waits for its time is not among them.</summary>
+    /// <summary>Tasks that are queued or run, by the offset of their record in <c>tasks</c>. A task that waits for its time is not included.</summary>
     public SortedDictionary<long, TrackedTask> Unfinished { get; } = [];
 
-    /// <summary>Who runs its tasks, as far as that is known.</summary>
+    /// <summary>The worker that runs its tasks, as far as known.</summary>
     public LaneOwner Owner { get; set; } = nobody;
 
-    /// <summary>Submissions on their way to Kafka: they count as load, or a burst would all go to one lane.</summary>
+    /// <summary>Submissions being written to Kafka. They count as load; otherwise a burst would all go to one lane.</summary>
     public int OnTheirWay { get; set; }
 
     public int Load => Unfinished.Count + OnTheirWay;
 
-    /// <summary>Up to where <c>tasks</c> was read.</summary>
+    /// <summary>The next offset to read in <c>tasks</c>.</summary>
     public long SubmissionsRead { get; set; }
 
-    /// <summary>Up to where <c>task-progress</c> was read.</summary>
+    /// <summary>The next offset to read in <c>task-progress</c>.</summary>
     public long ProgressRead { get; set; }
 
-    /// <summary>Committed states, while lines that they count are still to be read; by <see cref="TaskState.LogEnd"/>.</summary>
+    /// <summary>Committed states that wait until their last lines have been read; by <see cref="TaskState.LogEnd"/>.</summary>
     public PriorityQueue<(TrackedTask Tracked, TaskState State), long> Committed { get; } = new();
 
-    /// <summary>
-    /// Tasks whose end is committed and whose lines are read, while their <c>ended</c> is not: something that was emitted may lie in front of it.
-    /// </summary>
+    /// <summary>Tasks whose end is committed and whose lines are read, but not their <c>ended</c>: an emitted event may precede it.</summary>
     public HashSet<TrackedTask> Closing { get; } = [];
 
-    /// <summary>How many tasks come before a queued one.</summary>
+    /// <summary>Number of tasks before a queued one.</summary>
     public int PositionOf(TrackedTask queued) => Unfinished.Values.Count(other => IsBefore(other, queued));
 
-    /// <summary>Who has the concurrency key that a queued task waits for; null: nobody.</summary>
-    /// <param name="session">For so long an attempt that was lost may live on unheard.</param>
+    /// <summary>The holder of the concurrency key that a queued task waits for; null if there is none.</summary>
+    /// <param name="session">How long a lost attempt may still run without contact to Kafka.</param>
     public KeyHolder? HolderOfKey(TrackedTask queued, DateTimeOffset now, TimeSpan session)
     {
         var (task, key) = (queued.Submission!, queued.Submission!.Concurrency!.Key);
@@ -62,10 +60,10 @@ internal sealed class Lane(LaneOwner nobody)
         tracked is { Attempt: > 0, Status: Status.Starting or Status.Running or Status.Paused or Status.Stopping };
 }
 
-/// <summary>The task that has what another one waits for.</summary>
-/// <param name="Key">The concurrency key that is waited for.</param>
+/// <summary>The task that holds what another task waits for.</summary>
+/// <param name="Key">The concurrency key.</param>
 /// <param name="TaskId">
-/// Who has it; while it changes hands, who is next. Of a task whose attempt was lost, that one, also where it is the one that waits.
+/// The holder; between two holders, the next one. After a lost attempt, the task of that attempt, which can be the waiting task itself.
 /// </param>
-/// <param name="Until">An attempt was lost with its worker, and until then it may still live where nobody hears it.</param>
+/// <param name="Until">An attempt was lost with its worker; until then it may still run.</param>
 public sealed record KeyHolder(string Key, string TaskId, DateTimeOffset? Until = null);

@@ -5,7 +5,7 @@ internal sealed class LaneOwners
 {
     private readonly Dictionary<string, LaneOwner> _owners = [];
 
-    /// <summary>Of lanes whose owner is not known.</summary>
+    /// <summary>Stands for the unknown owner of a lane.</summary>
     public LaneOwner Nobody { get; } = new("");
 
     public LaneOwner Named(string worker)
@@ -16,17 +16,17 @@ internal sealed class LaneOwners
     }
 }
 
-/// <summary>A worker, as the lanes' logs tell of it. Guarded by the lock of <see cref="TaskTable"/>.</summary>
+/// <summary>A worker, as seen in the lanes' logs. Guarded by the lock of <see cref="TaskTable"/>.</summary>
 internal sealed class LaneOwner(string name)
 {
-    private const long Long = 200;   // milliseconds; what runs for less is over before a task that is placed now is reached
+    private const long Long = 200;   // milliseconds; a task that has run for less is assumed to end before a new task's turn
 
     private string? _running;
     private long _since;
 
     public string Name => name;
 
-    /// <summary>Of all its lanes together; made anew each time a lane is chosen.</summary>
+    /// <summary>Sum over all its lanes; computed each time a lane is chosen.</summary>
     public int Load { get; set; }
 
     public bool IsOccupied => _running is not null && Environment.TickCount64 - _since > Long;

@@ -13,7 +13,7 @@ internal sealed class Placement(Lock gate, Lane[] lanes)
     private int _turn;
 
     /// <summary>
-    /// For a task whose id says nothing: nobody should wait behind a long task while a worker has time. Slot and lane count as its own from now;
+    /// For a task whose caller chose no id: it should not wait behind a long task while another worker is free. Slot and lane count it from now on;
     /// <see cref="Arrived"/> must follow.
     /// </summary>
     public (TaskSubmission Task, int Lane) Choose(TaskSubmission task)
@@ -29,7 +29,7 @@ internal sealed class Placement(Lock gate, Lane[] lanes)
         }
     }
 
-    /// <summary>The task is in Kafka, or Kafka did not take it.</summary>
+    /// <summary>The write of the task has ended, with or without success.</summary>
     public void Arrived(TaskSubmission task, int lane)
     {
         lock (gate)
@@ -39,7 +39,7 @@ internal sealed class Placement(Lock gate, Lane[] lanes)
         }
     }
 
-    /// <summary>For a task whose id its caller has chosen: whichever replica is asked, the place is the same.</summary>
+    /// <summary>For a task whose caller chose the id: the place is the same on every replica.</summary>
     public (TaskSubmission Task, int Lane) ById(TaskSubmission task)
     {
         if (task.Concurrency is not { } concurrency)
@@ -48,13 +48,13 @@ internal sealed class Placement(Lock gate, Lane[] lanes)
         return (task with { Concurrency = concurrency }, LaneOf(task.Project, concurrency));
     }
 
-    /// <summary>An unended task came or went. Only under the table's lock.</summary>
+    /// <summary>An unended task was added or removed. The caller holds the table's lock.</summary>
     public void Count(TaskSubmission task, int count) => _slots.Add(task, count);
 
-    /// <summary>All tasks of a slot lie in one lane, so that one worker decides which of them runs.</summary>
+    /// <summary>All tasks of a slot are in one lane, so that one worker decides which of them runs.</summary>
     private int LaneOf(string project, Concurrency concurrency) => (int)(Hash($"{project}/{concurrency.Key}/{concurrency.Slot}") % (uint)lanes.Length);
 
-    /// <summary>A lane of the worker with the least to do, and of these the one with the least to do; in turn among equals.</summary>
+    /// <summary>The least loaded lane of the least loaded worker; round robin among equals.</summary>
     private int ChooseLane()
     {
         foreach (var lane in lanes)

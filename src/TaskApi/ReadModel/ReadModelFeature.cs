@@ -28,7 +28,7 @@ internal static class ReadModelFeature
         return services;
     }
 
-    /// <summary>Routes that are answered once everything in Kafka was read; until then 503 says what is missing.</summary>
+    /// <summary>Routes that answer once everything in Kafka has been read; before that, 503 with the reason.</summary>
     public static RouteGroupBuilder MapWhenReady(this IEndpointRouteBuilder routes, string prefix, string tag) =>
         routes.MapGroup(prefix).WithTags(tag).AddEndpointFilter(async (context, next) =>
             context.HttpContext.RequestServices.GetRequiredService<KafkaTails>().NotReadyBecause is { } reason ? Problem.NotReady(reason)

@@ -1,8 +1,8 @@
 namespace TaskPipeline.TaskApi.ReadModel;
 
 /// <summary>
-/// Every replica does what is due, without knowing of the others. So that they don't all do it at the same moment, each lets some lanes wait a little
-/// longer than others, by chance; by then another one has often done it. All of one lane waits for the same time, and so keeps its order.
+/// Every replica performs what is due, without knowing the others. To keep them from doing it at the same moment, each delays some lanes a little, at
+/// random; by then another replica has often done it. A lane has one delay for all its entries, so their order is kept.
 /// </summary>
 internal sealed class ReplicaDelay
 {

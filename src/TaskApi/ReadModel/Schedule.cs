@@ -2,22 +2,19 @@ using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.ReadModel;
 
-/// <summary>
-/// What waits in <c>task-schedule</c>, in the order of this replica's turns. Whatever the number of entries, there is one queue and one loop that
-/// looks at its head.
-/// </summary>
+/// <summary>The entries of <c>task-schedule</c> in the order in which this replica will handle them: one queue, and one loop that looks at its head.</summary>
 internal sealed class Schedule(ReplicaDelay turns, TimeProvider clock)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ScheduleEntry> _entries = [];
-    // may hold an entry twice: that of its present turn counts
+    // can hold an entry twice; the one with its current turn counts
     private readonly PriorityQueue<ScheduleEntry, (DateTimeOffset At, long Number)> _queue = new();
     private long _number;
 
-    /// <summary>Raised when there is an entry that comes before all others.</summary>
+    /// <summary>Raised when an entry becomes the first.</summary>
     public ChangeSignal Changed { get; } = new();
 
-    /// <summary>False: there is one of its key already, which stays.</summary>
+    /// <summary>False: there is already an entry with its key, which stays.</summary>
     public bool Add(ScheduleEntry entry)
     {
         lock (_gate)
@@ -31,7 +28,7 @@ internal sealed class Schedule(ReplicaDelay turns, TimeProvider clock)
         }
     }
 
-    /// <summary>It does not wait for its time any longer.</summary>
+    /// <summary>It no longer waits for its time.</summary>
     public void MakeDue(ScheduleEntry entry)
     {
         lock (_gate)
@@ -42,14 +39,15 @@ internal sealed class Schedule(ReplicaDelay turns, TimeProvider clock)
         }
     }
 
-    /// <summary>There is its tombstone; null: there was no such entry.</summary>
+    /// <summary>Its tombstone was read. Null: there was no such entry.</summary>
     public ScheduleEntry? Remove(string key)
     {
         lock (_gate)
             return _entries.Remove(key, out var entry) ? entry : null;
     }
 
-    /// <summary>Takes up to <paramref name="most"/> entries whose turn has come, in order; where there is none, says how long that will be so.</summary>
+    /// <summary>Takes up to <paramref name="most"/> entries whose turn has come, in order. If there are none, <paramref name="wait"/> is the time to
+    /// the first.</summary>
     public IReadOnlyList<ScheduleEntry> TakeDue(int most, out TimeSpan wait)
     {
         List<ScheduleEntry> due = [];
@@ -75,14 +73,14 @@ internal sealed class Schedule(ReplicaDelay turns, TimeProvider clock)
         return due;
     }
 
-    /// <summary>It was taken and could not be written: it is due still.</summary>
+    /// <summary>An entry that was taken could not be written: it is still due.</summary>
     public void PutBack(ScheduleEntry entry)
     {
         lock (_gate)
         {
             var now = clock.GetUtcNow();
             if (IsThere(entry))
-                Enqueue(entry, entry.DueAt < now ? entry.DueAt.Value : now);   // one that was hurried is not due by itself
+                Enqueue(entry, entry.DueAt < now ? entry.DueAt.Value : now);   // an entry of MakeDue can have a later time
         }
     }
 

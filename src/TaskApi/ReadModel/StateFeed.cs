@@ -5,8 +5,8 @@ using TaskPipeline.TaskApi.Logs;
 namespace TaskPipeline.TaskApi.ReadModel;
 
 /// <summary>
-/// The latest state and end events of all tasks, in the order in which this replica saw them. Like a task's log it is read by place: a subscriber
-/// that falls further behind than the ring holds is told how many it missed, and nobody waits for it.
+/// The latest state and end events of all tasks, in the order in which this replica read them. Subscribers read it by place, like a task's log. A
+/// subscriber that is further behind than the ring holds gets the number of events that it missed; nobody waits for it.
 /// </summary>
 internal sealed class StateFeed
 {
@@ -15,7 +15,7 @@ internal sealed class StateFeed
     private readonly WatchEvent?[] _ring = new WatchEvent?[Kept];
     private readonly string?[] _projects = new string?[Kept];
     private readonly Lock _gate = new();
-    private readonly string _id = Guid.NewGuid().ToString("N")[..12];   // places are this feed's own
+    private readonly string _id = Guid.NewGuid().ToString("N")[..12];   // places are valid only in this feed
     private long _count;
 
     public ChangeSignal Changed { get; } = new();
@@ -24,7 +24,7 @@ internal sealed class StateFeed
 
     public string PlaceOf(long place) => string.Create(CultureInfo.InvariantCulture, $"{_id}.{place}");
 
-    /// <summary>Null: it is a place of another feed, such as that of another replica, or none at all.</summary>
+    /// <summary>Null: it is not a place of this feed, for example one of another replica.</summary>
     public long? TryFind(string place) =>
         place.StartsWith(_id + '.', StringComparison.Ordinal)
             && long.TryParse(place.AsSpan(_id.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var found) && found <= Count ? found : null;
@@ -39,7 +39,7 @@ internal sealed class StateFeed
         }
     }
 
-    /// <summary>The event at a place; where it is overwritten already, the number of events lost and the place of the oldest one kept.</summary>
+    /// <summary>The event at a place. If it is already overwritten: the number of events lost up to the oldest one that is kept.</summary>
     public (WatchEvent? Event, string? Project, long Missed) At(long place)
     {
         lock (_gate)
@@ -50,10 +50,10 @@ internal sealed class StateFeed
     }
 }
 
-/// <summary>An event of a task with the place behind it in the feed, which its own cursor is not.</summary>
-internal sealed class PlacedEvent(WatchEvent told, StateFeed feed, long place) : WatchEvent(told.TaskId, told.Cursor)
+/// <summary>A task's event with the place after it in the feed, which differs from its cursor in the task's log.</summary>
+internal sealed class PlacedEvent(WatchEvent watchEvent, StateFeed feed, long place) : WatchEvent(watchEvent.TaskId, watchEvent.Cursor)
 {
-    private byte[]? _json;   // encoded for the first who is told, as in every event
+    private byte[]? _json;   // encoded on first use, as in every event
 
     public override ReadOnlyMemory<byte> Json
     {
@@ -61,7 +61,7 @@ internal sealed class PlacedEvent(WatchEvent told, StateFeed feed, long place) :
         {
             var json = Volatile.Read(ref _json);
             if (json is null)
-                Volatile.Write(ref _json, json = [.. told.Json.Span[..^1], .. Encoding.UTF8.GetBytes($",\"place\":\"{feed.PlaceOf(place)}\"}}")]);
+                Volatile.Write(ref _json, json = [.. watchEvent.Json.Span[..^1], .. Encoding.UTF8.GetBytes($",\"place\":\"{feed.PlaceOf(place)}\"}}")]);
             return json;
         }
     }

@@ -7,8 +7,8 @@ using TaskPipeline.TaskApi.Settings;
 namespace TaskPipeline.TaskApi.ReadModel;
 
 /// <summary>
-/// Finds the task that a request names. Links carry the place of its record: a replica that has not read so far waits, bounded, instead of
-/// saying that there is no such task.
+/// Finds the task of a request. Links carry the offset of its record: a replica that has not read so far waits for a limited time, instead of
+/// answering that there is no such task.
 /// </summary>
 internal sealed class TaskFinder(TaskTable table, Changes changes, KafkaCluster cluster, KafkaTails tails, IOptions<ApiOptions> options)
 {
@@ -25,7 +25,7 @@ internal sealed class TaskFinder(TaskTable table, Changes changes, KafkaCluster 
             || !TryNumber(query[isScheduled ? "schedule" : "offset"], long.MaxValue, out var offset))
             return (null, new Problem(
                 StatusCodes.Status400BadRequest,
-                $"lane and offset (or schedule) must be numbers as the task's links have them; there are {cluster.Topics.Lanes} lanes"));
+                $"lane and offset (or schedule) must be numbers as in the task's links; there are {cluster.Topics.Lanes} lanes"));
         if (!await WaitUntilReadAsync(new TaskPlace((int)lane, offset, isScheduled), cancellationToken))
             return (null, Problem.NotReady("this replica has not read as far as the task's record yet"));
         return table.Find(taskId) is { } read ? (read, null) : (null, Problem.UnknownTask(taskId));
@@ -34,7 +34,7 @@ internal sealed class TaskFinder(TaskTable table, Changes changes, KafkaCluster 
     /// <summary>False: not within the time.</summary>
     public Task<bool> WaitUntilReadAsync(TaskPlace place, CancellationToken cancellationToken) => WaitUntilAsync(() => HasRead(place), cancellationToken);
 
-    /// <summary>Waits for what the tails are to read; false: not within the time.</summary>
+    /// <summary>Waits until the tails have read something; false: not within the time.</summary>
     public async Task<bool> WaitUntilAsync(Func<bool> isRead, CancellationToken cancellationToken)
     {
         using var maxWait = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -1,6 +1,6 @@
 namespace TaskPipeline.TaskApi.ReadModel;
 
-/// <summary>Where a task can be followed. The place of its record in the links lets every replica answer for it at once.</summary>
+/// <summary>Paths of a task. They carry the offset of its record, so that every replica can wait until it has read the task.</summary>
 public sealed record TaskLinks(string Self, string Watch, string Events, string Output, string Stop)
 {
     internal static TaskLinks Of(string taskId, TaskPlace place)

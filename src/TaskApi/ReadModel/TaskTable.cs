@@ -7,8 +7,8 @@ using TaskPipeline.TaskApi.Logs;
 namespace TaskPipeline.TaskApi.ReadModel;
 
 /// <summary>
-/// All tasks, as the topics tell them. Three tails write (one reads committed, two do not) and requests read, all under one lock: it is held for
-/// a record or a page, never across anything that waits. What it cannot slow is the watching itself, which reads the logs without it.
+/// All tasks, as read from the topics. Three tails write (one reads committed, two do not) and requests read, all under one lock, held for a record
+/// or a page and never across a wait. It does not slow watchers, which read the logs without it.
 /// </summary>
 internal sealed class TaskTable
 {
@@ -30,11 +30,11 @@ internal sealed class TaskTable
         Placement = new Placement(_gate, _lanes);
     }
 
-    /// <summary>Where new tasks go.</summary>
+    /// <summary>Chooses where new tasks go.</summary>
     public Placement Placement { get; }
 
-    /// <summary>A record of <c>tasks</c>: a submission, a further attempt of one, or a copy.</summary>
-    /// <param name="at">When Kafka took it.</param>
+    /// <summary>A record of <c>tasks</c>: a submission, a later attempt of a task, or a copy.</summary>
+    /// <param name="at">Kafka's timestamp.</param>
     public void Queued(TaskSubmission submission, int lane, long offset, DateTimeOffset at)
     {
         lock (_gate)
@@ -44,7 +44,7 @@ internal sealed class TaskTable
         }
     }
 
-    /// <summary>A submission that Kafka has just acknowledged, so that this replica knows it before its tail has read it.</summary>
+    /// <summary>A submission that Kafka has just acknowledged: this replica knows it before its tail has read it.</summary>
     public void Accepted(TaskSubmission submission, TaskPlace place)
     {
         lock (_gate)
@@ -58,18 +58,18 @@ internal sealed class TaskTable
     }
 
     /// <summary>An entry of <c>task-schedule</c>.</summary>
-    /// <param name="at">When Kafka took it.</param>
+    /// <param name="at">Kafka's timestamp.</param>
     public void Scheduled(ScheduleEntry entry, DateTimeOffset at)
     {
         lock (_gate)
         {
             var tracked = Track(entry.Task.TaskId);
-            if (entry.Task.Attempt == 1)   // of a later one, the committed state tells more
+            if (entry.Task.Attempt == 1)   // for a later attempt the committed state says more
                 Introduce(tracked, entry.Task, new TaskPlace(entry.Lane, entry.Offset, IsScheduled: true), entry.Task.SubmittedAt ?? at);
             if (!_schedule.Add(entry))
                 return;
             if (tracked.Entry is { } older)
-                _schedule.MakeDue(older);   // the attempt that it asks for is over: only for its tombstone
+                _schedule.MakeDue(older);   // its attempt is over: it needs only its tombstone
             tracked.Entry = entry;
             if (tracked.Stop is not null || !IsWanted(tracked, entry))
                 _schedule.MakeDue(entry);
@@ -86,7 +86,7 @@ internal sealed class TaskTable
         }
     }
 
-    /// <summary>Who owns a lane, as committed: the barrier in its log may have outlived its retention.</summary>
+    /// <summary>The committed owner of a lane: retention may have removed the barrier from its log.</summary>
     public void Claimed(LaneState state)
     {
         lock (_gate)
@@ -98,7 +98,7 @@ internal sealed class TaskTable
     }
 
     /// <summary>
-    /// Whether an entry is still to be put into <c>tasks</c>: no record there asks for its attempt, which has not begun, and the task has not ended.
+    /// Whether an entry still has to be put into <c>tasks</c>: there is no record for its attempt, the attempt has not begun, and the task has not ended.
     /// </summary>
     public bool IsWanted(ScheduleEntry entry)
     {
@@ -106,7 +106,7 @@ internal sealed class TaskTable
             return !_tasks.TryGetValue(entry.Task.TaskId, out var tracked) || IsWanted(tracked, entry);
     }
 
-    /// <summary>An input that Kafka has just acknowledged, so that it is known when it is sent again.</summary>
+    /// <summary>An input that Kafka has just acknowledged, to recognise it if it is sent again.</summary>
     public void Asked(TrackedTask tracked, TaskInput input)
     {
         lock (_gate)
@@ -120,7 +120,7 @@ internal sealed class TaskTable
             var tracked = Track(record.TaskId);
             Publish(tracked, tracked.RequestStop(record));
             if (tracked is { Stop: not null, Entry: { } entry })
-                _schedule.MakeDue(entry);   // its lane's owner ends it
+                _schedule.MakeDue(entry);   // the lane's owner ends the task
         }
     }
 
@@ -168,14 +168,14 @@ internal sealed class TaskTable
         }
     }
 
-    /// <summary>The tail has come so far in a lane, whether or not there was a record that could be used.</summary>
+    /// <summary>A tail has read so far in a lane, whether or not the last record could be used.</summary>
     public void ReadUpTo(int lane, long submissions = 0, long progress = 0)
     {
         lock (_gate)
             ReadUpTo(_lanes[lane], submissions, progress);
     }
 
-    /// <summary>A state that was read is a committed one: an end, or what the task waits for.</summary>
+    /// <summary>A committed state: an end, or what the task waits for.</summary>
     public void Committed(TaskState state)
     {
         lock (_gate)
@@ -187,7 +187,7 @@ internal sealed class TaskTable
             {
                 tracked.Commit(state);
                 if (tracked.Entry is { } entry)
-                    _schedule.MakeDue(entry);   // only for its tombstone
+                    _schedule.MakeDue(entry);   // it needs only its tombstone
             }
             var lane = _lanes[state.Lane];
             lane.Committed.Enqueue((tracked, state), state.LogEnd);
@@ -195,7 +195,7 @@ internal sealed class TaskTable
         }
     }
 
-    /// <summary>The task ended so long ago that its state is removed. Who watches it keeps its log.</summary>
+    /// <summary>The task ended so long ago that its state was removed. Its watchers keep its log.</summary>
     public void Forget(string taskId)
     {
         lock (_gate)
@@ -211,7 +211,7 @@ internal sealed class TaskTable
         }
     }
 
-    /// <summary>Ends from before that time wait no longer for their <c>ended</c>: retention has taken it, or nobody wrote one.</summary>
+    /// <summary>Ends from before that time no longer wait for their <c>ended</c>: retention has removed it, or it was never written.</summary>
     public void FinishFromBefore(DateTimeOffset time)
     {
         lock (_gate)
@@ -225,7 +225,7 @@ internal sealed class TaskTable
         }
     }
 
-    /// <summary>Lanes where a committed state waits for lines.</summary>
+    /// <summary>Lanes in which a committed state waits for lines.</summary>
     public IReadOnlyList<int> LanesWithCommitted()
     {
         lock (_gate)
@@ -250,7 +250,7 @@ internal sealed class TaskTable
             return _lanes[lane].ProgressRead > offset;
     }
 
-    /// <summary>Reads several fields of a task at one moment.</summary>
+    /// <summary>Reads several fields of a task as one consistent snapshot.</summary>
     public T Read<T>(TrackedTask tracked, Func<TrackedTask, T> read)
     {
         lock (_gate)
@@ -258,8 +258,7 @@ internal sealed class TaskTable
     }
 
     /// <summary>
-    /// How many tasks of its lane come before a queued task: what runs there, and what waits and is more urgent or was there before. Null for any
-    /// other.
+    /// Number of tasks of its lane before a queued task: the running one, and waiting ones that are more urgent or older. Null for a task that is not queued.
     /// </summary>
     public int? QueuePosition(TrackedTask tracked)
     {
@@ -268,8 +267,8 @@ internal sealed class TaskTable
     }
 
     /// <summary>
-    /// Why the concurrency key of a queued task is not free for it: another one is at work with it, or comes before it, or an attempt was lost in its
-    /// lane, which may live on unheard for a session. Null where it waits for no key.
+    /// Why the concurrency key of a queued task is not free: another task runs with it or is before it, or an attempt was lost in its lane, which may
+    /// still run for the length of a session. Null if it waits for no key.
     /// </summary>
     public KeyHolder? HolderOfKey(TrackedTask tracked, DateTimeOffset now, TimeSpan session)
     {
@@ -278,14 +277,14 @@ internal sealed class TaskTable
                 ? _lanes[tracked.Lane].HolderOfKey(tracked, now, session) : null;
     }
 
-    /// <summary>Tasks whose record in <c>tasks</c>, with all copies of it, is older than that.</summary>
+    /// <summary>Tasks whose record in <c>tasks</c>, with all its copies, is older than that.</summary>
     public IReadOnlyList<TrackedTask> QueuedBefore(DateTimeOffset time, int lane)
     {
         lock (_gate)
             return [.. _lanes[lane].Unfinished.Values.Where(tracked => tracked.Record!.CopiedAt < time)];
     }
 
-    /// <summary>What is known of attempts from records of <c>task-progress</c> that are older than that, to be told again.</summary>
+    /// <summary>Snapshots of attempts whose records in <c>task-progress</c> are older than that, to be written again.</summary>
     public IReadOnlyList<AttemptsSnapshot> KnownBefore(DateTimeOffset time, int lane)
     {
         lock (_gate)
@@ -296,14 +295,14 @@ internal sealed class TaskTable
         }
     }
 
-    /// <summary>Reads something off every lane, in order.</summary>
+    /// <summary>Reads something from every lane, in order.</summary>
     public IReadOnlyList<T> Lanes<T>(Func<int, Lane, T> read)
     {
         lock (_gate)
             return [.. _lanes.Select((lane, number) => read(number, lane))];
     }
 
-    /// <summary>Up to <paramref name="limit"/> tasks, newest first, from behind a place.</summary>
+    /// <summary>Up to <paramref name="limit"/> tasks after a task, newest first.</summary>
     public IReadOnlyList<T> Page<T>(TrackedTask? after, int limit, Func<TrackedTask, bool> wanted, Func<TrackedTask, T> read)
     {
         lock (_gate)
@@ -313,7 +312,7 @@ internal sealed class TaskTable
         }
     }
 
-    /// <summary>A lane may go to another worker while its task runs on where it is, so who runs a task is for the task's story to say.</summary>
+    /// <summary>A lane can move to another worker while its task still runs on the previous one, so the task's story decides who runs it.</summary>
     private void Follow(string taskId, TaskStory story)
     {
         var owner = _owners.Named(story.Attempts[^1].Worker);
@@ -339,7 +338,7 @@ internal sealed class TaskTable
         if (tracked.Submission is not null)
             return;
         tracked.Submit(submission, place, at);
-        foreach (var state in tracked.Log.States)   // what was read before the submission could not be told yet
+        foreach (var state in tracked.Log.States)   // states that were read before the submission could not be sent yet
             Publish(tracked, state);
         _bySubmission.Add(tracked);
         Placement.Count(submission, 1);
@@ -364,7 +363,7 @@ internal sealed class TaskTable
         Publish(tracked, tracked.Requeue());
     }
 
-    /// <summary>Replicas write the same record again: two that have fired it, or one that keeps it from its retention.</summary>
+    /// <summary>Replicas write the same record again: two that fired the same entry, or one that renews it before retention removes it.</summary>
     private static bool IsCopy(TaskSubmission submission, TrackedTask tracked) => submission.Attempt > 1 || submission.SubmittedAt == tracked.SubmittedAt;
 
     private void EnterQueue(TrackedTask tracked)
@@ -393,12 +392,12 @@ internal sealed class TaskTable
             {
                 if (lane.SubmissionsRead <= state.Offset)
                     return;
-                // the topic `tasks` has it no more, the state still does
+                // no longer in the topic `tasks`, but the state has it
                 Introduce(tracked, state.Task, new TaskPlace(state.Lane, state.Offset), state.Task.SubmittedAt ?? state.At);
             }
             lane.Committed.Dequeue();
             if (!_tasks.ContainsKey(tracked.TaskId))
-                continue;   // forgotten meanwhile
+                continue;   // removed by Forget meanwhile
             LeaveQueue(tracked);
             if (state.Status.IsEnd() && tracked.IsEndRead)
                 Finish(tracked, lane);

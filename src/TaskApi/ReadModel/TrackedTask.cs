@@ -6,32 +6,32 @@ using TaskPipeline.TaskApi.Logs;
 namespace TaskPipeline.TaskApi.ReadModel;
 
 /// <summary>
-/// What this replica knows of one task. Everything but the log's reading side is guarded by the lock of <see cref="TaskTable"/>.
-/// It may begin before its submission is known, because the topics are read side by side; until then nobody can find it.
+/// What this replica knows about one task. Everything except reading its log is guarded by the lock of <see cref="TaskTable"/>. It can exist before
+/// its submission is known, because the topics are read in parallel; until then <see cref="TaskTable.Find"/> does not return it.
 /// </summary>
 internal sealed class TrackedTask(string taskId, LogMemory memory)
 {
     private Stage _stage;
     private TaskStory? _story;
     private Dictionary<string, TaskEmitted>? _emitted;
-    private List<TaskInput>? _inputs;      // those that their callers have named
-    private List<ControlRecord>? _named;   // stops, pauses and resumes
+    private List<TaskInput>? _inputs;      // those with an idempotency key
+    private List<ControlRecord>? _named;   // stops, pauses and resumes with an idempotency key
 
     public string TaskId { get; } = taskId;
     public TaskLog Log { get; } = new(taskId, memory);
 
     public TaskSubmission? Submission { get; private set; }
 
-    /// <summary>Where its first record is, as far as this replica has read it.</summary>
+    /// <summary>Where its first record is, as far as this replica has read.</summary>
     public TaskPlace Place { get; private set; } = new(-1, -1);
 
     public int Lane => Place.Lane;
     public DateTimeOffset SubmittedAt { get; private set; }
 
-    /// <summary>The latest record in <c>tasks</c> that asks for an attempt; null while there is none.</summary>
+    /// <summary>The latest record in <c>tasks</c> that requests an attempt; null if there is none.</summary>
     public QueuedRecord? Record { get; private set; }
 
-    /// <summary>Its latest entry in <c>task-schedule</c>; null where that has its tombstone.</summary>
+    /// <summary>Its latest entry in <c>task-schedule</c>; null after its tombstone.</summary>
     public ScheduleEntry? Entry { get; set; }
 
     public Status Status { get; private set; } = Status.Queued;
@@ -39,39 +39,39 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
     public string? Worker { get; private set; }
     public ControlRecord? Stop { get; private set; }
 
-    /// <summary>How far the latest attempt is, as its agent said last.</summary>
+    /// <summary>The progress that the latest attempt's agent reported last.</summary>
     public JsonElement? Progress { get; private set; }
 
-    /// <summary>The latest that the latest attempt's agent gave as its result, until the committed state has it.</summary>
+    /// <summary>The latest result of the latest attempt's agent, until the committed state has it.</summary>
     public JsonElement? Result { get; private set; }
 
-    /// <summary>When it gave that.</summary>
+    /// <summary>When the agent reported it.</summary>
     public DateTimeOffset? ResultAt { get; private set; }
 
-    /// <summary>Whether that is left out because it is too large.</summary>
+    /// <summary>Whether it is left out because it is too large.</summary>
     public bool IsResultLeftOut { get; private set; }
 
     /// <summary>The latest PAUSE or RESUME.</summary>
     public ControlRecord? Pause { get; private set; }
 
-    /// <summary>What it was told to wait for after its latest attempts, as committed.</summary>
+    /// <summary>The committed state that made it wait after its latest attempts.</summary>
     public TaskState? Waiting { get; private set; }
 
     /// <summary>Tasks that repeat this one.</summary>
     public IReadOnlyList<string> Replays { get; private set; } = [];
 
-    /// <summary>How it ended, as committed. Watchers are told once every line that it counts was read.</summary>
+    /// <summary>The committed end. Watchers get it after every line that it counts.</summary>
     public TaskState? Committed { get; private set; }
 
     public bool HasEnded => Status.IsEnd();
 
-    /// <summary>Whether its <c>ended</c> was read: what is emitted behind it comes too late, on every replica.</summary>
+    /// <summary>Whether its <c>ended</c> was read: an event emitted after it is too late, on every replica.</summary>
     public bool IsEndRead { get; private set; }
 
-    /// <summary>Whether its record in <c>tasks</c> waits for a worker or is run by one.</summary>
+    /// <summary>Whether its record in <c>tasks</c> waits for a worker or is being run.</summary>
     public bool IsInQueue => !HasEnded && Record is { } record && record.Attempt > (Waiting?.Attempt ?? 0);
 
-    /// <summary>When it goes on, where that is a matter of time.</summary>
+    /// <summary>When it continues, if it waits for a time.</summary>
     public DateTimeOffset? DueAt => Status switch
     {
         Status.Scheduled => Submission!.RunAt,
@@ -79,22 +79,22 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         _ => null,
     };
 
-    /// <summary>Of its end, or of the latest attempt that has failed.</summary>
+    /// <summary>The class of its end, or of the latest attempt that failed.</summary>
     public FailureClass? Class => HasEnded ? Committed!.Class : Waiting?.Class;
 
-    /// <summary>As committed; those that came later, as the lane's log tells.</summary>
+    /// <summary>The committed attempts, and later ones from the lane's log.</summary>
     public IReadOnlyList<AttemptSummary> Attempts
     {
         get
         {
             if (HasEnded)
                 return Committed!.Attempts;
-            var told = _story?.Attempts ?? [];
-            return Waiting is { Attempts: [.., var last] } ? [.. Waiting.Attempts, .. told.Where(attempt => attempt.Attempt > last.Attempt)] : told;
+            var logged = _story?.Attempts ?? [];
+            return Waiting is { Attempts: [.., var last] } ? [.. Waiting.Attempts, .. logged.Where(attempt => attempt.Attempt > last.Attempt)] : logged;
         }
     }
 
-    /// <summary>When the agent of its latest attempt ended, as long as what follows from that is not committed.</summary>
+    /// <summary>When the agent of its latest attempt ended, while it is not committed how the task continues.</summary>
     public DateTimeOffset? ExitedAt => !HasEnded && _story is { Outcome: { } outcome } && outcome.Attempt > (Waiting?.Attempt ?? 0) ? outcome.At : null;
 
     public void Submit(TaskSubmission submission, TaskPlace place, DateTimeOffset at)
@@ -105,10 +105,10 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         Log.Submitted(submission, at);
     }
 
-    /// <summary>Whether the record at this place made it known; it may have gone on since.</summary>
+    /// <summary>Whether the record at this place was the first of the task; the task may have moved on since.</summary>
     public bool IsFirstAt(TaskPlace place) => Place == place || (place.IsScheduled && Entry is { } entry && entry.Offset == place.Offset);
 
-    /// <summary>A record in <c>tasks</c> asks for an attempt. True: it is the first to ask for this one.</summary>
+    /// <summary>A record in <c>tasks</c> requests an attempt. True: it is the first for this attempt.</summary>
     public bool Ask(QueuedRecord asked)
     {
         if (Place.IsScheduled)
@@ -123,7 +123,7 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         return true;
     }
 
-    /// <summary>Its record, to be written again, where all copies of it are older than that.</summary>
+    /// <summary>A copy of its record, if all existing copies are older than that; otherwise null.</summary>
     public TaskSubmission? CopyIfOlderThan(DateTimeOffset time) =>
         IsInQueue && Record!.CopiedAt < time ? Submission! with { Attempt = Record.Attempt, SubmittedAt = SubmittedAt } : null;
 
@@ -131,15 +131,15 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
 
     public TaskEmitted? EmittedAs(string eventId) => _emitted?.GetValueOrDefault(eventId);
 
-    /// <summary>The input that its caller named so.</summary>
+    /// <summary>The input with the id of an idempotency key.</summary>
     public TaskInput? InputAs(string inputId) => _inputs?.Find(input => input.InputId == inputId);
 
     public void Asked(TaskInput input) => (_inputs ??= []).Add(input);
 
-    /// <summary>The request to stop, pause or resume it that its caller named so.</summary>
+    /// <summary>The request to stop, pause or resume it with this idempotency key.</summary>
     public ControlRecord? RequestOf(string idempotencyKey) => _named?.Find(request => request.IdempotencyKey == idempotencyKey);
 
-    /// <summary>The worker tells when it has happened.</summary>
+    /// <summary>Takes a pause or a resume. The worker reports when it has happened.</summary>
     public void RequestPause(ControlRecord pause)
     {
         Remember(pause);
@@ -154,17 +154,17 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         Stop = stop;
         if (HasEnded)
         {
-            Log.EndAgain(Committed!, stop);   // it came too late; who watches from now on is told
+            Log.EndAgain(Committed!, stop);   // too late; later watchers see that in the end event
             return null;
         }
         Status = Status.Stopping;
         return Log.StopRequested(Change(stop.At) with { RequestedBy = stop.RequestedBy, Reason = stop.Reason });
     }
 
-    /// <summary>Whether records at this place of the lane's log cannot belong to the task any more.</summary>
+    /// <summary>Whether records at this offset of the lane's log can no longer belong to the task.</summary>
     public bool IsOver(long offset) => Committed is { } end && offset > end.LogEnd;
 
-    /// <summary>An event counts once, and only in front of the task's <c>ended</c>.</summary>
+    /// <summary>An event counts once, and only before the task's <c>ended</c>.</summary>
     public void Emit(TaskEmitted emitted, int lane, long offset)
     {
         if (!HasEnded && !IsEndRead && (_emitted ??= []).TryAdd(emitted.EventId, emitted))
@@ -173,11 +173,11 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
 
     public void ReadEnd() => IsEndRead = true;
 
-    /// <summary>Takes a record that counts, and answers what watchers of states are told.</summary>
+    /// <summary>Takes a record that counts. Returns the event for watchers of states, or null.</summary>
     public WatchEvent? Apply(AttemptRecord record, TaskStory story, int lane, long offset)
     {
         _story = story;
-        IsEndRead = false;   // it was of a transaction that was aborted
+        IsEndRead = false;   // an `ended` that was read was of an aborted transaction
         if (record.Attempt != Attempt)
             Begin(record.Attempt, story.Attempts[^1].Worker is { Length: > 0 } worker ? worker : null);
         switch (record)
@@ -196,11 +196,11 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
             case AttemptAbandoned abandoned:
                 return Reach(Stage.GivenBack, Status.Queued, Change(record.At) with { Reason = abandoned.Reason.Word() });
             case OutputLines output:
-                var running = Reach(Stage.Running, Status.Running, Change(record.At));   // said already, but where retention took the attempt's first records
+                var running = Reach(Stage.Running, Status.Running, Change(record.At));   // only news if retention has removed the attempt's first records
                 Log.Add(output, lane, offset);
                 return running;
             case AgentEvent noted:
-                var told = Log.Add(noted, lane, offset);
+                var watchEvent = Log.Add(noted, lane, offset);
                 if (noted.Name == AgentEventName.Result)
                     (Result, ResultAt, IsResultLeftOut) = (noted.Data, noted.At, false);
                 else if (noted.IsResultLeftOut)
@@ -208,12 +208,12 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
                 if (noted.Name != AgentEventName.Progress)
                     return null;
                 Progress = noted.Data;
-                return told;
+                return watchEvent;
             case AttemptInput input:
                 Log.Add(input, lane, offset);
                 return null;
             case AttemptExited exited:
-                Log.Add(exited, lane, offset);   // what it means for the task is for the committed state to say
+                Log.Add(exited, lane, offset);   // the committed state says what it means for the task
                 return null;
             case OutputGap gap:
                 Log.LeftOut(gap);
@@ -223,7 +223,7 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         }
     }
 
-    /// <summary>Takes what the records said that retention has taken.</summary>
+    /// <summary>Takes the content of records that retention has removed.</summary>
     public StateEvent? Apply(AttemptsSnapshot snapshot, TaskStory story)
     {
         _story = story;
@@ -240,7 +240,7 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
 
     public void Commit(TaskState end) => Committed ??= end;
 
-    /// <summary>The committed state says that it waits, and the lines are there. Null where it has gone on meanwhile.</summary>
+    /// <summary>The committed state says that it waits, and its lines have been read. Null if the task has moved on meanwhile.</summary>
     public StateEvent? Wait(TaskState state)
     {
         if (Committed is not null || state.Attempt < (Waiting?.Attempt ?? 0))
@@ -254,11 +254,11 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
         return Reach(Stage.Waiting, state.Status, Change(state.At) with { Reason = state.Reason?.Word(), DueAt = state.DueAt });
     }
 
-    /// <summary>It is put back into its queue, if it was waiting for that.</summary>
+    /// <summary>Its record is in <c>tasks</c> again, if it waited for that.</summary>
     public StateEvent? Requeue() =>
         IsInQueue && Status is Status.Scheduled or Status.RetryWaiting or Status.Held ? Reach(Stage.Requeued, Status.Queued, Change(Record!.At)) : null;
 
-    /// <summary>The committed end is there, and so are the lines.</summary>
+    /// <summary>The end is committed and all lines have been read.</summary>
     public EndEvent Finish()
     {
         Status = Committed!.Status;
@@ -281,7 +281,7 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
             return null;
         _stage = stage;
         Status = Stop is not null ? Status.Stopping
-            // its worker has left it, and no other begins before it is resumed
+            // its worker has given it up, and no worker starts it before it is resumed
             : status == Status.Queued && Pause is { Signal: ControlRecord.Pause } ? Status.Paused
             : status;
         return Log.StateChanged(Attempt, stage, change with { Status = Status });
@@ -304,7 +304,7 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
     private StateChange Change(DateTimeOffset? at) => new(Status) { Worker = Worker, At = at };
 }
 
-/// <summary>A record of <c>tasks</c>. There may be copies of it, which count as one.</summary>
+/// <summary>A record of <c>tasks</c>. Its copies count as the same record.</summary>
 /// <param name="CopiedAt">When the latest copy was written.</param>
 internal sealed record QueuedRecord(int Attempt, long Offset, DateTimeOffset At, DateTimeOffset CopiedAt);
 

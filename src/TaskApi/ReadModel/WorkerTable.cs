@@ -2,7 +2,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskApi.ReadModel;
 
-/// <summary>The latest heartbeat of every worker that has not said good-bye.</summary>
+/// <summary>The latest heartbeat of every worker that has not left.</summary>
 internal sealed class WorkerTable
 {
     private readonly Lock _gate = new();
@@ -20,7 +20,7 @@ internal sealed class WorkerTable
             _workers.Remove(worker);
     }
 
-    /// <summary>By name, those whose heartbeat is not older than that.</summary>
+    /// <summary>Workers whose heartbeat is not older than that, by name.</summary>
     public IReadOnlyList<WorkerHeartbeat> Since(DateTimeOffset time)
     {
         lock (_gate)

@@ -4,10 +4,10 @@ using TaskPipeline.TaskApi.Http;
 
 namespace TaskPipeline.TaskApi.Repeating;
 
-/// <summary>The body of a replay and of a redrive; it may be left out.</summary>
+/// <summary>The optional body of a replay and of a redrive.</summary>
 public sealed record RepeatTask
 {
-    [Description("In place of the task's own, all of them. As the type's schema in GET /task-types says.")]
+    [Description("Replaces all params of the task. The type's schema is in GET /task-types.")]
     public IReadOnlyDictionary<string, JsonElement>? Params { get; init; }
 
     internal string Hash { get; private init; } = BodyHash.Of(default);

@@ -6,7 +6,7 @@ using TaskPipeline.TaskApi.Submitting;
 
 namespace TaskPipeline.TaskApi.Repeating;
 
-/// <summary>Runs an ended task again, as a new one. The old one is never touched.</summary>
+/// <summary>Runs an ended task again as a new task. The old task does not change.</summary>
 internal static class ReplayEndpoint
 {
     public static async Task<IResult> PostAsync(
@@ -24,7 +24,7 @@ internal static class ReplayEndpoint
             && table.Read(found!, task => task.Committed!.LeftOut?.Contains(StateParts.Params) == true && task.Submission!.Params.Count == 0))
             return new Problem(
                 StatusCodes.Status409Conflict,
-                $"The params of task '{id}' were more than Kafka takes in the record of its end, and are not kept: replay it with params");
+                $"The params of task '{id}' were too large for the record of its end and were left out: send params with the replay");
         var (again, refused) = repeater.Again(found!.Submission!, body!);
         if (refused is not null)
             return refused;
@@ -41,10 +41,10 @@ internal static class ReplayEndpoint
             var answer = await submissions.SubmitOnceAsync(replay, otherwise, request.HttpContext.RequestAborted);
             if (key is not null || answer != otherwise || table.Read(found, task => task.Replays.Count) < seq)
                 return answer;
-            // Another caller was faster with other params: that one has this number, and the next is ours.
+            // Another caller used this number with other params; try the next number.
         }
     }
 
     private static Problem AnotherReplay(string id) =>
-        new(StatusCodes.Status409Conflict, $"Another replay of task '{id}' was faster; send it again");
+        new(StatusCodes.Status409Conflict, $"Another replay of task '{id}' was accepted first; send it again");
 }

@@ -6,7 +6,7 @@ using TaskPipeline.TaskApi.Http;
 
 namespace TaskPipeline.TaskApi.Repeating;
 
-/// <summary>Makes of a task that is over a new one that does the same, by the rules of today's catalogue.</summary>
+/// <summary>Makes a new task from an ended one, by the rules of the current catalogue.</summary>
 internal sealed class TaskRepeater(CatalogueFile catalogue, IOptions<KafkaOptions> kafka, TimeProvider clock)
 {
     public (TaskSubmission? Submission, Problem? Problem) Again(TaskSubmission task, RepeatTask body)
@@ -14,7 +14,7 @@ internal sealed class TaskRepeater(CatalogueFile catalogue, IOptions<KafkaOption
         if (catalogue.Current.Find(task.Type, task.Command) is not { } type)
             return (null, new Problem(
                 StatusCodes.Status409Conflict,
-                $"The task types have no '{$"{task.Type} {task.Command}".TrimEnd()}' any more; put it back into the catalogue, or submit a new task"));
+                $"The catalogue no longer has '{$"{task.Type} {task.Command}".TrimEnd()}'; put it back, or submit a new task"));
         var parameters = body.Params is { } edited ? new(edited) : task.Params;
         var previous = task.TypeHash is { } accepted && accepted != type.Hash ? accepted : null;
         var errors = type.Validate(parameters, clock.GetUtcNow(), kafka.Value.TaskRetention).GroupBy(error => error.Field, error => error.Message)
@@ -22,8 +22,8 @@ internal sealed class TaskRepeater(CatalogueFile catalogue, IOptions<KafkaOption
         if (errors.Count > 0)
             return (null, Problem.Invalid(errors, body.Params is not null ? null
                 : $"{(previous is null ? "" : $"its type has changed since it was submitted (type_hash {type.Hash}, then {previous}); ")}send params "
-                    + $"that fit with it: {{\"params\":{{…}}}}"));
-        // Its times are over, and its number among repetitions is its own.
+                    + $"that match it: {{\"params\":{{…}}}}"));
+        // Its times are in the past, and its number of the repetition is new.
         var again = new TaskSubmission
         {
             TaskId = task.TaskId,

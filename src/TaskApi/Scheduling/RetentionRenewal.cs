@@ -6,8 +6,8 @@ using TaskPipeline.TaskApi.ReadModel;
 namespace TaskPipeline.TaskApi.Scheduling;
 
 /// <summary>
-/// Retention would take what an unended task depends on: the record that asks for it is put into <c>tasks</c> again before, and what is known of its
-/// attempts is told again in <c>task-progress</c>. For whoever knows it already, either is a double.
+/// Keeps retention from removing what an unended task depends on: its record is written to <c>tasks</c> again in time, and the state of its attempts
+/// to <c>task-progress</c>. Readers that already know it treat both as duplicates.
 /// </summary>
 internal sealed class RetentionRenewal(TaskTable table, RecordWriter writer, KafkaTails tails, ReplicaDelay turns, KafkaCluster cluster, BrokerClock clock,
     IOptions<KafkaOptions> options) : BackgroundService
@@ -37,7 +37,7 @@ internal sealed class RetentionRenewal(TaskTable table, RecordWriter writer, Kaf
         }
     }
 
-    /// <summary>What Kafka does not take is tried again in the next round.</summary>
+    /// <summary>A failed write is repeated in the next round.</summary>
     private async Task RenewAsync(int lane, CancellationToken stoppingToken)
     {
         await Task.Delay(turns.DelayFor(lane), clock, stoppingToken);   // by then another replica has often done it

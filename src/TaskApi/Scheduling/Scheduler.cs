@@ -6,21 +6,21 @@ using TaskPipeline.TaskApi.ReadModel;
 namespace TaskPipeline.TaskApi.Scheduling;
 
 /// <summary>
-/// Puts into <c>tasks</c> what is due in <c>task-schedule</c>, then writes the entry's tombstone. It may happen twice, when this process dies between the
-/// two or replicas do it at the same moment: workers know a record whose attempt is not the task's next.
+/// Moves due entries from <c>task-schedule</c> to <c>tasks</c>, then writes their tombstones. It can happen twice, if this process dies in between or
+/// replicas do it at the same moment: workers ignore a record whose attempt is not the task's next.
 /// </summary>
 internal sealed partial class Scheduler(
     Schedule schedule, TaskTable table, RecordWriter writer, KafkaTails tails, BrokerClock clock, ILogger<Scheduler> logger) : BackgroundService
 {
     private const int MostAtOnce = 256;
-    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);   // the clock may be set meanwhile
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);   // the clock can be set meanwhile
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         try
         {
-            await tails.CaughtUp.WaitAsync(stoppingToken);   // before, stops and ends may still be unread
+            await tails.CaughtUp.WaitAsync(stoppingToken);   // before that, stops and ends may still be unread
             await clock.Measured.WaitAsync(stoppingToken);
             while (true)
                 await FireDueAsync(stoppingToken);
@@ -36,14 +36,14 @@ internal sealed partial class Scheduler(
         var due = schedule.TakeDue(MostAtOnce, out var wait);
         if (due.Count == 0)
         {
-            // Rounded up: a timer that rings too early would make the loop spin.
+            // Rounded up: a timer that fires too early would make the loop spin.
             var milliseconds = wait == Timeout.InfiniteTimeSpan ? LongestWait.TotalMilliseconds
                 : Math.Min(Math.Ceiling(wait.TotalMilliseconds), LongestWait.TotalMilliseconds);
             await changed.WaitAsync(TimeSpan.FromMilliseconds(milliseconds), stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             stoppingToken.ThrowIfCancellationRequested();
             return;
         }
-        // All are handed to the client in order before the first is waited for.
+        // All are handed to the client in order; only then are they awaited.
         var written = await Task.WhenAll(due.Select(FireAsync)).WaitAsync(stoppingToken);
         var failed = written.Count(isWritten => !isWritten);
         if (failed == 0)
@@ -61,6 +61,6 @@ internal sealed partial class Scheduler(
         return false;
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka did not take {Count} scheduled tasks that are due; they are tried again in {Pause}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka did not acknowledge {Count} due scheduled tasks; retry in {Pause}")]
     private static partial void LogNotTaken(ILogger logger, int count, TimeSpan pause);
 }

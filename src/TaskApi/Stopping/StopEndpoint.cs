@@ -6,13 +6,13 @@ using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Stopping;
 
-/// <summary>The body of <c>POST /tasks/{id}/stop</c>; it may be left out.</summary>
+/// <summary>The optional body of <c>POST /tasks/{id}/stop</c>.</summary>
 public sealed record StopTask
 {
-    [Description("For the people who read the task's history.")]
+    [Description("Shown in the task's history.")]
     public string? Reason { get; init; }
 
-    [Description("End the agent at once, without the grace that its type gives it.")]
+    [Description("End the agent at once, without the grace period of its type.")]
     public bool Force { get; init; }
 }
 

@@ -6,12 +6,10 @@ using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Stopping;
 
-/// <summary>The answer to a stop: it is on its way. The <c>end</c> event says when it has happened.</summary>
+/// <summary>The answer to a stop: the request is stored. The <c>end</c> event reports when the task has ended.</summary>
 public sealed record StopAnswer(string TaskId, Status Status);
 
-/// <summary>
-/// Asks for the end of a task, on behalf of every transport. Asking again is harmless; asking for a task that has ended is refused with how it ended.
-/// </summary>
+/// <summary>Requests the end of a task, for every transport. Repeating it is harmless; for an ended task the refusal says how it ended.</summary>
 internal sealed partial class StopRequests(TaskTable table, Changes changes, RecordWriter writer, TimeProvider clock, ILogger<StopRequests> logger)
 {
     /// <summary>Null: Kafka has the request.</summary>
@@ -33,8 +31,8 @@ internal sealed partial class StopRequests(TaskTable table, Changes changes, Rec
             At = clock.GetUtcNow(),
         };
         if (!await writer.StopAsync(stop))
-            return Problem.NotTaken("Kafka did not take the stop in time; ask again, twice is harmless");
-        table.StopRequested(stop);   // this replica need not read it back to know it
+            return Problem.NotTaken("Kafka did not acknowledge the stop in time; send it again, repeating it is harmless");
+        table.StopRequested(stop);   // known at once, without reading it back from Kafka
         changes.Publish();
         LogRequested(logger, tracked.TaskId, requestedBy);
         return table.Read(tracked, task => task.Committed) is { Status: not Status.Stopped and var status }

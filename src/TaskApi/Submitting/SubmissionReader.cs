@@ -6,7 +6,7 @@ using TaskPipeline.TaskApi.Http;
 
 namespace TaskPipeline.TaskApi.Submitting;
 
-/// <summary>Reads a submission strictly: everything that is not known or does not fit is named, all at once.</summary>
+/// <summary>Reads a submission strictly: the answer names every unknown or invalid field at once.</summary>
 internal sealed class SubmissionReader
 {
     private const int MostLabels = 32;
@@ -90,7 +90,7 @@ internal sealed class SubmissionReader
         return null;
     }
 
-    /// <summary>Null: at once, also where the time has passed, so that a submission can be repeated.</summary>
+    /// <summary>Null: at once. A time in the past also means at once, so that a submission can be repeated.</summary>
     private DateTimeOffset? RunAt()
     {
         var runAt = Time("run_at");
@@ -121,14 +121,14 @@ internal sealed class SubmissionReader
         return null;
     }
 
-    /// <summary>A time, or a duration from that at which the task is to run; it must be behind that.</summary>
+    /// <summary>A time, or a duration from the task's planned start; it must be after that start.</summary>
     private DateTimeOffset? Limit(string field, DateTimeOffset? runAt)
     {
         var from = runAt ?? _now;
         var limit = Text(field) is not { } text ? null : Quantity.Duration(text) is { } duration ? from + duration : Time(field);
         if (limit is null || limit > from)
             return limit;
-        Wrong(field, runAt is null ? "must be in the future" : $"must be behind the time at which the task is to run, {runAt:yyyy-MM-ddTHH:mm:ssZ}");
+        Wrong(field, runAt is null ? "must be in the future" : $"must be after the time at which the task is to run, {runAt:yyyy-MM-ddTHH:mm:ssZ}");
         return null;
     }
 
@@ -173,7 +173,7 @@ internal sealed class SubmissionReader
         }
         var labels = given.EnumerateObject().ToDictionary(label => label.Name, label => label.Value.GetString()!);
         if (labels.Count > MostLabels || labels.Any(label => label.Key.Length > LongestLabel || label.Value.Length > LongestLabel))
-            Wrong("labels", $"may be at most {MostLabels}, of {LongestLabel} characters each");
+            Wrong("labels", $"can be at most {MostLabels}, of at most {LongestLabel} characters each");
         return labels;
     }
 

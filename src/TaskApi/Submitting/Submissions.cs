@@ -7,10 +7,10 @@ using TaskPipeline.TaskApi.ReadModel;
 
 namespace TaskPipeline.TaskApi.Submitting;
 
-/// <summary>Puts tasks into Kafka, for a submission, a replay and a redrive alike, and makes the answer.</summary>
+/// <summary>Writes tasks to Kafka, for submissions, replays and redrives, and makes the answer.</summary>
 internal sealed partial class Submissions(TaskTable table, TaskFinder finder, RecordWriter writer, ILogger<Submissions> logger)
 {
-    /// <summary>A task whose id nobody has chosen: nobody can ask for it a second time.</summary>
+    /// <summary>Submits a task with a random id, which cannot be submitted a second time.</summary>
     public async Task<IResult> SubmitNewAsync(TaskSubmission submission)
     {
         var (task, lane) = table.Placement.Choose(submission);
@@ -28,10 +28,10 @@ internal sealed partial class Submissions(TaskTable table, TaskFinder finder, Re
     }
 
     /// <summary>
-    /// A caller's own id, or one that is derived, fixes the lane, so that the same id sent to two replicas at once comes to lie in one lane, and the first
-    /// one there is the task. Which one that is, this replica knows when it has read its own record back.
+    /// Submits a task with an id from its caller or a derived id. The id determines the lane, so the same id sent to two replicas at once gets into
+    /// one lane, where the first record is the task. This replica knows which is first once it has read its own record back.
     /// </summary>
-    /// <param name="otherwise">The answer where the task of this id was made of another body.</param>
+    /// <param name="otherwise">The answer if the task with this id was submitted with another body.</param>
     public async Task<IResult> SubmitOnceAsync(TaskSubmission submission, Problem otherwise, CancellationToken cancellationToken)
     {
         if (table.Find(submission.TaskId) is { } known)
@@ -45,17 +45,17 @@ internal sealed partial class Submissions(TaskTable table, TaskFinder finder, Re
         if (table.Read(first, tracked => tracked.IsFirstAt(place)))
             return Taken(task, place);
         if (place.IsScheduled)
-            await writer.ScheduleAsync(EntryOf(first.Submission!), first.Lane);   // compaction keeps the last entry of a key, and the first is the task
+            await writer.ScheduleAsync(EntryOf(first.Submission!), first.Lane);   // compaction keeps a key's last entry, but the first one is the task
         return AnswerFor(first);
 
         IResult AnswerFor(TrackedTask other) => other.Submission!.BodyHash == submission.BodyHash ? Existing(other) : otherwise;
     }
 
-    /// <summary>The answer to who asks for a task that is there already.</summary>
+    /// <summary>The answer for a task that exists already.</summary>
     public IResult Existing(TrackedTask known) =>
         TypedResults.Ok(table.Read(known, task => SubmitAnswer.Of(task.Submission!, task.Status, task.Place, task.DueAt)));
 
-    /// <summary>Null where Kafka did not take it.</summary>
+    /// <summary>Null: Kafka did not acknowledge it.</summary>
     private async Task<TaskPlace?> WriteAsync(TaskSubmission task, int lane)
     {
         var isScheduled = task.RunAt is not null;
@@ -75,7 +75,7 @@ internal sealed partial class Submissions(TaskTable table, TaskFinder finder, Re
 
     private static Problem NotTaken() =>
         Problem.NotTaken(
-            "Kafka did not take the task in time; it may still arrive. With an Idempotency-Key, or a task_id of your own, it can be sent again safely");
+            "Kafka did not acknowledge the task in time; it may still arrive. With an Idempotency-Key, or a task_id of your own, it can be sent again safely");
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} {Status} in lane {Lane} at {Offset}")]
     private static partial void LogAccepted(ILogger logger, string taskId, Status status, int lane, long offset);

@@ -21,11 +21,11 @@ internal static class SubmitEndpoint
                 ? await submissions.SubmitOnceAsync(submission!, AnotherContent(submission!.TaskId), request.HttpContext.RequestAborted)
                 : await submissions.SubmitNewAsync(submission!);
         if (hasOwnId)
-            return Problem.Invalid("task_id", $"must be left out where there is an {IdempotencyKey.Header}: either one alone makes the call repeatable");
+            return Problem.Invalid("task_id", $"must be left out with an {IdempotencyKey.Header}: either of them makes the call repeatable");
         submission = submission! with { TaskId = DerivedId.Of(submission.Project, "submit", key) };
         return await submissions.SubmitOnceAsync(submission, IdempotencyKey.UsedOtherwise(key), request.HttpContext.RequestAborted);
     }
 
     private static Problem AnotherContent(string taskId) =>
-        new(StatusCodes.Status409Conflict, $"Task '{taskId}' exists with another content; choose another task_id or send the same body");
+        new(StatusCodes.Status409Conflict, $"Task '{taskId}' exists with other content; choose another task_id or send the same body");
 }

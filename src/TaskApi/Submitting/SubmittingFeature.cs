@@ -10,7 +10,7 @@ internal static class SubmittingFeature
         tasks.MapPost("/", SubmitEndpoint.PostAsync).WithSummary("Submit a task")
             .WithDescription(
                 "Answers as soon as Kafka has the task, now or for later (delay, run_at). With an Idempotency-Key, or with a task_id of your own, the "
-                + "call can be repeated safely: the same one with the same body is the same task.")
+                + "call can be repeated safely: the same body again is the same task.")
             .TakesIdempotencyKey()
             .Accepts<SubmitTask>("application/json")
             .Produces<SubmitAnswer>(StatusCodes.Status202Accepted).Produces<SubmitAnswer>()

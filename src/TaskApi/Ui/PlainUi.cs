@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.StaticFiles;
 namespace TaskPipeline.TaskApi.Ui;
 
 /// <summary>
-/// The plain page: list, submit a sample, watch, stop. Served from the assembly, so there is nothing to build and nothing to deploy beside it.
+/// The plain page: lists tasks, submits a sample, watches, stops. Served from the assembly, so there is nothing to build or to deploy with it.
 /// </summary>
 internal static class PlainUi
 {

@@ -1,5 +1,5 @@
 'use strict';
-// Text of agents only ever becomes text nodes.
+// Text from agents becomes text nodes only.
 const samples = [
   { name: 'seed the database', body: { type: 'seed-db', params: { reset: true } } },
   { name: 'import the sample workbook', body: { type: 'task-context', command: 'import-excel', params: { file_path: 'attributes.xlsx', main_tab: 'MB Attributes' } } },
@@ -44,14 +44,14 @@ async function list() {
   }));
 }
 
-// One list at a time, and one more if something happened meanwhile.
+// One request at a time, and one more if something changed meanwhile.
 function refresh() {
   if (listing) { listing.again = true; return; }
   const mine = listing = { again: false };
   attempt(list).finally(() => setTimeout(() => { listing = null; if (mine.again) refresh(); }, 300));
 }
 
-// SignalR's JSON protocol is small enough to be spoken by hand: state events of all tasks.
+// State events of all tasks. SignalR's JSON protocol is small enough to be written by hand.
 function follow() {
   const hub = new WebSocket(`${location.origin.replace('http', 'ws')}/hubs/tasks`);
   const send = message => hub.send(JSON.stringify(message) + '\x1e');
@@ -73,7 +73,7 @@ function show(nodes) {
   if (atEnd) output.scrollTop = output.scrollHeight;
 }
 
-// Long lines, and prompts, come in parts, each of which is shown at once. A carriage return goes back to the left: what follows takes the place of what is there.
+// Long lines and prompts arrive in parts, and each part is shown at once. After a carriage return the following text replaces the line.
 function line({ stream, text, part, last }) {
   const row = part > 1 && open[stream] || { node: element('div', '', stream), isBack: false };
   const shown = text.replace(/\r+$/, '');
@@ -122,7 +122,7 @@ function connect(path) {
         return show([element('div', `${event.status}${event.exit_code == null ? '' : `, exit code ${event.exit_code}`}, ${event.lines} lines${event.error ? `: ${event.error}` : ''}`, 'event')]);
     }
   };
-  // Codes from 4500 say not to come back.
+  // After codes from 4500, do not reconnect.
   mine.onclose = close => { if (mine === socket && !ended && close.code < 4500) setTimeout(() => mine === socket && connect(path), 1000); };
 }
 

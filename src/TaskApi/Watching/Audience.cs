@@ -7,41 +7,41 @@ using TaskPipeline.TaskApi.Logs;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// The watchers of one log that have been sent all of it so far. What comes next is mostly the same for all of them: one loop goes round and gives it
-/// straight to their sockets, which costs a fraction of waking a loop of each. Those who stand at the same place are not even asked, but one for all of
-/// them. Whoever is too far away, or too slow, to acknowledge one message before the next is told in bundles, which are as good to it and cost little; and
-/// whose socket does not take what it is sent at once is left to its own loop again.
+/// The watchers of one log that have been sent all of it so far. The next event is mostly the same for all of them, so one loop writes it directly to
+/// their sockets, at a fraction of the cost of one woken loop per watcher. For watchers at the same place, the next event is looked up once. A
+/// watcher whose acknowledgements come later than the next message gets bundles of messages instead. A watcher whose socket does not accept a message
+/// at once returns to its own loop.
 /// </summary>
 internal sealed class Audience(TaskLog log)
 {
     private static readonly ConditionalWeakTable<TaskLog, Audience> Audiences = [];
 
-    private const int Crowd = 100;             // beyond so many a message may wait until its watcher has acknowledged the one before
-    private const int MostAtOnce = 16;         // events of a round; who has more to read would keep the others waiting
-    private const int MostHeld = 64 * 1024;    // bytes of a bundle
-    private const int Portion = 100;           // of those who are late, who are told before it is looked for news
+    private const int Crowd = 100;             // with more members a message can wait for the acknowledgement of the previous one
+    private const int MostAtOnce = 16;         // events per member and round, so that one does not delay the others
+    private const int MostHeld = 64 * 1024;    // bytes per bundle
+    private const int Portion = 100;           // late members between two looks for news
     private static readonly TimeSpan BetweenBundles = TimeSpan.FromMilliseconds(15);
-    private static readonly TimeSpan ShortestRest = TimeSpan.FromMilliseconds(3);   // a timer is hardly more exact
+    private static readonly TimeSpan ShortestRest = TimeSpan.FromMilliseconds(3);   // timers are hardly more exact
     private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _gate = new();
-    private readonly List<Member> _arriving = [];   // guarded by the gate, as are the next two
-    private bool _isLeft;                           // by some who are in the lists still
+    private readonly List<Member> _arriving = [];   // guarded by _gate, like the next two
+    private bool _isLeft;                           // a member in the lists wants to leave
     private bool _isRunning;
     private readonly ChangeSignal _asked = new();
-    private readonly List<Member> _apart = [];      // the loop's own, as are the next; asked one by one
-    private Circle _prompt = new();                 // told at once what comes
-    private Circle _late = new();                   // told in bundles: a message would wait anyway, until they have acknowledged the one before
-    private Watcher? _lead;                         // stands where those of both stand who have been told everything
-    private bool _isLeadBlocked;                    // from there each has to go on by itself
+    private readonly List<Member> _apart = [];      // used only by the loop, like the next; served one by one
+    private Circle _prompt = new();                 // get each event at once
+    private Circle _late = new();                   // get bundles: single messages would wait for acknowledgements anyway
+    private Watcher? _lead;                         // the place of the members of both circles that have everything
+    private bool _isLeadBlocked;                    // members at this place must return to their own loops
     private long _bundledAt;
     private Framed? _framed;
     private bool _isCrowd;
 
-    /// <summary>The audience of a log, which lives as long as that.</summary>
+    /// <summary>The audience of a log; it lives as long as the log.</summary>
     public static Audience Of(TaskLog log) => Audiences.GetValue(log, static log => new Audience(log));
 
-    /// <summary>Comes back when the watcher has to go on by itself. Until then nobody else may ask it for events.</summary>
+    /// <summary>Completes when the watcher has to continue in its own loop. Until then only the audience takes events from it.</summary>
     public Task<LeftOver> AttendAsync(Watcher watcher, DirectOutput output, CancellationToken leaving)
     {
         var member = new Member(watcher, output, this);
@@ -64,13 +64,13 @@ internal sealed class Audience(TaskLog log)
         {
             while (true)
             {
-                var (changed, asked) = (log.Changed.Next, _asked.Next);   // before the look at either
+                var (changed, asked) = (log.Changed.Next, _asked.Next);   // taken before both are checked
                 var since = Stopwatch.GetTimestamp();
-                Admit();
-                GoRound();
+                UpdateMembers();
+                SendNews();
                 if (IsOver())
                     return;
-                // The more they are, the more of what comes meanwhile goes out together.
+                // The more members there are, the more news each round collects.
                 if (Stopwatch.GetElapsedTime(since) / 2 is var rest && rest > ShortestRest)
                     await Task.Delay(rest < LongestRest ? rest : LongestRest);
                 await (_late.IsBehind ? Task.WhenAny(changed, asked, Task.Delay(UntilBundle())) : Task.WhenAny(changed, asked));
@@ -83,8 +83,8 @@ internal sealed class Audience(TaskLog log)
         }
     }
 
-    /// <summary>Who has come is let in, and who wants to go, out.</summary>
-    private void Admit()
+    /// <summary>Adds arriving members, and dismisses those that want to leave.</summary>
+    private void UpdateMembers()
     {
         lock (_gate)
         {
@@ -118,34 +118,34 @@ internal sealed class Audience(TaskLog log)
         }
     }
 
-    private void GoRound()
+    private void SendNews()
     {
         _isCrowd = _apart.Count + _prompt.Members.Count + _late.Members.Count > Crowd;
         Gather();
         _apart.RemoveAll(IsServed);
         Send(_prompt);
-        _apart.RemoveAll(IsNowTogether);
+        _apart.RemoveAll(JoinsLead);
         if (_late.Held >= MostHeld || UntilBundle() == TimeSpan.Zero)
             SendToLate();
-        if (_isLeadBlocked)   // may be by now
+        if (_isLeadBlocked)   // can have become true since
             SendToLate();
         if (_prompt.Members.Count + _late.Members.Count == 0)
             _lead = null;
         _framed = null;
     }
 
-    /// <summary>In whole milliseconds, so that a timer does not come too early.</summary>
+    /// <summary>In whole milliseconds, so that a timer does not fire too early.</summary>
     private TimeSpan UntilBundle() =>
         TimeSpan.FromMilliseconds(Math.Max(0, Math.Ceiling((BetweenBundles - Stopwatch.GetElapsedTime(_bundledAt)).TotalMilliseconds)));
 
-    /// <summary>Asks once for all who are together.</summary>
+    /// <summary>Looks up the next events once for all members at the lead's place.</summary>
     private void Gather()
     {
         _isLeadBlocked = false;
-        for (var told = 0; _lead is not null; told++)
+        for (var count = 0; _lead is not null; count++)
         {
             var ahead = _lead.Copy();
-            _isLeadBlocked = !ahead.TryNext(out var next) || ahead.HasEnded || (next is not null && told == MostAtOnce);
+            _isLeadBlocked = !ahead.TryNext(out var next) || ahead.HasEnded || (next is not null && count == MostAtOnce);
             if (_isLeadBlocked)
                 return;
             _lead = ahead;
@@ -157,13 +157,13 @@ internal sealed class Audience(TaskLog log)
         }
     }
 
-    /// <summary>They are many, so those who are prompt are told between them what has come meanwhile.</summary>
+    /// <summary>There can be many late members, so the prompt ones get the news of the meantime in between.</summary>
     private void SendToLate()
     {
-        var told = 0;
+        var count = 0;
         Send(_late, () =>
         {
-            if (++told % Portion != 0 || _isLeadBlocked)
+            if (++count % Portion != 0 || _isLeadBlocked)
                 return;
             Gather();
             Send(_prompt);
@@ -175,7 +175,7 @@ internal sealed class Audience(TaskLog log)
         _prompt.Move(member => member.IsLate, _late);
     }
 
-    /// <param name="between">Called for each member.</param>
+    /// <param name="between">Called before each member.</param>
     private void Send(Circle circle, Action? between = null)
     {
         var (message, lead, isBlocked) = (circle.Take(), _lead, _isLeadBlocked);
@@ -192,15 +192,15 @@ internal sealed class Audience(TaskLog log)
         }
     }
 
-    /// <summary>False: it stays, and has been sent everything, or what those have been sent who are together.</summary>
+    /// <summary>False: the member stays, and has been sent everything, or everything that the lead has.</summary>
     private bool IsServed(Member member)
     {
-        for (var told = 0; told < MostAtOnce; told++)
+        for (var count = 0; count < MostAtOnce; count++)
         {
             if (_lead is not null && !_isLeadBlocked && member.Watcher.IsBeside(_lead))
                 return false;
             if (!member.Watcher.TryNext(out var next))
-                break;   // something has to be read from Kafka for it
+                break;   // its next event has to be read from Kafka
             if (next is null)
                 return member.Watcher.HasEnded && member.Dismiss(LeftOver.Nothing);
             if (next is EndEvent || member.TrySend(FrameOf(next), _isCrowd) is not { } sending)
@@ -211,7 +211,7 @@ internal sealed class Audience(TaskLog log)
         return member.Dismiss(LeftOver.Nothing);
     }
 
-    private bool IsNowTogether(Member member)
+    private bool JoinsLead(Member member)
     {
         if (_lead is null && member.Watcher.IsLikeOthers)
             _lead = _prompt.At = _late.At = member.Watcher.Copy();
@@ -221,13 +221,13 @@ internal sealed class Audience(TaskLog log)
         return true;
     }
 
-    /// <summary>A WebSocket message of one frame, which from a server has no mask and so is the same for all (RFC 6455, 5.2).</summary>
-    private byte[] FrameOf(WatchEvent told)
+    /// <summary>A WebSocket message of one frame. Frames of a server have no mask, so they are the same for all clients (RFC 6455, 5.2).</summary>
+    private byte[] FrameOf(WatchEvent watchEvent)
     {
-        if (_framed is { } framed && framed.Event == told)
+        if (_framed is { } framed && framed.Event == watchEvent)
             return framed.Frame;
         const byte wholeText = 0x81;
-        var json = told.Json.Span;
+        var json = watchEvent.Json.Span;
         byte[] head = json.Length <= 125 ? [wholeText, (byte)json.Length] : json.Length <= ushort.MaxValue ? [wholeText, 126, 0, 0]
             : [wholeText, 127, .. new byte[8]];
         if (head.Length == 4)
@@ -235,23 +235,23 @@ internal sealed class Audience(TaskLog log)
         else if (head.Length == 10)
             BinaryPrimitives.WriteInt64BigEndian(head.AsSpan(2), json.Length);
         byte[] frame = [.. head, .. json];
-        _framed = new Framed(told, frame);
+        _framed = new Framed(watchEvent, frame);
         return frame;
     }
 
     private sealed record Framed(WatchEvent Event, byte[] Frame);
 
-    /// <summary>Members who stand at the same place and are told the same.</summary>
+    /// <summary>Members at the same place, which get the same bytes.</summary>
     private sealed class Circle
     {
         private readonly List<byte[]> _held = [];   // frames
 
         public List<Member> Members { get; } = [];
 
-        /// <summary>Where they stand.</summary>
+        /// <summary>The place of its members.</summary>
         public Watcher? At { get; set; }
 
-        /// <summary>Bytes that they have not been told.</summary>
+        /// <summary>Bytes that its members have not been sent yet.</summary>
         public int Held { get; private set; }
 
         public bool IsBehind => Held > 0 && Members.Count > 0;
@@ -276,7 +276,7 @@ internal sealed class Audience(TaskLog log)
             return message;
         }
 
-        /// <summary>To another one that stands at the same place.</summary>
+        /// <summary>Moves members to another circle at the same place.</summary>
         public void Move(Predicate<Member> who, Circle other) => Members.RemoveAll(member =>
         {
             if (!who(member))
@@ -289,16 +289,16 @@ internal sealed class Audience(TaskLog log)
     private sealed class Member(Watcher watcher, DirectOutput output, Audience audience) : TaskCompletionSource<LeftOver>(
         TaskCreationOptions.RunContinuationsAsynchronously)
     {
-        private const int SendsPerLook = 16;   // to look costs half of a send
+        private const int SendsPerLook = 16;   // a look at the TCP state costs half of a send
         private const int MostLateness = 4;
         private int _sends;
-        private int _lateness;   // grows by one with each look that finds it late, and shrinks with each other
+        private int _lateness;   // rises with each look that finds it late, falls with each other look
 
         public Watcher Watcher => watcher;
-        public bool IsLeaving { get; private set; }   // guarded by the audience's gate
+        public bool IsLeaving { get; private set; }   // guarded by the audience's _gate
         public CancellationTokenRegistration Leaving { get; set; }
 
-        /// <summary>Whether it mostly has not acknowledged a message when there is the next.</summary>
+        /// <summary>Whether it usually has not acknowledged a message when the next one is ready.</summary>
         public bool IsLate { get; private set; }
 
         public Task? TrySend(byte[] message, bool isCrowd)
@@ -320,8 +320,8 @@ internal sealed class Audience(TaskLog log)
             audience._asked.Raise();
         }
 
-        /// <summary>Always true.</summary>
-        /// <param name="at">Where it has got to among others.</param>
+        /// <summary>Ends its time in the audience. Returns true, for use in predicates.</summary>
+        /// <param name="at">The place that it has reached in its circle.</param>
         public bool Dismiss(LeftOver leftOver, Watcher? at = null)
         {
             Leaving.Unregister();
@@ -339,9 +339,9 @@ internal sealed class Audience(TaskLog log)
     }
 }
 
-/// <summary>What is left to a watcher's own loop.</summary>
-/// <param name="Unsent">Was handed out and is not sent.</param>
-/// <param name="Sending">Has to be over before anything else is sent.</param>
+/// <summary>What a watcher's own loop has to do next.</summary>
+/// <param name="Unsent">An event that was taken but not sent.</param>
+/// <param name="Sending">Must complete before anything else is sent.</param>
 internal sealed record LeftOver(WatchEvent? Unsent, Task Sending)
 {
     public static readonly LeftOver Nothing = new(null, Task.CompletedTask);

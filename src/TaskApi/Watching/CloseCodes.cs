@@ -3,38 +3,38 @@ using System.Net.WebSockets;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// How a watch socket is closed. The range says what to do: 4000 to 4499, and 1001, come back (where to, the reason says or the last cursor);
-/// 4500 to 4999, do not. Clients match on these numbers: add, never re-purpose.
+/// Close codes of a watch socket. 4000 to 4499 and 1001: reconnect, at the place in the reason or at the last cursor. 4500 to 4999: do not reconnect.
+/// Clients match on these numbers: add new ones, never reuse one.
 /// </summary>
 internal static class CloseCodes
 {
     /// <summary>The task has ended and everything was sent.</summary>
     public const WebSocketCloseStatus Ended = WebSocketCloseStatus.NormalClosure;
 
-    /// <summary>This replica shuts down; another one knows the same cursor.</summary>
+    /// <summary>This replica shuts down; every other replica understands the same cursor.</summary>
     public const WebSocketCloseStatus Draining = WebSocketCloseStatus.EndpointUnavailable;
 
-    /// <summary>Commands are text.</summary>
+    /// <summary>Commands are text messages.</summary>
     public const WebSocketCloseStatus NotText = WebSocketCloseStatus.InvalidMessageType;
 
-    /// <summary>Commands are UTF-8. The framework says so by itself, as soon as it has read one that is not, or breaks the protocol in another way.</summary>
+    /// <summary>Commands are UTF-8. The framework sends this code itself for invalid UTF-8 and for other violations of the protocol.</summary>
     public const WebSocketCloseStatus NotUtf8 = WebSocketCloseStatus.InvalidPayloadData;
 
-    /// <summary>A command may have 4 KiB.</summary>
+    /// <summary>A command can have at most 4 KiB.</summary>
     public const WebSocketCloseStatus TooBig = WebSocketCloseStatus.MessageTooBig;
 
-    /// <summary>The client took no data for too long. The reason is the cursor to come back with.</summary>
+    /// <summary>The client accepted no data for too long. The reason is the cursor to reconnect with.</summary>
     public const WebSocketCloseStatus TooSlow = (WebSocketCloseStatus)4008;
 
     /// <summary>This replica cannot answer yet.</summary>
     public const WebSocketCloseStatus NotReady = (WebSocketCloseStatus)4013;
 
-    /// <summary>Too many watch already; the reason says where.</summary>
+    /// <summary>There are too many watchers; the reason names the limit.</summary>
     public const WebSocketCloseStatus TooMany = (WebSocketCloseStatus)4029;
 
     /// <summary>There is no such task.</summary>
     public const WebSocketCloseStatus UnknownTask = (WebSocketCloseStatus)4504;
 
-    /// <summary>The query can't be understood; the reason says what.</summary>
+    /// <summary>The query is invalid; the reason says why.</summary>
     public const WebSocketCloseStatus BadRequest = (WebSocketCloseStatus)4505;
 }

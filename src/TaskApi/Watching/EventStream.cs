@@ -4,8 +4,8 @@ using TaskPipeline.TaskApi.Logs;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// Server-sent events, written by hand: the framework's own result knows no heartbeat (https://github.com/dotnet/aspnetcore/issues/65103).
-/// Every event has an id, so that a browser that lost the connection comes back to where it was by itself.
+/// Server-sent events, written by hand: the framework's result type has no heartbeat (https://github.com/dotnet/aspnetcore/issues/65103). Every event
+/// has an id, so a browser that lost the connection continues at its place by itself.
 /// </summary>
 internal sealed class EventStream(HttpContext context, IWatch watch, bool asText, TimeSpan writeTimeout)
 {
@@ -18,12 +18,12 @@ internal sealed class EventStream(HttpContext context, IWatch watch, bool asText
         var response = context.Response;
         response.ContentType = "text/event-stream";
         response.Headers.CacheControl = "no-store";
-        response.Headers["X-Accel-Buffering"] = "no";   // nginx would hold the events back
+        response.Headers["X-Accel-Buffering"] = "no";   // otherwise nginx buffers the events
         using var writing = new CancellationTokenSource();
         try
         {
             Write($"retry: {(int)Retry.TotalMilliseconds}\n\n");
-            await FlushAsync(writing, leaving);   // the answer to who comes back and has missed nothing
+            await FlushAsync(writing, leaving);   // send the headers at once, also if there is no event yet
             while (!watch.HasEnded)
             {
                 while (await watch.NextAsync(leaving) is { } next)
@@ -42,11 +42,11 @@ internal sealed class EventStream(HttpContext context, IWatch watch, bool asText
         }
         catch (OperationCanceledException) when (leaving.IsCancellationRequested)
         {
-            // The client has left, or the host is stopping: the client comes back with the last id it has.
+            // The client has left, or the host is stopping: the client reconnects with its last id.
         }
         catch (OperationCanceledException)
         {
-            context.Abort();   // it takes no data
+            context.Abort();   // the client accepts no data
         }
     }
 
@@ -79,7 +79,7 @@ internal sealed class EventStream(HttpContext context, IWatch watch, bool asText
         Write("\n\n");
     }
 
-    /// <summary>A row is one event, which a client has only when it is over: who is cut off within it comes back in front of it.</summary>
+    /// <summary>A row is one event. A client has an event only when it is complete, so after a disconnect within a row it continues before that row.</summary>
     private void Write(TextStep step)
     {
         Write(step.Begins ? $"data: {step.Text}" : step.Text);

@@ -5,9 +5,9 @@ using TaskPipeline.TaskApi.ReadModel;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// Who is told of which state events. SignalR's own groups are not used: a send to a group either waits for its slowest member or queues without
-/// bound for it. Here each subscribed connection has a loop that pulls from the <see cref="StateFeed"/> and has one message under way, so a member
-/// that stalls delays nobody, keeps nothing, and is told how many events it has missed when it comes back.
+/// The state events that each SignalR connection subscribes to. SignalR's own groups are not used: a send to a group either waits for its slowest
+/// member or queues without limit for it. Here each subscribed connection has a loop that pulls from the <see cref="StateFeed"/> with one message in
+/// flight. A stalled member delays nobody and holds no memory; when it continues, it gets the number of missed events.
 /// </summary>
 internal sealed class StateSubscriptions(StateFeed feed, IHubContext<TaskHub> hub)
 {
@@ -24,13 +24,13 @@ internal sealed class StateSubscriptions(StateFeed feed, IHubContext<TaskHub> hu
             if (_groups.TryGetValue(connectionId, out var groups))
             {
                 if (groups.Count >= MostGroups)
-                    throw new HubException($"429: a connection may subscribe to at most {MostGroups} groups");
+                    throw new HubException($"429: a connection can subscribe to at most {MostGroups} groups");
                 groups.Add(group);
                 return;
             }
             _groups[connectionId] = [group];
         }
-        // ends with the connection
+        // the loop ends with the connection
         _ = SendAllAsync(connectionId, new StateWatcher(feed, (found, project) => IsFor(connectionId, found, project)), connectionAborted);
     }
 

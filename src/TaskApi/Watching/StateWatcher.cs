@@ -6,10 +6,10 @@ using TaskPipeline.TaskApi.ReadModel;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// One watcher's place in the <see cref="StateFeed"/>, which is this replica's own: elsewhere, and after a restart, nobody knows what came behind it.
-/// Whoever was away for too long is told so, and asks <c>GET /tasks</c> how things stand.
+/// One watcher's place in the <see cref="StateFeed"/>. The place is valid only on this replica until its restart. A watcher that was away for too
+/// long gets a <c>missed</c> event, and reads the current states from <c>GET /tasks</c>.
 /// </summary>
-/// <param name="isWanted">Event and project → whether this watcher is told of it.</param>
+/// <param name="isWanted">Whether this watcher wants an event of a project.</param>
 internal sealed class StateWatcher(StateFeed feed, Func<WatchEvent, string?, bool> isWanted) : IWatch
 {
     private readonly Queue<WatchEvent> _first = [];
@@ -20,7 +20,7 @@ internal sealed class StateWatcher(StateFeed feed, Func<WatchEvent, string?, boo
 
     public string Place => feed.PlaceOf(_next);
 
-    /// <summary>Goes on where an earlier connection was cut off; null: it is a new watcher, which begins now.</summary>
+    /// <summary>Continues at the place <paramref name="from"/> of an earlier connection; null or empty: a new watcher, which starts now.</summary>
     public static StateWatcher Begin(StateFeed feed, string? project, string? from)
     {
         var watcher = new StateWatcher(feed, (_, other) => project is null || project == other);
@@ -60,14 +60,14 @@ internal sealed class StateWatcher(StateFeed feed, Func<WatchEvent, string?, boo
     }
 }
 
-/// <summary>What is told of the feed itself, and of no task.</summary>
+/// <summary>An event about the feed itself.</summary>
 internal sealed class FeedEvent : WatchEvent
 {
     private static readonly JsonSerializerOptions Plain = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     private FeedEvent(object content) : base("", Cursor.Start) => Json = JsonSerializer.SerializeToUtf8Bytes(content, Plain);
 
-    /// <summary>How many events this watcher was not told of; null: nobody knows.</summary>
+    /// <summary>How many events this watcher has missed; null: unknown.</summary>
     public long? Count { get; private init; }
 
     public override ReadOnlyMemory<byte> Json { get; }

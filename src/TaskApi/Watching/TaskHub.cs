@@ -12,15 +12,15 @@ using TaskPipeline.TaskApi.Stopping;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// The SignalR hub. <c>Watch</c> is a stream of the events of one task, history first: a stream is sent at the speed of its own connection, which
-/// messages to a group are not. <c>Subscribe</c> is for state events of many tasks, sent to the client's <c>state</c> handler.
+/// The SignalR hub. <c>Watch</c> streams the events of one task, history first: a stream is sent at the speed of its own connection, unlike messages
+/// to a group. <c>Subscribe</c> sends state events of many tasks to the client's <c>state</c> handler.
 /// </summary>
 internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader reader, StopRequests stops, InputRequests inputs, StateSubscriptions subscriptions,
     WatchLimit limit, TimeProvider clock) : Hub
 {
     public IAsyncEnumerable<WatchEvent> Watch(string taskId, CancellationToken cancellationToken) => WatchFrom(taskId, new WatchRequest(), cancellationToken);
 
-    /// <summary><see cref="Watch"/> with a place to begin at; SignalR has no optional arguments.</summary>
+    /// <summary><see cref="Watch"/> with a place to start at; SignalR has no optional arguments.</summary>
     public async IAsyncEnumerable<WatchEvent> WatchFrom(string taskId, WatchRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var plan = WatchPlan.Of(request, lastEventId: null, clock.GetUtcNow(), out var error) ?? throw Refused(400, error!);
@@ -41,7 +41,7 @@ internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader read
         return problem is null ? new StopAnswer(taskId, Status.Stopping) : throw Refused(problem.StatusCode!.Value, problem.Detail);
     }
 
-    /// <summary>Writes to the stdin of an agent that runs.</summary>
+    /// <summary>Writes to the stdin of a running agent.</summary>
     public async Task<InputAnswer> Input(string taskId, JsonElement input)
     {
         if (JsonText.Check(JsonMarshal.GetRawUtf8Value(input), JsonBody.MostLevels) is { } error)
@@ -52,7 +52,7 @@ internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader read
         return answer ?? throw Refused(problem!.StatusCode!.Value, problem.Detail);
     }
 
-    /// <summary>State events of <c>all</c>, of <c>project:NAME</c> or of <c>task:ID</c>, from now on. May be called for several.</summary>
+    /// <summary>Sends state events of <c>all</c>, <c>project:NAME</c> or <c>task:ID</c> from now on. Can be called for several groups.</summary>
     public void Subscribe(string group) => subscriptions.Add(Context.ConnectionId, Checked(group), Context.ConnectionAborted);
 
     public void Unsubscribe(string group) => subscriptions.Remove(Context.ConnectionId, Checked(group));

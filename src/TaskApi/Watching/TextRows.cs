@@ -4,37 +4,37 @@ using TaskPipeline.TaskApi.Logs;
 
 namespace TaskPipeline.TaskApi.Watching;
 
-/// <summary>How a row of text is over.</summary>
+/// <summary>How a row of text ends.</summary>
 internal enum RowEnd
 {
-    /// <summary>It goes on with the next step.</summary>
+    /// <summary>The next step continues it.</summary>
     None,
 
-    /// <summary>It is the line, or the rest of it.</summary>
+    /// <summary>The row is the line, or the rest of it.</summary>
     Line,
 
-    /// <summary>Something else comes first; the rest of the line follows in a row of its own.</summary>
+    /// <summary>Something else comes first; the rest of the line follows in its own row.</summary>
     Part,
 
-    /// <summary>The agent has gone back to the left: what follows is in its place.</summary>
+    /// <summary>The agent has returned to the left margin: the next row replaces this one.</summary>
     Overwritten,
 }
 
-/// <summary>What to send next: more of the present row, and what becomes of it.</summary>
-/// <param name="Place">Behind it.</param>
+/// <summary>The next text to send: more of the current row, and how the row ends.</summary>
+/// <param name="Place">The place after it.</param>
 internal readonly record struct TextStep(string Text, bool Begins, RowEnd End, Cursor Place);
 
 /// <summary>
-/// Puts the parts of lines together again for those who watch in plain text. A part is shown at once, since somebody may wait for it; its row ends
-/// with the line, or before, where something else comes between.
+/// Joins the parts of lines for watchers of plain text. A part is shown at once, because somebody may wait for it. Its row ends with the line, or
+/// earlier if something else comes in between.
 /// </summary>
 internal sealed partial class TextRows
 {
     private readonly Dictionary<OutputStream, Rest> _rests = [];
-    private OutputStream? _open;   // whose line the present row is
-    private Cursor _place;         // behind what it has so far
+    private OutputStream? _open;   // the stream of the current row
+    private Cursor _place;         // the place after what the row has so far
 
-    /// <summary>A row has begun and is not over.</summary>
+    /// <summary>Whether a row has begun and not ended.</summary>
     public bool IsOpen => _open is not null;
 
     public IEnumerable<TextStep> Take(TextPiece piece)
@@ -60,7 +60,7 @@ internal sealed partial class TextRows
         yield return new TextStep(shown, begins, piece.IsLast ? RowEnd.Line : RowEnd.None, piece.Place);
     }
 
-    /// <summary>Nothing comes for a while; null: there is no row.</summary>
+    /// <summary>Ends the current row because nothing arrives for a while; null: there is no row.</summary>
     public TextStep? Pause() => IsOpen ? Close(RowEnd.Part) : null;
 
     private TextStep Close(RowEnd end)
@@ -69,10 +69,10 @@ internal sealed partial class TextRows
         return new TextStep("", Begins: false, end, _place);
     }
 
-    // A colour that was cut in two.
+    // The start of a colour sequence that was cut in two.
     [GeneratedRegex(@"(?:\x1b(?:\[[0-9;:]*)?)?\z")]
     private static partial Regex Unfinished();
 
-    /// <summary>Of a line that goes on: the beginning of an escape, and whether what comes stands at the left again.</summary>
+    /// <summary>State of an unfinished line: the start of an escape, and whether the next text starts at the left margin.</summary>
     private readonly record struct Rest(string Escape, bool GoesBack);
 }

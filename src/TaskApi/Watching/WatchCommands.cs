@@ -10,18 +10,18 @@ using TaskPipeline.TaskApi.Stopping;
 
 namespace TaskPipeline.TaskApi.Watching;
 
-/// <summary>What a client can send on a watch socket, for the task that it watches; a socket on which many are watched (null) takes none.</summary>
+/// <summary>Commands on a watch socket, for the task that it watches; a socket that watches many tasks (null) accepts none.</summary>
 internal sealed class WatchCommands(TrackedTask? tracked, StopRequests stops, InputRequests inputs)
 {
-    /// <summary>The answer, <c>ack</c> or <c>error</c> with the caller's own id. It has no place in the log.</summary>
-    public async ValueTask<ReadOnlyMemory<byte>> ObeyAsync(ReadOnlyMemory<byte> message)
+    /// <summary>Returns the answer, <c>ack</c> or <c>error</c> with the caller's request id. Answers have no place in the log.</summary>
+    public async ValueTask<ReadOnlyMemory<byte>> HandleAsync(ReadOnlyMemory<byte> message)
     {
         if (WrongWith(message.Span) is { } wrong)
             return Reply(RequestIdOf(message), wrong);
         var (command, requestId, content) = Parse(message);
         var problem = (tracked, command) switch
         {
-            (null, _) => new Problem(StatusCodes.Status400BadRequest, "This socket takes no commands: /tasks/{id}/watch does"),
+            (null, _) => new Problem(StatusCodes.Status400BadRequest, "This socket accepts no commands; /tasks/{id}/watch does"),
             (_, "stop") => await stops.SendAsync(tracked, "websocket"),
             (_, "input") => await TypeAsync(tracked, content),
             _ => new Problem(StatusCodes.Status400BadRequest, """Commands are STOP, {"type":"stop"} and {"type":"input","text":"…"}"""),
@@ -35,13 +35,13 @@ internal sealed class WatchCommands(TrackedTask? tracked, StopRequests stops, In
         return wrong ?? (await inputs.SendAsync(task, input!, "websocket")).Problem;
     }
 
-    /// <summary>A command that is JSON but has what is no text. What is no JSON at all is no command.</summary>
+    /// <summary>The problem of a command that is JSON with invalid text in it. What is not JSON is not a command, and is answered elsewhere.</summary>
     private static Problem? WrongWith(ReadOnlySpan<byte> message) =>
         JsonText.Check(message, JsonBody.MostLevels) is { Path.Length: > 0 } error
             ? new Problem(StatusCodes.Status400BadRequest, $"{error.Path} {error.Reason} (byte {error.Byte + 1} of the message)")
             : null;
 
-    /// <summary>Of a command in which something else is wrong: its sender waits for an answer.</summary>
+    /// <summary>The request id of a command that has another error: its sender waits for an answer.</summary>
     private static string? RequestIdOf(ReadOnlyMemory<byte> message)
     {
         try
@@ -49,7 +49,7 @@ internal sealed class WatchCommands(TrackedTask? tracked, StopRequests stops, In
             using var document = JsonDocument.Parse(message, new JsonDocumentOptions { MaxDepth = message.Length });
             return Field(document.RootElement, "request_id");
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)   // the latter where this is what is wrong
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)   // the latter if the id itself is invalid
         {
             return null;
         }

@@ -11,11 +11,11 @@ using TaskPipeline.TaskApi.Stopping;
 
 namespace TaskPipeline.TaskApi.Watching;
 
-/// <summary>Watch sockets and event streams: of one task, or of how all of them stand.</summary>
+/// <summary>Watch sockets and event streams: of one task, or of the states of all tasks.</summary>
 internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFeed feed, KafkaTails tails, LogReader reader, StopRequests stops,
     InputRequests inputs, WatchLimit limit, TimeProvider clock, IHostApplicationLifetime host, IOptions<ApiOptions> options)
 {
-    private static readonly TimeSpan ComeBackAfter = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(5);
 
     public Task WatchAsync(string id, HttpContext context) =>
         context.WebSockets.IsWebSocketRequest ? SocketAsync(context, TaskAsync(id, context, lastEventId: null)) : RefuseAsync(context, $"/tasks/{id}/events");
@@ -51,7 +51,7 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
 
     private async Task SocketAsync(HttpContext context, Task<(Opened?, Problem?)> opening)
     {
-        // A browser cannot read the status of a refused handshake, so the refusal comes as a close code.
+        // A browser cannot read the status of a refused handshake, so refusals are close codes.
         var (opened, problem) = await opening;
         using var socket = await context.WebSockets.AcceptWebSocketAsync();
         using var entry = limit.Enter(context.Connection.RemoteIpAddress, out var refusal);
@@ -74,16 +74,16 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
         if (problem is not null)
             return problem;
         if (opened!.IsOver)
-            return TypedResults.NoContent();   // the browser has it all; any other answer would make it come back for ever
+            return TypedResults.NoContent();   // the browser has all events; any other answer would make it reconnect for ever
         using var entry = limit.Enter(context.Connection.RemoteIpAddress, out var refusal);
         if (entry is null)
-            return new Problem(StatusCodes.Status429TooManyRequests, refusal!) { RetryAfter = ComeBackAfter };
+            return new Problem(StatusCodes.Status429TooManyRequests, refusal!) { RetryAfter = RetryDelay };
         using var leaving = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, host.ApplicationStopping);
         await new EventStream(context, opened.Watch, opened.AsText, options.Value.WriteTimeout).SendAllAsync(leaving.Token);
         return Results.Empty;
     }
 
-    /// <summary>Not <c>context.Request.Query</c>, which the request would keep for as long as somebody watches.</summary>
+    /// <summary>Instead of <c>context.Request.Query</c>, which would stay in memory as long as the request.</summary>
     private static QueryCollection QueryOf(HttpContext context) => new(QueryHelpers.ParseQuery(context.Request.QueryString.Value));
 
     private static Task RefuseAsync(HttpContext context, string events) =>
@@ -107,11 +107,11 @@ internal sealed class WatchEndpoints(TaskFinder finder, TaskTable table, StateFe
         }
         catch (Exception exception) when (exception is WebSocketException or OperationCanceledException)
         {
-            // It does not answer.
+            // The client does not answer.
         }
     }
 
-    /// <param name="Task">The one that is watched; null: all of them.</param>
-    /// <param name="IsOver">The watcher has seen the end.</param>
+    /// <param name="Task">The watched task; null: all tasks.</param>
+    /// <param name="IsOver">The watcher has already seen the end.</param>
     private sealed record Opened(IWatch Watch, TrackedTask? Task, bool AsText = false, bool IsOver = false);
 }

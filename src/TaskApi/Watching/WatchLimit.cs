@@ -4,23 +4,23 @@ using TaskPipeline.TaskApi.Settings;
 
 namespace TaskPipeline.TaskApi.Watching;
 
-/// <summary>Bounds how many watch at a time, in all and from one address.</summary>
+/// <summary>Limits the number of watchers, in total and per address.</summary>
 internal sealed class WatchLimit(IOptions<ApiOptions> options)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<IPAddress, int> _byClient = [];
     private int _total;
 
-    /// <summary>To be disposed when the watching is over; null, with a sentence: there are too many.</summary>
+    /// <summary>Returns an entry to dispose when the watch ends; null with a sentence if there are too many watchers.</summary>
     public IDisposable? Enter(IPAddress? client, out string? refusal)
     {
-        client ??= IPAddress.None;   // a connection that has no address, such as a Unix socket
+        client ??= IPAddress.None;   // a connection without an address, such as a Unix socket
         lock (_lock)
         {
             var watching = _byClient.GetValueOrDefault(client);
-            refusal = _total >= options.Value.MaxWatchers ? $"this replica has {_total} watchers already, the most it takes (Api:MaxWatchers)"
+            refusal = _total >= options.Value.MaxWatchers ? $"this replica already has {_total} watchers, its limit (Api:MaxWatchers)"
                 : watching >= options.Value.MaxWatchersPerClient
-                    ? $"{client} has {watching} watchers here already, the most one client may have (Api:MaxWatchersPerClient)"
+                    ? $"{client} already has {watching} watchers here, the limit per client (Api:MaxWatchersPerClient)"
                 : null;
             if (refusal is not null)
                 return null;

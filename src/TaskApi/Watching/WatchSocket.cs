@@ -7,25 +7,25 @@ using TaskPipeline.TaskApi.Logs;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// One watch socket: a loop that sends events, unless the log's audience does, and a loop that hears commands. They share nothing but the right to send.
-/// Sending is not bound to a token: cancelling a WebSocket's send tears the connection down, and the client would not learn why.
+/// One watch socket: a loop that sends events, unless the log's audience does, and a loop that reads commands. They share only the right to send.
+/// Sends have no cancellation token: cancelling a WebSocket's send tears the connection down, and the client would not get the reason.
 /// </summary>
-/// <param name="output">Of the connection below, which others may send events to; null: this socket alone sends them.</param>
+/// <param name="output">The connection's output, to which the audience can send events; null: only this socket sends.</param>
 internal sealed class WatchSocket(
     WebSocket socket, DirectOutput? output, IWatch watch, bool asText, WatchCommands commands, TimeSpan writeTimeout, CancellationToken draining) : IDisposable
 {
     private const int MostCommandBytes = 4 * 1024;
     private static readonly TimeSpan CloseGrace = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan RowMaxWait = TimeSpan.FromSeconds(1);   // then what there is of a line is shown, such as a prompt
+    private static readonly TimeSpan RowMaxWait = TimeSpan.FromSeconds(1);   // then an unfinished line is shown, such as a prompt
 
     private readonly CancellationTokenSource _leaving = CancellationTokenSource.CreateLinkedTokenSource(draining);
     private readonly SemaphoreSlim _sending = new(1);
-    private bool _hasEnded;                  // guarded by _sending: nothing follows the end
+    private bool _hasEnded;                  // guarded by _sending; nothing is sent after the end
     private readonly TextRows _rows = new();
-    private string? _row;                    // in plain text, while an event is being sent or a message is not over: behind the last one that is
+    private string? _row;                    // plain text only, during an event or an open row: the place after the last complete row
     private Task _lastSend = Task.CompletedTask;
 
-    /// <summary>Behind what was given to the connection, which delivers it before any close code.</summary>
+    /// <summary>The place after what was given to the connection. The connection delivers that before any close code.</summary>
     private string Place => _row ?? watch.Place;
 
     public void Dispose()
@@ -34,7 +34,7 @@ internal sealed class WatchSocket(
         _leaving.Dispose();
     }
 
-    /// <summary>Comes back when the socket is closed, by either side.</summary>
+    /// <summary>Returns when either side has closed the socket.</summary>
     public async Task RunAsync()
     {
         var receiving = ReceiveAsync();
@@ -72,7 +72,7 @@ internal sealed class WatchSocket(
         }
         catch (OperationCanceledException)
         {
-            // Either the client has left or broken a rule, which the other loop knows, or the host is stopping.
+            // The client has left or broken a rule (the other loop knows which), or the host is stopping.
             return draining.IsCancellationRequested ? (CloseCodes.Draining, Place) : await receiving;
         }
         catch (WebSocketException)
@@ -114,7 +114,7 @@ internal sealed class WatchSocket(
         return await IsSentAsync(SendAndReleaseAsync(message, isWhole));
     }
 
-    /// <summary>False: the client takes no data.</summary>
+    /// <summary>False: the client accepts no data.</summary>
     private async ValueTask<bool> IsSentAsync(Task sending)
     {
         if (sending.IsCompletedSuccessfully)
@@ -122,7 +122,7 @@ internal sealed class WatchSocket(
         _lastSend = sending;
         await sending.WaitAsync(writeTimeout, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!sending.IsCompleted)
-            return false;   // it goes on: a client that wakes up still gets it, and the close code behind it
+            return false;   // the send continues: a client that wakes up still gets it, then the close code
         await sending;
         return true;
     }
@@ -145,7 +145,7 @@ internal sealed class WatchSocket(
         {
             while (true)
             {
-                // Comes back when there is something: a watcher that never says anything needs no buffer.
+                // Zero bytes: completes when there is data, so a watcher that never sends anything needs no buffer.
                 if ((await socket.ReceiveAsync(Memory<byte>.Empty, CancellationToken.None)).MessageType == WebSocketMessageType.Close)
                     return (WebSocketCloseStatus.NormalClosure, "");
                 var buffer = ArrayPool<byte>.Shared.Rent(MostCommandBytes + 1);
@@ -160,12 +160,12 @@ internal sealed class WatchSocket(
                         if (received.MessageType == WebSocketMessageType.Close)
                             return (WebSocketCloseStatus.NormalClosure, "");
                         if (received.MessageType == WebSocketMessageType.Binary)
-                            return (CloseCodes.NotText, "commands are text");
+                            return (CloseCodes.NotText, "commands must be text");
                         if (length > MostCommandBytes)
-                            return (CloseCodes.TooBig, $"a command may have {MostCommandBytes} bytes");
+                            return (CloseCodes.TooBig, $"a command can have at most {MostCommandBytes} bytes");
                     }
                     while (!received.EndOfMessage);
-                    var reply = await commands.ObeyAsync(buffer.AsMemory(0, length));
+                    var reply = await commands.HandleAsync(buffer.AsMemory(0, length));
                     if (!asText)
                         await SendAsync(reply, isLast: false);
                 }
@@ -177,7 +177,7 @@ internal sealed class WatchSocket(
         }
         catch (WebSocketException exception)
         {
-            // else the connection is gone
+            // otherwise the connection is gone
             return (exception.WebSocketErrorCode == WebSocketError.Faulted ? CloseCodes.NotUtf8 : WebSocketCloseStatus.Empty, "");
         }
         finally
@@ -190,8 +190,8 @@ internal sealed class WatchSocket(
     {
         if (code == CloseCodes.NotUtf8)
         {
-            // Its code is on the way, and nothing can be read any more. Cut at once, the connection would be reset by the client's own close, and
-            // what it has not read yet be lost.
+            // The framework is sending this code, and nothing can be read any more. If the connection were cut at once, the client's own close would
+            // cause a reset, and the client would lose what it has not read yet.
             await Task.Delay(CloseGrace, draining).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return;
         }
@@ -201,7 +201,8 @@ internal sealed class WatchSocket(
         {
             using var maxWait = new CancellationTokenSource(code == CloseCodes.TooSlow ? writeTimeout : CloseGrace);
             await socket.CloseOutputAsync(code, reason, maxWait.Token);
-            // Then for the client's own close: cutting the connection with something unread would reset it, and take away what the client still has to read.
+            // Then wait for the client's close: cutting the connection with unread data would reset it, and the client would lose what it has not
+            // read yet.
             await receiving.WaitAsync(maxWait.Token);
             var ignored = new byte[MostCommandBytes];
             while (socket.State == WebSocketState.CloseSent)
@@ -209,7 +210,7 @@ internal sealed class WatchSocket(
         }
         catch (Exception exception) when (exception is WebSocketException or OperationCanceledException)
         {
-            // It does not answer, and is cut off.
+            // The client does not answer; the connection is cut.
         }
     }
 }

@@ -6,8 +6,8 @@ using TaskPipeline.TaskApi.ReadModel;
 namespace TaskPipeline.TaskApi.Watching;
 
 /// <summary>
-/// One watcher's place in a task's log. It pulls at the speed of its own connection: history and live are the same reads, so nothing is lost or
-/// doubled between them, and a slow watcher costs a place and nobody's time. Owned by the one loop that sends.
+/// One watcher's place in a task's log. It pulls events at the speed of its connection. History and live events are read in the same way, so none is
+/// lost or sent twice between them, and a slow watcher costs only its place. Owned by the one loop that sends.
 /// </summary>
 internal sealed class Watcher : IWatch
 {
@@ -15,23 +15,23 @@ internal sealed class Watcher : IWatch
     private readonly LogReader _reader;
     private readonly WatchPlan _plan;
     private readonly Status _status;
-    private readonly int _live;         // entries that were there when the watcher came
-    private readonly int _liveItems;    // of the last of them, where it is a block
+    private readonly int _live;         // number of entries when the watcher started
+    private readonly int _liveItems;    // items in the last of them, if it is a block
     private readonly Cursor _livePlace;
-    private WatchEvent? _first;         // to be handed out before what the log has
+    private WatchEvent? _first;         // sent before the log's events, like the next
     private WatchEvent? _second;
-    private Cursor _place;              // behind the last event that was handed out
-    private Cursor _seen;               // where it began
-    private int _next = -1;             // the entry to read; -1: it has not begun
-    private Cursor? _passed;            // in that entry, where it is a block that was entered
+    private Cursor _place;              // after the last event that was returned
+    private Cursor _seen;               // where it started
+    private int _next = -1;             // index of the entry to read; -1: not started
+    private Cursor? _passed;            // its place within that entry, if it is a block
     private long _version;
     private bool _isCaughtUp;
 
-    /// <summary>A watcher that begins while nobody adds to the log.</summary>
+    /// <summary>Makes a watcher under the table's lock, so that nobody adds to the log meanwhile.</summary>
     public static Watcher Of(TaskTable table, TrackedTask tracked, LogReader reader, WatchPlan plan) =>
         table.Read(tracked, task => new Watcher(task.Log, reader, task.Status, plan));
 
-    /// <summary>To be made while nobody adds to the log.</summary>
+    /// <summary>Nobody may add to the log meanwhile.</summary>
     public Watcher(TaskLog log, LogReader reader, Status status, WatchPlan plan)
     {
         (_log, _reader, _status, _plan, _live) = (log, reader, status, plan, log.Count);
@@ -42,10 +42,10 @@ internal sealed class Watcher : IWatch
 
     public string Place => _place.ToString();
 
-    /// <summary>The end was handed out, or had been seen before.</summary>
+    /// <summary>The end was returned, or had been seen before.</summary>
     public bool HasEnded { get; private set; }
 
-    /// <summary>Whether what comes is the same for it as for all others there: its own beginning is behind it.</summary>
+    /// <summary>Whether its next events are the same as for all other watchers at its place: it has passed its own start.</summary>
     public bool IsLikeOthers => _isCaughtUp && !HasEnded && _place != _seen && !_seen.StopSeen && !_seen.EndSeen;
 
     public async ValueTask<WatchEvent?> NextAsync(CancellationToken cancellationToken)
@@ -70,18 +70,18 @@ internal sealed class Watcher : IWatch
 
     public Task<LeftOver> AttendAsync(DirectOutput output, CancellationToken leaving) => Audience.Of(_log).AttendAsync(this, output, leaving);
 
-    /// <summary>Whether both are told the same from here on.</summary>
+    /// <summary>Whether both get the same events from here on.</summary>
     public bool IsBeside(Watcher other) =>
         _next == other._next && _passed == other._passed && _place == other._place && _plan.Filter == other._plan.Filter && IsLikeOthers && other.IsLikeOthers;
 
-    /// <summary>One more that stands there.</summary>
+    /// <summary>Another watcher at the same place.</summary>
     public Watcher Copy() => (Watcher)MemberwiseClone();
 
-    /// <summary>It was told what the other one was, beside which it stood.</summary>
+    /// <summary>Takes the place of a watcher that was beside it: both have been sent the same.</summary>
     public void Follow(Watcher other) => (_next, _passed, _place, HasEnded) = (other._next, other._passed, other._place, other.HasEnded);
 
-    /// <summary>What <see cref="NextAsync"/> gives, of a watcher that has begun; false: that has to be read from Kafka first.</summary>
-    /// <param name="read">The content of the entry where it stands, which may not be in memory any more.</param>
+    /// <summary>The same as <see cref="NextAsync"/>, for a watcher that has started; false: the next event has to be read from Kafka first.</summary>
+    /// <param name="read">The content of the current entry, which may no longer be in memory.</param>
     public bool TryNext(out WatchEvent? next, BlockContent? read = null)
     {
         if (_first is { } first)
@@ -93,7 +93,7 @@ internal sealed class Watcher : IWatch
         while (true)
         {
             _version = _log.Version;
-            var count = _log.Count;   // read before the content: what is followed by another entry grows no more
+            var count = _log.Count;   // read before the content: an entry with another after it no longer grows
             if (_next == count)
                 break;
             if (_log[_next] is LogBlock block)
@@ -136,10 +136,10 @@ internal sealed class Watcher : IWatch
             var isHistory = _next == _live - 1 && item < _liveItems;
             if (_next >= _live - 1 && !isHistory && CaughtUp() is { } caughtUp)
                 return caughtUp;
-            var (told, behind) = content.Read(item, isHistory ? Math.Min(_liveItems, content.Count) : content.Count);
-            var isCut = passed.Seq > content.EndOf(item - 1).Seq;   // the watcher came with a place inside of a record
-            var wanted = told is not LinesEvent lines ? told : (isCut ? lines.After(passed.Seq) : lines)?.Of(_plan.Filter);
-            _passed = passed = Furthest(content.EndOf(behind - 1), passed);
+            var (watchEvent, following) = content.Read(item, isHistory ? Math.Min(_liveItems, content.Count) : content.Count);
+            var isCut = passed.Seq > content.EndOf(item - 1).Seq;   // the watcher started within a record
+            var wanted = watchEvent is not LinesEvent lines ? watchEvent : (isCut ? lines.After(passed.Seq) : lines)?.Of(_plan.Filter);
+            _passed = passed = Furthest(content.EndOf(following - 1), passed);
             if (wanted is null)
                 continue;
             _place = wanted.Cursor;
@@ -158,10 +158,10 @@ internal sealed class Watcher : IWatch
 
     private bool IsWanted(WatchEvent found)
     {
-        // Where the request to stop stands among the lines can differ between replicas: it is told once, whatever the cursor's place.
+        // The place of the stop request among the lines can differ between replicas: it is sent once, whatever the cursor's place.
         if (_next == _log.StopIndex)
             return !_seen.StopSeen;
-        // A cursor may come from a replica that has read further than this one: what it has seen is passed over when it comes.
+        // A cursor can come from a replica that has read further than this one: events that it has seen are skipped.
         return found.IsPlacedByOffset ? found.Cursor.Events > _seen.Events : found.Cursor.IsBeyond(_seen);
     }
 
@@ -173,13 +173,13 @@ internal sealed class Watcher : IWatch
             : _plan.From;
         _next = _log.FirstBeyond(_seen, _live);
         if (_next == _live && _log[_live - 1] is LogBlock)
-            _next--;   // it may grow
+            _next--;   // the last block can still grow
         _first = new HelloEvent(_log, _place, _status);
         if (!_seen.StopSeen && _log.StopIndex is >= 0 and var stop && stop < _next)
-            _second = ((StateEvent)_log[stop]).At(_place with { StopSeen = true });   // its own place in the log lies before the one where this watcher begins
+            _second = ((StateEvent)_log[stop]).At(_place with { StopSeen = true });   // the log has it before this watcher's start
     }
 
-    /// <summary>Where to begin in a block. A cursor may be ahead of its front, also where it comes from a replica that has read further.</summary>
+    /// <summary>Where to start in a block. A cursor can be after the block's front, also because another replica had read further.</summary>
     private Cursor Enter(LogBlock block)
     {
         var front = block.From;
@@ -191,7 +191,7 @@ internal sealed class Watcher : IWatch
     private static Cursor Furthest(Cursor place, Cursor other) =>
         place with { Seq = Math.Max(place.Seq, other.Seq), Events = Math.Max(place.Events, other.Events) };
 
-    /// <summary>The place that the first line from a time on is behind; where there is none so far, that of now.</summary>
+    /// <summary>The place before the first line at or after a time; if there is none so far, the current end.</summary>
     private async ValueTask<Cursor> BeforeTimeAsync(DateTimeOffset since, CancellationToken cancellationToken)
     {
         for (var index = 0; index < _live; index++)
@@ -206,10 +206,10 @@ internal sealed class Watcher : IWatch
         return await BeforeLastAsync(0, cancellationToken);
     }
 
-    /// <summary>The place that the last lines are behind.</summary>
+    /// <summary>The place before the last <paramref name="tail"/> lines.</summary>
     private async ValueTask<Cursor> BeforeLastAsync(int tail, CancellationToken cancellationToken)
     {
-        var index = _log[_live - 1] is EndEvent ? _live - 1 : _live;   // the end is for everybody
+        var index = _log[_live - 1] is EndEvent ? _live - 1 : _live;   // every watcher gets the end
         for (; index > 0 && tail > 0; index--)
         {
             if (_log[index - 1] is not LogBlock)

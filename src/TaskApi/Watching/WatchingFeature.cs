@@ -11,19 +11,19 @@ internal static class WatchingFeature
     private static readonly (string, string)[] TaskQuery =
     [
         ("from", "A cursor, start (the default) or now"),
-        ("since", "Begin with the first line from this time on (RFC 3339), or of the last 10m, 2h …"),
-        ("tail", "Begin with the last N lines"),
-        ("stream", "stdout, stderr or system, or several of them with commas; all where it is missing"),
+        ("since", "Start with the first line at or after this time (RFC 3339), or within a duration before now, such as 10m"),
+        ("tail", "Start with the last N lines"),
+        ("stream", "stdout, stderr or system, or several separated by commas; default: all"),
         ("format", "json (the default) or text"),
     ];
 
     private static readonly (string, string)[] AllQuery =
     [
-        ("project", "Only tasks of this one"),
-        ("from", "The place where an earlier connection to this replica was cut off"),
+        ("project", "Only tasks of this project"),
+        ("from", "The place of the last event of an earlier connection to this replica"),
     ];
 
-    /// <param name="apply">The conventions of this API's JSON.</param>
+    /// <param name="apply">Applies the JSON conventions of this API.</param>
     public static IServiceCollection AddWatching(this IServiceCollection services, Action<JsonSerializerOptions> apply)
     {
         services.AddSingleton<WatchLimit>();
@@ -47,17 +47,18 @@ internal static class WatchingFeature
     {
         app.MapTaskGroup().MapGet("/{id}/events", WatchEndpoints.EventsAsync).WithSummary("Watch a task as server-sent events")
             .WithDescription(
-                "History first, then live, closed after the end event. A Last-Event-ID goes before from, and from before tail. 204: the end was seen.")
+                "History first, then live events; closed after the end event. Last-Event-ID overrides from, and from overrides tail. "
+                + "204: the end was already seen.")
             .TakesQuery(TaskQuery)
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Produces(StatusCodes.Status204NoContent).Problems(400, 404, 429, 503);
-        app.MapWhenReady("/events", "Tasks").MapGet("", WatchEndpoints.AllEventsAsync).WithSummary("Watch the states of all tasks, as server-sent events")
+        app.MapWhenReady("/events", "Tasks").MapGet("", WatchEndpoints.AllEventsAsync).WithSummary("Watch the states of all tasks as server-sent events")
             .WithDescription(
-                "State, progress and end events of all tasks, or of a project, from now on: after hello, GET /tasks says what state they are in. Where "
-                + "some were missed, missed says how many.")
+                "State, progress and end events of all tasks, or of a project, from now on. After hello, GET /tasks returns the current states. If "
+                + "events were missed, missed has their number.")
             .TakesQuery(AllQuery)
             .Produces<string>(StatusCodes.Status200OK, "text/event-stream").Problems(400, 429, 503);
         // Without the filter: a browser can read why a socket was closed, but not why a handshake was refused.
-        // Short-circuited, and no service of the request: whatever stands around an open socket is held for as long as somebody watches.
+        // Short-circuited and without services of the request: everything around an open socket stays in memory as long as the watch.
         var sockets = app.Services.GetRequiredService<WatchEndpoints>();
         app.MapGet("/tasks/{id}/watch", sockets.WatchAsync).WithTags("Tasks").WithSummary("Watch a task over a WebSocket")
             .WithDescription(

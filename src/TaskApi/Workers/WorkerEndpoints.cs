@@ -5,30 +5,30 @@ namespace TaskPipeline.TaskApi.Workers;
 
 public sealed record WorkerList(IReadOnlyList<WorkerView> Workers);
 
-/// <param name="Version">Of the program.</param>
-/// <param name="HeartbeatAge">Seconds since the worker said that it is there.</param>
-/// <param name="Lost">It has not said so for longer than it should.</param>
-/// <param name="Away">It has left the group for the length of its task; its lanes are with others.</param>
-/// <param name="Lanes">Those that it owns.</param>
-/// <param name="Waiting">How many tasks wait in its lanes, as far as it has read them.</param>
-/// <param name="Task">What it runs; missing while it runs nothing.</param>
-/// <param name="Warnings">What a person should know of it; missing where there is nothing.</param>
-/// <param name="ClockAhead">By how many seconds the clock of its machine is ahead of Kafka's, where that is 5 or more either way.</param>
+/// <param name="Version">Version of the program.</param>
+/// <param name="HeartbeatAge">Seconds since the worker's last heartbeat.</param>
+/// <param name="Lost">Its heartbeat is overdue.</param>
+/// <param name="Away">It has left the group for the duration of its task; other workers have its lanes.</param>
+/// <param name="Lanes">The lanes that it owns.</param>
+/// <param name="Waiting">Number of tasks that wait in its lanes, as far as it has read them.</param>
+/// <param name="Task">The task that it runs; missing if it runs none.</param>
+/// <param name="Warnings">Its warnings for people; missing if there are none.</param>
+/// <param name="ClockAhead">Seconds by which its machine's clock is ahead of Kafka's, negative if it is behind; only if 5 or more either way.</param>
 public sealed record WorkerView(
     string Worker, string Host, int Pid, string Version, DateTimeOffset StartedAt, double HeartbeatAge, bool Lost, bool Away, IReadOnlyList<int> Lanes,
         int Waiting, WorkerTaskView? Task = null, IReadOnlyList<string>? Warnings = null,
     double? ClockAhead = null);
 
 /// <param name="Elapsed">Seconds since the attempt began.</param>
-/// <param name="Pid">Of the agent; missing before it is spawned.</param>
+/// <param name="Pid">The agent's process id; missing before it is spawned.</param>
 public sealed record WorkerTaskView(string TaskId, int Attempt, double Elapsed, int? Pid = null);
 
 public sealed record QueueView(IReadOnlyList<QueueLane> Lanes);
 
-/// <param name="Unfinished">How many tasks wait or run in the lane.</param>
-/// <param name="Paused">Its owner reads no further there until it has done some of what it has read.</param>
-/// <param name="OldestAge">Seconds since the oldest of them came into the lane.</param>
-/// <param name="Owner">The worker that runs its tasks, where that is known.</param>
+/// <param name="Unfinished">Number of tasks that wait or run in the lane.</param>
+/// <param name="Paused">Its owner does not read more of it until it has done some of the tasks that it has read.</param>
+/// <param name="OldestAge">Seconds since the oldest of them entered the lane.</param>
+/// <param name="Owner">The worker that runs its tasks, if known.</param>
 /// <param name="Head">The oldest of them.</param>
 public sealed record QueueLane(int Lane, int Unfinished, bool Paused, double? OldestAge = null, string? Owner = null, string? Head = null);
 
@@ -56,7 +56,7 @@ internal static class WorkerEndpoints
             worker.ClockAhead))]);
     }
 
-    /// <summary>Of the workers that are there.</summary>
+    /// <summary>The warnings of the workers that are not lost.</summary>
     public static IEnumerable<string> Warnings(WorkerTable workers, TimeProvider clock) =>
         workers.Since(clock.GetUtcNow() - LostAfter).SelectMany(worker => (worker.Warnings ?? []).Select(warning => $"worker {worker.Worker}: {warning}"));
 
@@ -76,6 +76,6 @@ internal static class WorkerEndpoints
         }));
     }
 
-    // The clocks of two machines: what a worker has just said may be in the future.
+    // Two machines' clocks: a worker's latest time can be in the future.
     private static double Seconds(TimeSpan span) => Math.Max(0, Math.Round(span.TotalSeconds, 1));
 }

@@ -8,9 +8,9 @@ internal static class WorkersFeature
     public static void MapWorkers(this IEndpointRouteBuilder routes)
     {
         var workers = routes.MapWhenReady("", "Workers");
-        workers.MapGet("/workers", WorkerEndpoints.Workers).WithSummary("The workers, and what each is doing")
-            .WithDescription("A worker that has been silent for more than 30 s is lost, and left out after 10 min.")
+        workers.MapGet("/workers", WorkerEndpoints.Workers).WithSummary("List the workers and their tasks")
+            .WithDescription("A worker without a heartbeat for more than 30 s is lost; after 10 min it is no longer listed.")
             .Produces<WorkerList>().Problems(503);
-        workers.MapGet("/queue", WorkerEndpoints.Queue).WithSummary("What waits in each lane, and who owns it").Produces<QueueView>().Problems(503);
+        workers.MapGet("/queue", WorkerEndpoints.Queue).WithSummary("List the lanes with their tasks and owners").Produces<QueueView>().Problems(503);
     }
 }

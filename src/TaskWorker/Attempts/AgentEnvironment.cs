@@ -9,14 +9,15 @@ using TaskPipeline.TaskWorker.Workspaces;
 namespace TaskPipeline.TaskWorker.Attempts;
 
 /// <summary>
-/// The whole environment of an agent, and which of its values are secret. The worker's own is not inherited: it may hold Kafka's credentials.
+/// The complete environment of an agent, and which of its values are secret. Nothing is inherited from the worker, whose environment can hold Kafka's
+/// credentials.
 /// </summary>
 internal sealed partial class AgentEnvironment
 {
-    // Names that change which code runs, or that are ours to set. A catalogue entry may allow one of the former by name.
+    // Names that change which code runs, or that only the worker sets. A catalogue entry can allow one of the former by name.
     private static readonly string[] RefusedPrefixes = ["LD_", "DOTNET_", "PYTHON", "TASK_", "TASKPIPELINE_", "DYLD_", "COMPlus_"];
     private static readonly string[] RefusedNames = ["PATH", "NODE_OPTIONS", "BASH_ENV", "ENV", "IFS", "PERL5OPT", "RUBYOPT", "HOME", "TMPDIR", "DB_CONN"];
-    // Variables that are secret although nobody says so, by the ends of their names.
+    // Names with these endings are secret even if nobody lists them.
     private static readonly string[] SecretEndings =
         ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "ACCESS_KEY", "SECRET_KEY", "PRIVATE_KEY", "CREDENTIALS"];
     private const int ShortestGuessed = 8;
@@ -27,7 +28,7 @@ internal sealed partial class AgentEnvironment
 
     private readonly Dictionary<string, string> _variables = [];
 
-    /// <exception cref="ArgumentsException">The project sets a variable that it may not.</exception>
+    /// <exception cref="ArgumentsException">The project sets a variable that is not allowed.</exception>
     public AgentEnvironment(TaskSubmission submission, TaskType type, ProjectConfig project, int attempt, Workspace workspace, string searchPath)
     {
         Take(TakenOver);
@@ -36,14 +37,14 @@ internal sealed partial class AgentEnvironment
         Set("CI", "true");
         if (type.Terminal)
             foreach (var pager in Pagers)
-                Set(pager, "cat");   // nobody is there to turn the page
+                Set(pager, "cat");   // nobody presses a key in a pager
         else
             Set("NO_COLOR", "1");
-        Set("PYTHONUNBUFFERED", "1");   // on a pipe Python would hold its lines back until it ends
+        Set("PYTHONUNBUFFERED", "1");   // on a pipe Python buffers its output until it ends
         foreach (var (name, value) in project.Env ?? new Dictionary<string, string>())
         {
             if (!VariableName().IsMatch(name) || value.Contains('\0', StringComparison.Ordinal))
-                throw new ArgumentsException($"the project's env has '{name}', which is no environment variable");
+                throw new ArgumentsException($"the project's env has '{name}', which is not a valid environment variable");
             if (IsRefused(name) && !type.AllowProjectEnvironment.Contains(name))
                 throw new ArgumentsException($"the project's env sets {name}, which task type {type.FullName} does not allow (allow_project_environment)");
             Set(name, value);
@@ -72,7 +73,7 @@ internal sealed partial class AgentEnvironment
 
     public IReadOnlyDictionary<string, string> Variables => _variables;
 
-    /// <summary>What must not be seen in arguments and output.</summary>
+    /// <summary>Values that must not appear in arguments and output.</summary>
     public SecretForms Secrets { get; }
 
     private void Set(string name, string value) => _variables[name] = value;

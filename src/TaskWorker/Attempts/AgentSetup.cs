@@ -9,24 +9,22 @@ using TaskPipeline.TaskWorker.Workspaces;
 
 namespace TaskPipeline.TaskWorker.Attempts;
 
-/// <summary>
-/// Brings together what an agent needs to begin: the config of its project, a workspace with its files, its environment and its program; and a launcher.
-/// </summary>
+/// <summary>Collects what an agent needs to start: its project's config, a workspace with its files, its environment and its program; and a launcher.</summary>
 internal sealed class AgentSetup(
     ProjectConfigClient projects, InputFiles files, ArtifactStore artifacts, Launchers launchers, WorkerWarnings warnings, IOptions<WorkerOptions> options)
 {
     private readonly WorkerOptions _options = options.Value;
     private readonly Executables _executables = new(options.Value.SearchPath);
 
-    /// <summary>Waits for a Kafka or a project-config API that is away.</summary>
-    /// <exception cref="UnfitException">The task cannot be run, as is where the next is thrown.</exception>
-    /// <exception cref="ArgumentsException">Its params or its project do not fit its type.</exception>
+    /// <summary>Waits while Kafka or the project-config API does not answer.</summary>
+    /// <exception cref="UnfitException">The task cannot be run.</exception>
+    /// <exception cref="ArgumentsException">Its params or its project do not match its type; the task cannot be run either.</exception>
     public async Task<PreparedAgent> PrepareAsync(AttemptOrder order, CancellationToken cancellationToken)
     {
         var (task, type) = (order.Submission, order.Type);
         var asking = projects.GetAsync(task.Project, cancellationToken);
         var secrets = new SecretForms([]);
-        var workspace = new Workspace(   // while the config is on its way
+        var workspace = new Workspace(   // while the config is being fetched
             _options.DataDirectory, artifacts, task.TaskId, order.Id.Attempt, left => warnings.NotDeleted([.. left.Select(path => secrets.Masked(path))]));
         try
         {
@@ -36,8 +34,8 @@ internal sealed class AgentSetup(
             var environment = new AgentEnvironment(task, type, project, order.Id.Attempt, workspace, _executables.Path);
             secrets = environment.Secrets;
             if (arguments.Arguments.Any(secrets.IsIn))
-                throw new UnfitException("an argument holds a secret of the agent's environment, where every process of the machine could read it: "
-                    + "let the agent take it from its environment");
+                throw new UnfitException("an argument contains a secret of the agent's environment, and every process of the machine could read it there: "
+                    + "let the agent read it from its environment");
             if (_executables.Find(type.Executable) is not { } executable)
                 throw new UnfitException($"the worker {_options.Id} has no program '{type.Executable}'");
             var command = new AgentCommand(executable, arguments.Arguments, environment.Variables, workspace.Folder, arguments.Stdin)
@@ -55,11 +53,11 @@ internal sealed class AgentSetup(
         }
     }
 
-    /// <summary>To be called when there is time for it: then a launcher is at hand for the next agent.</summary>
+    /// <summary>Call this when the worker has time: then a launcher is ready for the next agent.</summary>
     public void PrepareLauncher() => launchers.Prepare();
 
     /// <summary>
-    /// Furnishes a workspace, and answers a launcher that holds the limits of a type, where agents need not be started themselves; or why there is none.
+    /// Creates a workspace's folders, and returns a launcher with the limits of a type (null if agents are started directly here), or an error.
     /// </summary>
     public async Task<(Launcher? Launcher, string? Error)> TakeLauncherAsync(TaskType type, Workspace workspace)
     {
@@ -75,14 +73,14 @@ internal sealed class AgentSetup(
         {
             if (launcher is not null)
                 await launcher.DiscardAsync();
-            return (null, $"the worker {_options.Id} cannot start processes as {type.FullName} needs them: {exception.Message}");
+            return (null, $"the worker {_options.Id} cannot start processes for {type.FullName}: {exception.Message}");
         }
     }
 }
 
-/// <summary>What is to be started, and where.</summary>
-/// <param name="Secrets">What must not be seen of it.</param>
-/// <param name="ConfigHash">Of its project's config.</param>
+/// <summary>What to start, and where.</summary>
+/// <param name="Secrets">Values that must not appear in its output.</param>
+/// <param name="ConfigHash">Hash of its project's config.</param>
 internal sealed record PreparedAgent(Workspace Workspace, AgentCommand Command, SecretForms Secrets, string ConfigHash) : IDisposable
 {
     public void Dispose() => Workspace.Dispose();

@@ -18,8 +18,8 @@ using TaskPipeline.TaskWorker.Workspaces;
 namespace TaskPipeline.TaskWorker.Attempts;
 
 /// <summary>
-/// One attempt in the hands of this worker, from the reading of its project's config until the log has its outcome. It goes on, under the claim with
-/// which it began, also when its lane becomes another worker's.
+/// One attempt on this worker, from the fetch of its project's config until the log has its outcome. It continues, under the claim with which it
+/// began, even if its lane moves to another worker.
 /// </summary>
 internal sealed partial class AttemptRun : IDisposable
 {
@@ -34,15 +34,15 @@ internal sealed partial class AttemptRun : IDisposable
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
     private readonly TaskCompletionSource<AttemptStarting> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly CancellationTokenSource _called = new();   // before the attempt begins: ends the wait for the project's config
+    private readonly CancellationTokenSource _called = new();   // ends the waits before the attempt begins
     private readonly Lock _gate = new();
-    private AgentRun? _agent;                  // under the gate, as is all down to the lease
+    private AgentRun? _agent;                  // guarded by _gate, like the fields down to _lease
     private bool _hasBegun;
     private ControlRecord? _stop;
     private ControlRecord? _pause;             // the latest PAUSE or RESUME
-    private EndReason? _left;                  // shutdown or loss: the task goes on elsewhere
+    private EndReason? _left;                  // shutdown or loss: the task continues elsewhere
     private Lease? _lease;
-    private long _heartbeatAt;                   // of the worker's loop
+    private long _heartbeatAt;                   // used only by the worker's loop
 
     public AttemptRun(
         AttemptOrder order,
@@ -57,7 +57,7 @@ internal sealed partial class AttemptRun : IDisposable
     {
         (_order, _log, _setup, _inputs, _stops, _options, _clock, _logger) = (order, log, setup, inputs, stops, options, clock, logger);
         _session = kafka.SessionTimeout;
-        _aliveInterval = kafka.ProgressRetention / 100;   // often enough that a part of it is never older than the retention
+        _aliveInterval = kafka.ProgressRetention / 100;   // often enough that retention never removes all of its records
         _heartbeatAt = clock.GetTimestamp();
         StartedAt = clock.GetUtcNow();
         Result = Task.Run(RunAsync);
@@ -67,13 +67,13 @@ internal sealed partial class AttemptRun : IDisposable
     public DateTimeOffset StartedAt { get; }
     public TimeSpan Elapsed => _clock.GetUtcNow() - StartedAt;
 
-    /// <summary>Of the agent, once there is one.</summary>
+    /// <summary>The agent's process id, once there is one.</summary>
     public int? Pid { get; private set; }
 
-    /// <summary>Why the task cannot be run at all; null: the log has the outcome, or the task was left before there was an attempt.</summary>
+    /// <summary>Why the task cannot be run at all; null: the log has the outcome, or the task was given up before there was an attempt.</summary>
     public Task<string?> Result { get; }
 
-    /// <summary>Whether the log has an attempt, or is about to.</summary>
+    /// <summary>Whether the log has an attempt, or is about to have one.</summary>
     public bool HasBegun
     {
         get
@@ -83,18 +83,18 @@ internal sealed partial class AttemptRun : IDisposable
         }
     }
 
-    /// <summary>Whether its lane has gone since it began.</summary>
+    /// <summary>Whether the worker has lost its lane since it began.</summary>
     public bool IsDetached { get; private set; }
 
     public bool MustNotOverlap => _order.MustNotOverlap;
 
-    /// <summary>Offset of the last of its records that Kafka has acknowledged.</summary>
+    /// <summary>Offset of the last acknowledged record of this attempt.</summary>
     public long LastOffset => _log.LastOffset;
 
     /// <summary>For log lines about it.</summary>
     public IDisposable? BeginScope(ILogger logger) => logger.BeginAttempt(_order.Submission, Id.Attempt, _options.Id);
 
-    /// <summary>Lets the agent stand still or go on; one that is not spawned yet begins with that.</summary>
+    /// <summary>Pauses or resumes the agent; an agent that is not spawned yet starts paused.</summary>
     public void Pause(ControlRecord pause)
     {
         lock (_gate)
@@ -117,8 +117,8 @@ internal sealed partial class AttemptRun : IDisposable
     }
 
     /// <summary>
-    /// Gives the attempt up: with <see cref="EndReason.WorkerShutdown"/> politely; with <see cref="EndReason.WorkerLost"/> at once, because it may be
-    /// running elsewhere already. The log says so, if it still listens.
+    /// Gives the attempt up: for <see cref="EndReason.WorkerShutdown"/> with the grace period; for <see cref="EndReason.WorkerLost"/> at once,
+    /// because it may already be running elsewhere. The log gets a record of it, if the claim is still valid.
     /// </summary>
     public void Leave(EndReason reason)
     {
@@ -131,7 +131,7 @@ internal sealed partial class AttemptRun : IDisposable
         _called.Cancel();
     }
 
-    /// <summary>Gives the task up if no attempt has begun: then nothing need be said.</summary>
+    /// <summary>Gives the task up if no attempt has begun: then no record is needed. False: an attempt has begun.</summary>
     public bool LeaveUnbegun()
     {
         lock (_gate)
@@ -146,21 +146,21 @@ internal sealed partial class AttemptRun : IDisposable
 
     public void Detach() => IsDetached = true;
 
-    /// <summary>Tells whoever owns the lane next that the attempt goes on here. False: Kafka did not take it in time.</summary>
+    /// <summary>Records for the next owner of the lane that the attempt continues here. False: Kafka did not acknowledge it in time.</summary>
     public bool HandOver(TimeSpan timeout) => Task.WaitAny([HandOverAsync()], timeout) == 0;
 
-    /// <summary>Whether the attempt is still valid behind a barrier.</summary>
+    /// <summary>Whether the attempt is still valid after a barrier.</summary>
     public bool IsKeptBy(LaneBarrier barrier) =>
         (barrier.Epoch, barrier.Owner) == (Id.Claim.Epoch, Id.Claim.Owner)
         || barrier.Epoch < Id.Claim.Epoch
         || barrier.Keeps.Contains(new KeptAttempt(Id.TaskId, Id.Attempt));
 
-    /// <summary>Whether a later owner of its lane, who has read the log, knows that it goes on.</summary>
+    /// <summary>Whether a later owner of its lane, having read the log, knows that it continues.</summary>
     public bool GoesOnIn(LaneLog log) =>
         log.Stories.TryGetValue(Id.TaskId, out var story) && story.IsOpen
         && story.Attempts[^1] is var last && (last.Attempt, last.Owner) == (Id.Attempt, Id.Claim.Owner);
 
-    /// <summary>To be called often; says now and then that the attempt goes on, and ends one that must not overlap when nobody hears it any more.</summary>
+    /// <summary>Call this often: it writes heartbeats at intervals, and ends an attempt that must not overlap if Kafka no longer acknowledges them.</summary>
     public void SendHeartbeat()
     {
         if (!_started.Task.IsCompletedSuccessfully || Result.IsCompleted)
@@ -187,7 +187,7 @@ internal sealed partial class AttemptRun : IDisposable
         await _log.HandedOverAsync();
     }
 
-    [SuppressMessage("Design", "CA1031", Justification = "Whatever goes wrong with one task must not end the worker, and with it the tasks of others")]
+    [SuppressMessage("Design", "CA1031", Justification = "A failure of one task must not end the worker and its other tasks")]
     private async Task<string?> RunAsync()
     {
         using var scope = BeginScope(_logger);
@@ -209,15 +209,15 @@ internal sealed partial class AttemptRun : IDisposable
         }
         catch (Exception exception) when (!_log.IsBroken)
         {
-            // Whatever it was, it is this task's: it ends, and the others go on.
+            // Whatever the cause, the failure is this task's: it ends, and the other tasks continue.
             LogFailed(_logger, exception, Id.TaskId);
-            return await FailAsync($"the worker {_options.Id} has failed on it: {exception.Message}");
+            return await FailAsync($"the worker {_options.Id} failed to run it: {exception.Message}");
         }
     }
 
     /// <summary>
-    /// Nothing of it is left then. Answers what is to be said of a task that has no attempt, or whose attempt the log does not take; null: the log has the
-    /// outcome.
+    /// Ends all processes of the attempt. Returns the error for a task without an attempt, or whose attempt's record Kafka refuses; null: the log has
+    /// the outcome.
     /// </summary>
     private async Task<string?> FailAsync(string error)
     {
@@ -235,30 +235,30 @@ internal sealed partial class AttemptRun : IDisposable
         }
     }
 
-    /// <summary>From here on there is an attempt, which may be handed over but not be forgotten.</summary>
+    /// <summary>After this there is an attempt, which can be handed over but not dropped.</summary>
     private bool TryBegin()
     {
         lock (_gate)
             return _hasBegun = _left is null && _stop is null;
     }
 
-    /// <summary>Comes back when the log has the attempt: before that no agent of it runs.</summary>
+    /// <summary>Completes when the log has the attempt: before that its agent does not run.</summary>
     private async Task BeginAsync(string configHash)
     {
         CrashPoint.Reach(CrashPoint.BeforeStarting);
         _started.SetResult(await _log.StartingAsync(configHash, _order.Type.Hash));
         CrashPoint.Reach(CrashPoint.Starting);
-        // A STOP that Kafka had before that `starting` keeps the agent from beginning, also if it is read late.
+        // A STOP that Kafka had before this `starting` keeps the agent from starting, even if the STOP is read late.
         await _stops.HaveReadAllAsync(_called.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_stops.Find(Id.TaskId) is { } stop)
             Stop(stop);
     }
 
-    [SuppressMessage("Design", "CA1031", Justification = "Whatever goes wrong with one agent ends that alone")]
+    [SuppressMessage("Design", "CA1031", Justification = "A failure of one agent ends only that agent")]
     private async Task RunAgentAsync(PreparedAgent prepared, long inputFrom, Task begun)
     {
         var (type, secrets, marker) = (_order.Type, prepared.Secrets, RunMarker.Of(Id.TaskId, Id.Attempt));
-        var (launcher, error) = await _setup.TakeLauncherAsync(type, prepared.Workspace);   // while the log takes the attempt
+        var (launcher, error) = await _setup.TakeLauncherAsync(type, prepared.Workspace);   // while the log's record is being written
         using var cgroup = launcher?.Cgroup;
         var agent = new AgentRun(prepared.Command, marker, AgentLimits.Of(type, _order.Submission.Deadline), launcher, _clock) { Paused = ReportPaused };
         var notes = new AgentNotes(type.Parser, secrets, _clock) { GaveResult = agent.GaveResult };
@@ -266,7 +266,7 @@ internal sealed partial class AttemptRun : IDisposable
         using var output = new OutputPublisher(_log, secrets, notes, Path.Combine(_options.DataDirectory, "spool"), limit, _clock);
         using var feed = type.TakesInput ? _inputs.Begin(Id, inputFrom, _log, secrets, agent) : null;
         using var lease = MustNotOverlap ? Lease.Start(_options.DataDirectory, marker, _session / 2) : null;
-        Supervise(agent, lease);
+        Direct(agent, lease);
         AgentExit? exit = null;
         string? lost = null;
         try
@@ -282,16 +282,16 @@ internal sealed partial class AttemptRun : IDisposable
         }
         catch (Win32Exception exception)
         {
-            error = $"{prepared.Command.Executable} could not be started: {exception.Message}";
+            error = $"{prepared.Command.Executable} cannot be started: {exception.Message}";
         }
         catch (Exception exception) when (begun.IsCompletedSuccessfully)
         {
             LogFailed(_logger, exception, Id.TaskId);
             RunMarker.Sweep(marker, cleanPasses: 2);
-            error = $"the worker {_options.Id} has failed on it: {exception.Message}";
+            error = $"the worker {_options.Id} failed to run it: {exception.Message}";
         }
         await begun;
-        Supervise(null, null);
+        Direct(null, null);
         var summary = await output.CompleteAsync();
         CrashPoint.Reach(CrashPoint.BeforeExited);
         if (exit?.Reason is EndReason.WorkerShutdown or EndReason.WorkerLost)
@@ -308,15 +308,15 @@ internal sealed partial class AttemptRun : IDisposable
         CrashPoint.Reach(CrashPoint.Exited);
     }
 
-    /// <param name="exit">Null: no agent has run, for the reason that <paramref name="error"/> tells.</param>
+    /// <param name="exit">Null: no agent has run, for the reason in <paramref name="error"/>.</param>
     private AttemptOutcome OutcomeOf(AgentExit? exit, string? error, OutputSummary summary, PreparedAgent prepared)
     {
         var reason = exit?.Reason ?? EndReason.SpawnFailed;
         error ??= Ending.Explain(exit!, _order, summary.Tail);
         if (exit is not null && Ending.DecidedBy(summary.Said, exit) is { } decided)
         {
-            Warn("it was ended, but had given its result before, which decides: "
-                + (error ?? $"it went on for longer than {_order.Type.AfterResult} after that"));
+            Warn("it was ended after it had reported its result, and the result decides: "
+                + (error ?? $"it ran for more than {_order.Type.AfterResult} after that"));
             (reason, error) = (decided, decided == EndReason.ResultError ? Ending.ErrorIn(summary.Said.Result) ?? summary.Tail : null);
         }
         var artifacts = CloseArtifacts(prepared.Workspace, prepared.Secrets);
@@ -364,8 +364,8 @@ internal sealed partial class AttemptRun : IDisposable
         CrashPoint.Reach(CrashPoint.Running);
     }
 
-    /// <summary>From here on the agent hears who wants its end; what was asked for since the last look is told to it at once.</summary>
-    private void Supervise(AgentRun? agent, Lease? lease)
+    /// <summary>From here on the agent gets orders to end or to pause; orders since the last check are applied at once.</summary>
+    private void Direct(AgentRun? agent, Lease? lease)
     {
         lock (_gate)
         {
@@ -389,7 +389,7 @@ internal sealed partial class AttemptRun : IDisposable
             _log.Paused(asked?.RequestedBy);
         else
             _log.Resumed(asked?.RequestedBy);
-        LogPaused(_logger, Id.TaskId, isPaused ? "stands still" : "goes on");
+        LogPaused(_logger, Id.TaskId, isPaused ? "is paused" : "continues");
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} starts, attempt {Attempt}: {Type} in {Folder}")]
@@ -398,7 +398,7 @@ internal sealed partial class AttemptRun : IDisposable
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} {WhatItDoes}")]
     private static partial void LogPaused(ILogger logger, string taskId, string whatItDoes);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "What the agent of task {TaskId} has left behind cannot be listed: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The artifacts of task {TaskId} cannot be listed: {Reason}")]
     private static partial void LogArtifacts(ILogger logger, string taskId, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Task {TaskId} cannot be run to its end")]

@@ -8,7 +8,7 @@ using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.TaskWorker.Attempts;
 
-/// <summary>Where attempts begin.</summary>
+/// <summary>Starts attempts.</summary>
 internal sealed class AttemptRunner(
     AgentSetup setup,
     InputFeeds inputs,
@@ -19,10 +19,10 @@ internal sealed class AttemptRunner(
     TimeProvider clock,
     ILogger<AttemptRun> logger)
 {
-    /// <summary>To be called before the first one.</summary>
+    /// <summary>Call this before the first attempt.</summary>
     public void Prepare() => setup.PrepareLauncher();
 
-    /// <param name="wrote">Told of each record that Kafka has acknowledged and from which something follows, on any thread, in order.</param>
+    /// <param name="wrote">Called for each acknowledged record that has consequences, on any thread, in order.</param>
     public AttemptRun Start(AttemptOrder order, Action<AttemptRecord, long> wrote) =>
         new(order, new AttemptLog(log, order.Id, options.Value.Id, clock, wrote), setup, inputs, stops, options.Value, kafka.Value, clock, logger);
 }

@@ -3,7 +3,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskWorker.Attempts;
 
-/// <summary>What every log line about an attempt carries.</summary>
+/// <summary>Properties of every log line about an attempt.</summary>
 internal static class AttemptScope
 {
     public static IDisposable? BeginAttempt(this ILogger logger, TaskSubmission task, int attempt, string worker) =>

@@ -6,22 +6,20 @@ using TaskPipeline.TaskWorker.Processes;
 
 namespace TaskPipeline.TaskWorker.Attempts;
 
-/// <summary>What the end of an agent means for its attempt. It follows from the exit, the task's type and what the agent has said.</summary>
+/// <summary>What an agent's end means for its attempt, from its exit, its task's type and its reported result.</summary>
 internal static class Ending
 {
-    /// <summary>Nobody here has killed it (SIGKILL), so that is no end of its own, unless its type says what it means.</summary>
-    /// <returns>Why the attempt is lost; null: it is not.</returns>
+    /// <summary>A SIGKILL that did not come from this worker is not the agent's own end, unless its type gives it a meaning.</summary>
+    /// <returns>Why the attempt is lost; null: it is not lost.</returns>
     public static string? WhyLost(AgentExit exit, RetryPolicy retry, Lease? lease) => exit switch
     {
         not { Reason: EndReason.ExitCode, Signal: "SIGKILL" } => null,
         _ when lease is { HasLapsed: true } => "its worker was too slow to renew its lease",
         _ when retry.Names(exit.ExitCode, exit.Signal) => null,
-        _ => "somebody else has killed its agent (SIGKILL)",
+        _ => "another process killed its agent (SIGKILL)",
     };
 
-    /// <summary>
-    /// A limit that ends an agent which has given its result does not undo its work: the result decides how the attempt has ended. Null: nothing of the kind.
-    /// </summary>
+    /// <summary>If a limit ends an agent that has already reported its result, the result decides how the attempt ended. Null: this does not apply.</summary>
     public static EndReason? DecidedBy(AgentNotes said, AgentExit exit) => exit.Reason switch
     {
         _ when !(said.FirstResultAt <= exit.EndAt) => null,
@@ -30,7 +28,7 @@ internal static class Ending
         _ => null,
     };
 
-    /// <summary>What a result says that calls itself an error; null: nothing.</summary>
+    /// <summary>The text of a result that is an error; null: none.</summary>
     public static string? ErrorIn(JsonElement? result) =>
         result is { ValueKind: JsonValueKind.Object } json && json.TryGetProperty("text", out var text)
         && text.ValueKind == JsonValueKind.String && text.GetString() is { Length: > 0 } error ? error : null;

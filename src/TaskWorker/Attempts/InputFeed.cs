@@ -7,8 +7,8 @@ using TaskPipeline.TaskWorker.Processes;
 namespace TaskPipeline.TaskWorker.Attempts;
 
 /// <summary>
-/// Brings what is sent to one attempt from <c>task-input</c> to its agent, in order, and has the log tell of each when it was written. What the agent does not
-/// read yet waits in Kafka.
+/// Passes input for one attempt from <c>task-input</c> to its agent, in order, and records each in the log when it was written. Input that the agent
+/// does not read yet waits in Kafka.
 /// </summary>
 internal sealed class InputFeed : IDisposable
 {
@@ -19,10 +19,10 @@ internal sealed class InputFeed : IDisposable
     private readonly AttemptLog _log;
     private readonly SecretForms _secrets;
     private readonly AgentRun _agent;
-    private readonly HashSet<string> _seen = [];   // of the reader's thread
+    private readonly HashSet<string> _seen = [];   // used only by the reader's thread
     private int _waiting;
 
-    /// <param name="from">In <c>task-input</c>: see <see cref="InputFeeds.EndOfAsync"/>.</param>
+    /// <param name="from">Offset in <c>task-input</c>: see <see cref="InputFeeds.EndOfAsync"/>.</param>
     public InputFeed(LaneReader reader, TopicPartitionOffset from, AttemptId id, AttemptLog log, SecretForms secrets, AgentRun agent)
     {
         (_reader, _partition, _log, _secrets, _agent) = (reader, from.TopicPartition, log, secrets, agent);

@@ -6,12 +6,12 @@ using TaskPipeline.TaskWorker.Processes;
 
 namespace TaskPipeline.TaskWorker.Attempts;
 
-/// <summary>What is sent to attempts while they run.</summary>
+/// <summary>Input for running attempts.</summary>
 internal sealed class InputFeeds(KafkaCluster cluster, LaneReader reader, TimeProvider clock)
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
 
-    /// <summary>Where the input of a lane ends now, however long Kafka takes to say so: what is there before an attempt begins is for another one.</summary>
+    /// <summary>The current end of a lane's input, however long Kafka takes to answer: input from before an attempt begins is for another attempt.</summary>
     public async Task<long> EndOfAsync(int lane, CancellationToken cancellationToken)
     {
         while (true)

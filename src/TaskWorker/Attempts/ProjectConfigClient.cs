@@ -10,7 +10,7 @@ using Polly.Timeout;
 namespace TaskPipeline.TaskWorker.Attempts;
 
 /// <summary>
-/// Asks the project-config API. While it is away the task waits, however long that takes: it is not the task's fault, and costs it no attempt.
+/// Client of the project-config API. While it does not answer, the task waits without limit: that is not the task's failure, and costs no attempt.
 /// </summary>
 internal sealed partial class ProjectConfigClient
 {
@@ -49,10 +49,10 @@ internal sealed partial class ProjectConfigClient
             .Build();
     }
 
-    /// <exception cref="UnfitException">There is no such project, or its config cannot be used.</exception>
+    /// <exception cref="UnfitException">There is no such project, or its config is invalid.</exception>
     public async Task<ProjectConfig> GetAsync(string project, CancellationToken cancellationToken)
     {
-        for (var told = false; ; told = true)
+        for (var isLogged = false; ; isLogged = true)
         {
             try
             {
@@ -60,12 +60,12 @@ internal sealed partial class ProjectConfigClient
                     async token => await _http.GetAsync($"projects/{Uri.EscapeDataString(project)}", token), cancellationToken);
                 if (!IsTransient(Outcome.FromResult(response)))
                     return await ReadAsync(project, response, cancellationToken);
-                if (!told)
-                    LogUnavailable(_logger, project, $"it answers {(int)response.StatusCode}");
+                if (!isLogged)
+                    LogUnavailable(_logger, project, $"it answered {(int)response.StatusCode}");
             }
             catch (Exception exception) when (exception is HttpRequestException or TimeoutRejectedException or BrokenCircuitException)
             {
-                if (!told)
+                if (!isLogged)
                     LogUnavailable(_logger, project, exception.Message);
             }
             await Task.Delay(AskAgain, _clock, cancellationToken);
@@ -79,9 +79,9 @@ internal sealed partial class ProjectConfigClient
     private static async Task<ProjectConfig> ReadAsync(string project, HttpResponseMessage response, CancellationToken cancellationToken)
     {
         if (response.StatusCode == HttpStatusCode.NotFound)
-            throw new UnfitException($"the project-config API knows no project '{project}'");
+            throw new UnfitException($"the project-config API has no project '{project}'");
         if (!response.IsSuccessStatusCode)
-            throw new UnfitException($"the project-config API answers {(int)response.StatusCode} for project '{project}'");
+            throw new UnfitException($"the project-config API answered {(int)response.StatusCode} for project '{project}'");
         var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
         try
         {
@@ -95,6 +95,6 @@ internal sealed partial class ProjectConfigClient
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The project-config API does not answer for project {Project}, the task waits: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The project-config API does not answer for project {Project}; the task waits: {Reason}")]
     private static partial void LogUnavailable(ILogger logger, string project, string reason);
 }

@@ -1,11 +1,11 @@
 namespace TaskPipeline.TaskWorker.Kafka;
 
-/// <summary>For how long a call has not come back, for whoever watches it from another thread.</summary>
+/// <summary>Measures how long a call has been running, for a watcher on another thread.</summary>
 internal sealed class CallTimer(TimeProvider clock)
 {
-    private long _since;   // 0: none is under way
+    private long _since;   // 0: no call is running
 
-    /// <summary>Null: none is under way.</summary>
+    /// <summary>Null: no call is running.</summary>
     public TimeSpan? Elapsed => Volatile.Read(ref _since) is var since and not 0 ? clock.GetElapsedTime(since) : null;
 
     public void Run(Action call)

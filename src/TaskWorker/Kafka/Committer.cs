@@ -5,13 +5,13 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// Commits batches one after the other on a thread of its own, because a transaction may take as long as the brokers are away, and because a call
-/// into the client has been seen never to come back in spite of its timeout: <see cref="ThrowIfHung"/> is for the thread that is still alive.
+/// Commits batches one by one on its own thread, because a transaction can take as long as the brokers are away, and because a call into the client
+/// (librdkafka) has been seen never to return in spite of its timeout: <see cref="ThrowIfHung"/> detects that from another thread.
 /// </summary>
 internal sealed class Committer : IDisposable
 {
-    private static readonly TimeSpan HungAfter = TimeSpan.FromSeconds(40);    // a call: four times what it is given
-    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(60);   // a commit, though Kafka has answered others for half of that
+    private static readonly TimeSpan HungAfter = TimeSpan.FromSeconds(40);    // one call: four times its timeout
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(60);   // one commit, while Kafka has answered other clients for half of it
 
     private readonly ILaneCommit _commit;
     private readonly BlockingCollection<Task> _queue = [];
@@ -30,7 +30,7 @@ internal sealed class Committer : IDisposable
         _thread = OwnThread.Run(Run);
     }
 
-    /// <summary>Completes once it is committed; fails as <see cref="ILaneCommit.Commit"/> does.</summary>
+    /// <summary>Completes once the batch is committed; fails as <see cref="ILaneCommit.Commit"/> does.</summary>
     public Task CommitAsync(Batch batch)
     {
         var commit = new Task(() =>
@@ -43,8 +43,8 @@ internal sealed class Committer : IDisposable
         return commit;
     }
 
-    /// <summary>What becomes of a transaction that hangs, nobody here will ever know; whoever owns the lanes next reads it from the log.</summary>
-    /// <param name="answering">For how long Kafka has answered others.</param>
+    /// <summary>Throws if a transaction hangs. This process cannot find out its result; the next owner of the lanes reads it from the log.</summary>
+    /// <param name="answering">For how long Kafka has answered other clients.</param>
     public void ThrowIfHung(TimeSpan answering)
     {
         var isStuck = _committing.Elapsed > StuckAfter && answering > StuckAfter / 2;
@@ -56,7 +56,7 @@ internal sealed class Committer : IDisposable
     {
         _queue.CompleteAdding();
         if (!_thread.Wait(TimeSpan.FromSeconds(2)))
-            return;   // what hangs in the client must not keep the process from ending
+            return;   // a hung call must not keep the process from ending
         _commit.Dispose();
         _queue.Dispose();
     }

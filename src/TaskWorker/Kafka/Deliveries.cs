@@ -4,8 +4,8 @@ using TaskPipeline.Shared.Kafka;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// What has become of the records of a batch. A commit tells of what has reached the broker, not of what was asked for: a record that the client refuses,
-/// because it is too large for one, is missing from a transaction that is committed all the same. So each delivery is looked at before that.
+/// The deliveries of a batch's records. A commit covers what has reached the broker, not what was requested: a record that the client refuses, for
+/// example because it is too large, is missing from a transaction that is committed anyway. So each delivery is checked before the commit.
 /// </summary>
 internal sealed class Deliveries
 {
@@ -18,13 +18,13 @@ internal sealed class Deliveries
 
     public IEnumerable<CommitRecord> Failed => _all.Where(one => one.Delivery.IsFaulted).Select(one => one.Record);
 
-    /// <summary>Why one was not delivered; null: all were.</summary>
+    /// <summary>The error of a record that was not delivered; null: all were delivered.</summary>
     public Error? Error => _all.Select(one => ErrorOf(one.Delivery)).FirstOrDefault(error => error is not null);
 
-    /// <summary>Until each is delivered, or is known not to be.</summary>
+    /// <summary>Waits until each record is delivered or has failed.</summary>
     public void Wait() => Task.WhenAll(_all.Select(one => one.Delivery)).ContinueWith(static _ => { }, TaskScheduler.Default).Wait();
 
-    /// <exception cref="RefusedException">Some are of a kind that is never delivered.</exception>
+    /// <exception cref="RefusedException">Some records can never be delivered.</exception>
     public void ThrowIfRefused()
     {
         var refused = _all.Where(one => ErrorOf(one.Delivery)?.IsRefusal() == true).ToList();
@@ -32,7 +32,7 @@ internal sealed class Deliveries
             throw new RefusedException([.. refused.Select(one => one.Record)], ErrorOf(refused[0].Delivery)!);
     }
 
-    /// <exception cref="KafkaException">One was not delivered.</exception>
+    /// <exception cref="KafkaException">A record was not delivered.</exception>
     public void ThrowIfFailed()
     {
         if (Error is { } error)

@@ -5,8 +5,8 @@ using TaskPipeline.Shared.Kafka;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// This worker's membership in its group, which says whose each lane is and nothing more: records are fetched by <see cref="LaneReader"/>. It belongs
-/// to the worker's loop; the handlers run within <see cref="Poll"/> and <see cref="Close"/>.
+/// This worker's membership in its group, used only to assign lanes: <see cref="LaneReader"/> fetches the records. Only the worker's loop uses it;
+/// the handlers run within <see cref="Poll"/> and <see cref="Close"/>.
 /// </summary>
 internal sealed partial class GroupMember : IDisposable
 {
@@ -33,7 +33,9 @@ internal sealed partial class GroupMember : IDisposable
             .Build();
     }
 
-    /// <summary>Who we are in the group now. Lanes known to be ours at this moment can be written with it, and with no later one once they are not.</summary>
+    /// <summary>
+    /// The current group metadata. It can be used to write lanes that are ours at this moment; after a lane is lost, newer metadata must not be used for it.
+    /// </summary>
     public IConsumerGroupMetadata Metadata => _consumer.ConsumerGroupMetadata;
 
     public bool IsJoined { get; private set; }
@@ -44,28 +46,28 @@ internal sealed partial class GroupMember : IDisposable
         IsJoined = true;
     }
 
-    /// <summary>Gives every lane up, at once, but stays a process that runs a task.</summary>
+    /// <summary>Gives up every lane at once; the process keeps running its task.</summary>
     public void Leave()
     {
         _consumer.Unsubscribe();
         IsJoined = false;
     }
 
-    /// <summary>Hears the group.</summary>
+    /// <summary>Handles group events.</summary>
     public void Poll()
     {
         try
         {
             while (_consumer.Consume(TimeSpan.Zero) is not null)
             {
-                // Fetched before the pause below; the reader has it too.
+                // Fetched before the pause below; the lane reader reads these records too.
             }
         }
         catch (ConsumeException exception) when (!exception.Error.IsFatal)
         {
             LogPoll(_logger, exception.Error.Code, exception.Error.Reason);
         }
-        // A pause outlives revocation and reassignment: what is assigned anew is unpaused only the first time.
+        // A pause survives revocation and reassignment: only a partition assigned for the first time is not paused.
         var open = _consumer.Assignment.Where(partition => !_paused.Contains(partition)).ToList();
         if (open.Count == 0)
             return;
@@ -73,7 +75,7 @@ internal sealed partial class GroupMember : IDisposable
         _paused.UnionWith(open);
     }
 
-    /// <summary>Waits for what a dead owner's transaction left pending.</summary>
+    /// <summary>Waits for a pending transaction of a dead owner.</summary>
     public Dictionary<int, long> Committed(IEnumerable<int> lanes, TimeSpan timeout)
     {
         try
@@ -84,13 +86,14 @@ internal sealed partial class GroupMember : IDisposable
         catch (KafkaException exception) when (exception.Error.Code == ErrorCode.Local_TimedOut)
         {
             throw new KafkaException(new Error(
-                ErrorCode.Local_TimedOut, "the broker does not tell the committed offsets: it is away, or a transaction of an earlier owner is still pending"));
+                ErrorCode.Local_TimedOut,
+                "the broker does not return the committed offsets: it does not answer, or a transaction of an earlier owner is still pending"));
         }
     }
 
     public void CommitOffsets(IEnumerable<TopicPartitionOffset> offsets) => _consumer.Commit(offsets);
 
-    /// <summary>Tells the group at once. That can hang when the coordinator is away; then the session's end tells it.</summary>
+    /// <summary>Leaves the group at once. That can hang if the coordinator does not answer; then the lanes move when the session expires.</summary>
     public void Close()
     {
         if (!Task.Run(_consumer.Close, CancellationToken.None).Wait(CloseTimeout, CancellationToken.None))
@@ -102,6 +105,6 @@ internal sealed partial class GroupMember : IDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "Polling: {Code}, {Reason}")]
     private static partial void LogPoll(ILogger logger, ErrorCode code, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka did not take the good-bye; the lanes move when the session ends")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka did not acknowledge leaving the group; the lanes move when the session expires")]
     private static partial void LogNotLeft(ILogger logger);
 }

@@ -2,17 +2,17 @@ using Confluent.Kafka;
 
 namespace TaskPipeline.TaskWorker.Kafka;
 
-/// <summary>The seam between the two kinds of broker.</summary>
+/// <summary>A commit on one of the two kinds of broker.</summary>
 internal interface ILaneCommit : IDisposable
 {
-    /// <summary>Once, before the first commit; waits until the brokers answer.</summary>
+    /// <summary>Called once, before the first commit; waits until the brokers answer.</summary>
     void Open(CancellationToken cancellationToken);
 
-    /// <exception cref="FencedException">The group has moved on; nothing was written that counts.</exception>
-    /// <exception cref="RefusedException">Some records can never be written so; nothing was written that counts.</exception>
-    /// <exception cref="KafkaException">What became of it is not known. The process must end: the next owner finds out from the log.</exception>
+    /// <exception cref="FencedException">The group has a newer generation; nothing was committed.</exception>
+    /// <exception cref="RefusedException">Some records can never be written; nothing was committed.</exception>
+    /// <exception cref="KafkaException">The result is unknown. The process must end: the next owner finds it in the log.</exception>
     void Commit(Batch batch);
 
-    /// <summary>Since when a single call into the client has not come back; null: none is under way.</summary>
+    /// <summary>How long the current call into the client has been running; null: none is running.</summary>
     TimeSpan? InCall { get; }
 }

@@ -7,17 +7,17 @@ using TaskPipeline.Shared.Kafka;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// Reads partitions from given offsets on, outside of the group and on a thread of its own, so that nothing about fetching depends on what the
-/// worker is busy with. Everything that concerns its consumer happens on that thread, hence records of a reading that was ended never come.
+/// Reads partitions from given offsets, outside of the group and on its own thread, so that fetching does not depend on the worker's loop. Only that
+/// thread uses the consumer, so no record arrives after its partition was ended.
 /// </summary>
 internal sealed class LaneReader : IDisposable
 {
-    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);   // also how soon a new reading begins
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);   // also the longest delay of an order
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(1);
 
     private readonly KafkaCluster _cluster;
     private readonly StallWatch _stalls;
-    private IConsumer<byte[]?, byte[]?> _consumer;   // of the reader's thread, as are its partitions
+    private IConsumer<byte[]?, byte[]?> _consumer;   // used only by the reader's thread, like its partitions
     private readonly ConcurrentQueue<Action> _orders = new();
     private readonly Dictionary<TopicPartition, Action<ConsumeResult<byte[]?, byte[]?>>> _takers = [];
     private readonly Dictionary<TopicPartition, long> _positions = [];
@@ -32,10 +32,10 @@ internal sealed class LaneReader : IDisposable
         Reading = OwnThread.Run(Run);
     }
 
-    /// <summary>Fails when the reader cannot go on.</summary>
+    /// <summary>Fails when the reader cannot continue.</summary>
     public Task Reading { get; }
 
-    /// <summary>Hands every record from an offset on to <paramref name="take"/>, on the reader's thread.</summary>
+    /// <summary>Passes every record from an offset on to <paramref name="take"/>, on the reader's thread.</summary>
     public void Read(TopicPartition partition, long from, Action<ConsumeResult<byte[]?, byte[]?>> take) => _orders.Enqueue(() =>
     {
         Leave(partition);
@@ -44,8 +44,8 @@ internal sealed class LaneReader : IDisposable
         _consumer.IncrementalAssign([new TopicPartitionOffset(partition, from)]);
     });
 
-    /// <summary>Where a partition ends now.</summary>
-    /// <exception cref="KafkaException">Its broker did not say in time.</exception>
+    /// <summary>The current end offset of a partition.</summary>
+    /// <exception cref="KafkaException">The broker did not answer in time.</exception>
     public Task<long> EndOfAsync(TopicPartition partition)
     {
         var answer = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -101,11 +101,11 @@ internal sealed class LaneReader : IDisposable
                 Take(result);
             }
             else if (_positions.TryGetValue(result.TopicPartition, out var position))
-                _positions[result.TopicPartition] = Math.Max(position, result.Offset.Value);   // behind the last record may stand markers of transactions
+                _positions[result.TopicPartition] = Math.Max(position, result.Offset.Value);   // transaction markers can follow the last record
         }
     }
 
-    [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop: those behind it are read")]
+    [SuppressMessage("Design", "CA1031", Justification = "One bad record must not end the loop")]
     private void Take(ConsumeResult<byte[]?, byte[]?> result)
     {
         try
@@ -137,7 +137,7 @@ internal sealed class LaneReader : IDisposable
         _consumer.Pause(_paused);
     }
 
-    /// <summary>A fetcher whose every partition was paused sleeps up to a second and does not hear the resume; a request to its broker wakes it.</summary>
+    /// <summary>A librdkafka fetcher with all partitions paused sleeps for up to a second and ignores a resume; a request to its broker wakes it.</summary>
     private void Wake(TopicPartition partition)
     {
         try
@@ -146,7 +146,7 @@ internal sealed class LaneReader : IDisposable
         }
         catch (KafkaException)
         {
-            // Then it sleeps on and comes a little later.
+            // Then the fetcher sleeps a little longer.
         }
     }
 }

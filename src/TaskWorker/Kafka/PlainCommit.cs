@@ -4,21 +4,21 @@ using TaskPipeline.Shared.Kafka;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// On the embedded broker, which has no transactions: the records, acknowledged, and then the offsets. A crash between them repeats the records,
-/// and readers drop doubles.
+/// Commit on the embedded broker, which has no transactions: first the records, then, once they are acknowledged, the offsets. A crash in between
+/// repeats the records, and readers drop duplicates.
 /// </summary>
-/// <param name="commitOffsets">Of the group's consumer.</param>
+/// <param name="commitOffsets">Commits offsets of the group's consumer.</param>
 internal sealed class PlainCommit(KafkaCluster cluster, Action<IEnumerable<TopicPartitionOffset>> commitOffsets, TimeProvider clock) : ILaneCommit
 {
     private readonly IProducer<byte[]?, byte[]?> _producer = cluster.OrderedProducer();
-    private readonly HashSet<CommitRecord> _written = new(ReferenceEqualityComparer.Instance);   // of batches whose offsets were refused: they come again
+    private readonly HashSet<CommitRecord> _written = new(ReferenceEqualityComparer.Instance);   // of batches whose offsets were refused: they are repeated
     private readonly CallTimer _call = new(clock);
 
     public TimeSpan? InCall => _call.Elapsed;
 
     public void Open(CancellationToken cancellationToken)
     {
-        // A plain producer needs no opening.
+        // A plain producer needs no initialisation.
     }
 
     public void Commit(Batch batch)
@@ -35,7 +35,7 @@ internal sealed class PlainCommit(KafkaCluster cluster, Action<IEnumerable<Topic
         }
         catch (KafkaException exception) when (!exception.Error.IsFatal)
         {
-            throw new FencedException(exception.Error.Reason);   // also where the broker did not answer: committing them again is harmless
+            throw new FencedException(exception.Error.Reason);   // also if the broker did not answer: repeating the commit is harmless
         }
     }
 

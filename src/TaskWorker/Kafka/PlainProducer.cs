@@ -6,17 +6,17 @@ using TaskPipeline.Shared.Kafka;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// The one idempotent producer of this worker outside of transactions: what it is given arrives in order, however long Kafka is away. The client has been
-/// seen to send nothing any more after a broker's restart, without an error; then a new one is made, and what nobody has acknowledged is sent again. That
-/// can leave doubles, which readers drop.
+/// This worker's only idempotent producer outside of transactions: its records arrive in order, however long Kafka is away. After a broker's restart
+/// the client (librdkafka) has been seen to send nothing any more, without an error. Then a new client is created and unacknowledged records are sent
+/// again. That can leave duplicates, which readers drop.
 /// </summary>
 internal sealed partial class PlainProducer(KafkaCluster cluster, TopicWatch watch, TimeProvider clock, ILogger<PlainProducer> logger) : IDisposable
 {
-    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(20);   // without an acknowledgement, though Kafka has answered others for half of that
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(20);   // without an acknowledgement, while Kafka has answered others for half of it
 
     private readonly Lock _gate = new();
-    private readonly LinkedList<Pending> _pending = [];   // what is not acknowledged, in the order it was given
-    private IProducer<byte[]?, byte[]?>? _producer;       // made once the cluster is known
+    private readonly LinkedList<Pending> _pending = [];   // unacknowledged records, in order
+    private IProducer<byte[]?, byte[]?>? _producer;       // created once the cluster is known
 
     public void Produce(string topic, int partition, string? key, byte[]? value, Action<DeliveryReport<byte[]?, byte[]?>>? done)
     {
@@ -28,7 +28,7 @@ internal sealed partial class PlainProducer(KafkaCluster cluster, TopicWatch wat
         }
     }
 
-    /// <summary>To be called now and then.</summary>
+    /// <summary>Must be called regularly.</summary>
     public void RenewIfStuck()
     {
         IProducer<byte[]?, byte[]?>? stuck;
@@ -55,7 +55,7 @@ internal sealed partial class PlainProducer(KafkaCluster cluster, TopicWatch wat
         lock (_gate)
         {
             if (producer != _producer)
-                return;   // it was sent again
+                return;   // the record was sent again by the new producer
             _pending.Remove(pending);
         }
         pending.Value.Done?.Invoke(report);
@@ -80,6 +80,6 @@ internal sealed partial class PlainProducer(KafkaCluster cluster, TopicWatch wat
 
     private sealed record Pending(TopicPartition Where, Message<byte[]?, byte[]?> Message, Action<DeliveryReport<byte[]?, byte[]?>>? Done, long SentAt);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The Kafka client sends nothing any more; {Count} records are sent again by a new one")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The Kafka client has stopped sending; a new one sends {Count} records again")]
     private static partial void LogRenewed(ILogger logger, int count);
 }

@@ -6,19 +6,19 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// Appends to <c>task-progress</c>; a lane's records lie there in the order in which they were appended. A record that Kafka does not take because of what it
-/// is, too large for one, is left out and named, and the log goes on behind it. Any other that never arrives fails <see cref="Broken"/>: the log would have a
-/// hole that nobody knows of, so the worker must not outlive that.
+/// Appends to <c>task-progress</c>; a lane's records are in the order in which they were appended. A record that Kafka refuses for what it is, for
+/// example because it is too large, is left out with a warning, and the log continues. Any other failed record fails <see cref="Broken"/>: the log
+/// would have an unknown hole, so the worker must end.
 /// </summary>
 internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings)
 {
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Never completes but by failing.</summary>
+    /// <summary>Fails when a record is lost; never completes otherwise.</summary>
     public Task Broken => _broken.Task;
 
-    /// <summary>Appends and waits until Kafka has it; answers the last one's offset.</summary>
-    /// <exception cref="KafkaException">It never will; a refusal (<see cref="KafkaClients.IsRefusal"/>) is that of the last record.</exception>
+    /// <summary>Appends records and waits until Kafka has them; returns the offset of the last.</summary>
+    /// <exception cref="KafkaException">Kafka will never have the last record; for a refusal see <see cref="KafkaClients.IsRefusal"/>.</exception>
     public async Task<long> AppendAsync(int lane, params IReadOnlyList<ProgressRecord> records)
     {
         var acknowledged = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -32,11 +32,11 @@ internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer, 
         return await acknowledged.Task;
     }
 
-    /// <summary>Appends without waiting; <paramref name="done"/> is called with the last one's offset once Kafka has it, or with -1 if it never will.</summary>
+    /// <summary>Appends without waiting; <paramref name="done"/> gets the last record's offset once Kafka has it, or -1 if it never will.</summary>
     public void Append(int lane, IReadOnlyList<ProgressRecord> records, Action<long> done) =>
         Produce(lane, records, report => done(report.Error.IsError ? -1 : report.Offset.Value));
 
-    /// <summary>One right after the other, so that they go in one request.</summary>
+    /// <summary>Produces the records back to back, so that they go in one request.</summary>
     private void Produce(int lane, IReadOnlyList<ProgressRecord> records, Action<DeliveryReport<byte[]?, byte[]?>> done)
     {
         List<byte[]> values = [.. records.Select(record => TaskJson.Encode(record))];
@@ -58,6 +58,6 @@ internal sealed class ProgressLog(KafkaCluster cluster, PlainProducer producer, 
     private void Refuse(ProgressRecord record, int size, Error error)
     {
         var whose = record is AttemptRecord { TaskId: var taskId } ? $" of task {taskId}" : "";
-        warnings.Add($"{cluster.Topics.Progress} does not take a record {record.GetType().Name} of {size} bytes{whose}, which is left out: {error.Reason}");
+        warnings.Add($"{cluster.Topics.Progress} refuses a record {record.GetType().Name} of {size} bytes{whose}, which is left out: {error.Reason}");
     }
 }

@@ -7,8 +7,8 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// Every STOP and every PAUSE that is in force, read from <c>task-control</c> from its beginning before the first task is taken: a task that was stopped
-/// while it waited never starts, whichever worker gets it, and one whose worker died while it was paused waits until it is resumed.
+/// Every STOP and PAUSE in force, read from the beginning of <c>task-control</c> before the first task is taken. So a task that was stopped while it
+/// waited never starts, on any worker; and a task whose worker died while it was paused waits until it is resumed.
 /// </summary>
 internal sealed partial class StopSignals : IDisposable
 {
@@ -19,13 +19,13 @@ internal sealed partial class StopSignals : IDisposable
     private readonly ConcurrentDictionary<string, ControlRecord> _pauses = new();   // the latest PAUSE or RESUME of each task
     private readonly TaskLanes _lanes = new();
     private readonly Lock _gate = new();
-    private readonly List<(long Offset, TaskCompletionSource Read)> _waiting = [];   // under the gate
+    private readonly List<(long Offset, TaskCompletionSource Read)> _waiting = [];   // guarded by _gate
     private readonly KafkaCluster _cluster;
     private readonly PlainProducer _producer;
     private readonly string _topic;
     private readonly TimeProvider _clock;
     private readonly ILogger _logger;
-    private IConsumer<byte[]?, byte[]?>? _asking;   // under the gate; it reads nothing, so a question does not wait behind a fetch
+    private IConsumer<byte[]?, byte[]?>? _asking;   // guarded by _gate; it fetches nothing, so a query does not wait for a fetch
 
     public StopSignals(KafkaCluster cluster, PlainProducer producer, TimeProvider clock, ILogger<StopSignals> logger)
     {
@@ -39,37 +39,37 @@ internal sealed partial class StopSignals : IDisposable
 
     public TopicTail Tail { get; }
 
-    /// <summary>The tasks that have one.</summary>
+    /// <summary>The tasks that have a STOP or a PAUSE.</summary>
     public IEnumerable<string> InForce => _stops.Keys.Union(_pauses.Keys);
 
     public bool IsPaused(string taskId) => _pauses.GetValueOrDefault(taskId) is { Signal: ControlRecord.Pause };
 
     public ControlRecord? Find(string taskId) => _stops.GetValueOrDefault(taskId);
 
-    /// <summary>The lane of a task whose record says nothing of it, as it was told first; null: nobody has told.</summary>
+    /// <summary>The lane of a task whose records do not contain it, as first published; null: unknown.</summary>
     public int? LaneOf(string taskId) => _lanes.Find(taskId);
 
-    /// <summary>Tells that a task is in a lane; <see cref="Placed"/> says whether it is.</summary>
+    /// <summary>Publishes the lane of a task; <see cref="Placed"/> is called when it has been read back.</summary>
     public void PublishLane(string taskId, int lane)
     {
-        var told = new ControlRecord { TaskId = taskId, Signal = ControlRecord.InLane, Lane = lane, At = _clock.GetUtcNow() };
-        _producer.Produce(_topic, 0, ControlRecord.InLaneKey(taskId, lane), TaskJson.Encode(told), null);
+        var placed = new ControlRecord { TaskId = taskId, Signal = ControlRecord.InLane, Lane = lane, At = _clock.GetUtcNow() };
+        _producer.Produce(_topic, 0, ControlRecord.InLaneKey(taskId, lane), TaskJson.Encode(placed), null);
     }
 
-    /// <summary>The task is not in that lane after all, or has ended long ago.</summary>
+    /// <summary>The task is not in that lane, or ended long ago.</summary>
     public void ForgetLane(string taskId, int lane) => _producer.Produce(_topic, 0, ControlRecord.InLaneKey(taskId, lane), null, null);
 
-    /// <summary>Called with each task whose lane was told, on the tail's thread.</summary>
+    /// <summary>Called with each task whose lane was published, on the tail's thread.</summary>
     public Action<string>? Placed { get; set; }
 
     /// <summary>
-    /// Called with each STOP, PAUSE and RESUME, on the tail's thread. Those that were there before are found by <see cref="Find"/> and <see cref="IsPaused"/>.
+    /// Called with each STOP, PAUSE and RESUME, on the tail's thread. Earlier ones are found by <see cref="Find"/> and <see cref="IsPaused"/>.
     /// </summary>
     public Action<ControlRecord>? Received { get; set; }
 
     /// <summary>
-    /// Comes back once everything is known here that Kafka had taken before this was called. So who asks after <c>starting</c> was acknowledged knows each STOP
-    /// that was acknowledged before that, however far behind the reading was.
+    /// Completes once everything that Kafka had before this call has been read. Called after <c>starting</c> was acknowledged, it guarantees that
+    /// each STOP acknowledged before that is known, however far behind the tail was.
     /// </summary>
     public async Task HaveReadAllAsync(CancellationToken cancellationToken)
     {
@@ -91,14 +91,14 @@ internal sealed partial class StopSignals : IDisposable
 
     public void Dispose() => _asking?.Dispose();
 
-    /// <summary>The task has ended: its STOP, if there was one, is taken out of the topic.</summary>
+    /// <summary>The task has ended: removes its STOP from the topic, if there is one.</summary>
     public void ForgetStop(string taskId)
     {
         if (_stops.TryRemove(taskId, out _))
             _producer.Produce(_topic, 0, ControlRecord.StopKey(taskId), null, null);
     }
 
-    /// <summary>The task has ended: the latest PAUSE or RESUME is taken out of the topic.</summary>
+    /// <summary>The task has ended: removes its latest PAUSE or RESUME from the topic.</summary>
     public void ForgetPause(string taskId)
     {
         if (_pauses.TryRemove(taskId, out _))

@@ -7,8 +7,8 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Kafka;
 
 /// <summary>
-/// The lanes of tasks whose records say nothing of them, as <c>task-control</c> tells. There may be millions in the time that tasks are kept, and every worker
-/// knows them all: so an id is kept as 64 bits of its hash, which meet by chance once in some billion years.
+/// The lanes of tasks whose records do not contain them, from <c>task-control</c>. There can be millions within the retention, and every worker holds
+/// them all, so an id is stored as 64 bits of its hash. Two random ids collide once in some billion years.
 /// </summary>
 internal sealed class TaskLanes
 {
@@ -16,10 +16,10 @@ internal sealed class TaskLanes
 
     public int? Find(string taskId) => _lanes.TryGetValue(HashOf(taskId), out var lane) ? lane : null;
 
-    /// <summary>What was told first counts.</summary>
+    /// <summary>The first published lane counts.</summary>
     public void Add(string taskId, int lane) => _lanes.TryAdd(HashOf(taskId), lane);
 
-    /// <param name="key">Of a tombstone, of whatever kind.</param>
+    /// <param name="key">The key of a tombstone of any kind.</param>
     public void Forget(byte[]? key)
     {
         if (key is not null && Encoding.UTF8.GetString(key).Split('/') is [var taskId, ControlRecord.InLane, var text] && int.TryParse(text, out var lane))

@@ -4,10 +4,10 @@ using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.TaskWorker.Kafka;
 
-/// <summary>On Kafka: one transaction, fenced by the group's generation. While the brokers are away it waits for them.</summary>
+/// <summary>Commit on Kafka: one transaction, fenced by the group's generation. While the brokers are away it waits for them.</summary>
 internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId, TimeProvider clock) : ILaneCommit
 {
-    private const int Attempts = 5;   // one that is aborted may fail the next one too
+    private const int Attempts = 5;   // an aborted transaction can make the next one fail too
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
 
     private IProducer<byte[]?, byte[]?> _producer = cluster.TransactionalProducer(workerId);
@@ -27,7 +27,7 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId,
             }
             catch (KafkaException exception) when (!exception.Error.IsFatal)
             {
-                // The coordinator is not there yet: the producer may be asked again.
+                // The coordinator is not available yet: InitTransactions can be repeated.
             }
         }
     }
@@ -42,7 +42,7 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId,
                 _call.Run(_producer.BeginTransaction);
                 deliveries = Deliveries.Start(_producer, batch.Records);
                 Retrying(() => _producer.SendOffsetsToTransaction(batch.Offsets, batch.Member, CallTimeout));
-                deliveries.Wait();   // the commit's own flush polls in steps of 10 ms
+                deliveries.Wait();   // faster than the commit's own flush, which polls every 10 ms
                 if (deliveries.Error is { } error)
                 {
                     Abort(deliveries, error, isLast: attempt == Attempts);
@@ -66,9 +66,9 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId,
 
     public void Dispose() => _producer.Dispose();
 
-    /// <exception cref="RefusedException">Some of its records can never be written.</exception>
-    /// <exception cref="FencedException">The group has moved on.</exception>
-    /// <exception cref="KafkaException">It was the last attempt.</exception>
+    /// <exception cref="RefusedException">Some records can never be written.</exception>
+    /// <exception cref="FencedException">The group has a newer generation.</exception>
+    /// <exception cref="KafkaException">The last attempt has failed.</exception>
     private void Abort(Deliveries? deliveries, Error error, bool isLast)
     {
         Retrying(() => _producer.AbortTransaction(CallTimeout));
@@ -79,7 +79,7 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId,
         }
         catch (RefusedException)
         {
-            Renew();   // what the broker has refused is missing from the producer's sequence, and would fail the next transaction
+            Renew();   // a refused record leaves a hole in the producer's sequence, and the next transaction would fail
             throw;
         }
         if (IsFence(error.Code))
@@ -99,12 +99,12 @@ internal sealed class TransactionalCommit(KafkaCluster cluster, string workerId,
             }
             catch (KafkaRetriableException)
             {
-                // The same call may be made again, and must be before any other.
+                // The same call can be repeated, and must be, before any other call.
             }
         }
     }
 
-    /// <summary>A producer that was fenced is of no more use.</summary>
+    /// <summary>A fenced producer cannot be used any more.</summary>
     private void Renew()
     {
         _producer.Dispose();

@@ -4,23 +4,23 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskWorker.Lanes;
 
-/// <summary>What the owner of a lane does about a task now. It follows from the log, the task's type, its STOP and the time alone.</summary>
+/// <summary>What the owner of a lane does with a task now. Depends only on the log, the task's type, its STOP and the time.</summary>
 internal abstract record Decision
 {
     private Decision()
     {
     }
 
-    /// <summary>Its next attempt may start.</summary>
+    /// <summary>Its next attempt can start.</summary>
     public sealed record Run(int Attempt) : Decision;
 
-    /// <summary>An attempt of it goes on.</summary>
+    /// <summary>An attempt of it is running.</summary>
     public sealed record GoesOn : Decision;
 
-    /// <summary>Something must be known first.</summary>
+    /// <summary>It cannot be decided yet.</summary>
     public sealed record Undecided : Decision;
 
-    /// <summary>It leaves its lane until then; null: until a person puts it back.</summary>
+    /// <summary>It leaves its lane until then; null: until a person releases it.</summary>
     public sealed record Wait(DateTimeOffset? Until, EndReason Reason, string Error) : Decision
     {
         public FailureClass? Class { get; init; }
@@ -36,7 +36,7 @@ internal abstract record Decision
     }
 
     /// <param name="stop">The STOP in force for the task.</param>
-    /// <param name="chance">From 0 to 1, for the jitter of a wait.</param>
+    /// <param name="chance">Random, from 0 to 1, for the jitter of a wait.</param>
     public static Decision Of(QueuedTask task, TaskStory? story, ControlRecord? stop, DateTimeOffset now, double chance)
     {
         var retry = task.Type?.Retry ?? new RetryPolicy();
@@ -57,16 +57,16 @@ internal abstract record Decision
         return HasFitted(task, story) ? Outgrown(unfit) : Refused(unfit);
     }
 
-    /// <summary>It cannot be run, and would not be able to later.</summary>
+    /// <summary>It cannot be run, now or later.</summary>
     public static End Refused(string error) => new(Status.Failed, EndReason.SpawnFailed) { Error = error, Class = FailureClass.Permanent };
 
-    /// <summary>What its type says of it cannot be applied: it ends as its attempt did, or without one.</summary>
+    /// <summary>Its type's rules cannot be applied: the task ends as its attempt did, or without one.</summary>
     public static Decision Unjudged(TaskStory? story, string error) =>
         story is { IsOpen: true } ? new GoesOn()
-        : story?.Outcome is not { } outcome ? Refused($"it cannot be judged by the rules of its type: {error}")
+        : story?.Outcome is not { } outcome ? Refused($"the rules of its type cannot be applied: {error}")
         : EndOf(outcome);
 
-    /// <summary>Null: it fits its type, as that is now.</summary>
+    /// <summary>Null: its params match its current type.</summary>
     private static string? WhyUnfit(QueuedTask task)
     {
         if (task.Type is null)
@@ -76,14 +76,14 @@ internal abstract record Decision
             : null;
     }
 
-    /// <summary>Whether it was fit when it was accepted, or ran: then its type is another one now.</summary>
+    /// <summary>Whether it matched its type when it was accepted, or has run: then the type has changed.</summary>
     private static bool HasFitted(QueuedTask task, TaskStory? story) =>
         story is { Attempts.Count: > 0 } || (task.Submission.TypeHash is { } accepted && accepted != task.Type?.Hash);
 
-    /// <summary>The task is not to blame, so that it is kept for a person, who can put it back with other params.</summary>
+    /// <summary>This is not the task's failure, so it goes to the dead letters, where a person can redrive it with other params.</summary>
     private static End Outgrown(string unfit) => new(Status.Failed, EndReason.TypeChanged)
     {
-        Error = $"its type is not what it was when the task was submitted: {unfit}; redrive it with params that fit, or once the type is as it was",
+        Error = $"its type has changed since the task was submitted: {unfit}; redrive it with params that match, or after the type is restored",
         Class = FailureClass.Transient,
         IsDeadLettered = true,
     };
@@ -115,7 +115,7 @@ internal abstract record Decision
         Error = outcome.Error,
     };
 
-    /// <summary>Null: it simply runs again.</summary>
+    /// <summary>Null: it runs again.</summary>
     private static Decision? AfterLoss(TaskStory story, RetryPolicy retry)
     {
         var why = story.Attempts[^1].Error ?? "its worker was lost";
@@ -124,13 +124,13 @@ internal abstract record Decision
             Class = FailureClass.Terminated,
             IsDeadLettered = retry.OnLost == OnLost.Retry,
             Error = retry.OnLost == OnLost.Retry
-                ? $"{story.Lost} attempts were lost, which is the limit; of the last one, {why}"
-                : $"{why}, and its type does not run again what may have run",
+                ? $"{story.Lost} attempts were lost, which is the limit; the last one because {why}"
+                : $"{why}, and its type does not allow another run after that",
         };
         return retry.OnLost switch
         {
             OnLost.Hold =>
-                new Wait(null, EndReason.WorkerLost, $"{why}, and its type wants a person to decide: release it, or stop it")
+                new Wait(null, EndReason.WorkerLost, $"{why}, and its type leaves the decision to a person: release it, or stop it")
                 {
                     Class = FailureClass.Terminated,
                 },

@@ -2,14 +2,14 @@ using System.Collections.Concurrent;
 
 namespace TaskPipeline.TaskWorker.Lanes;
 
-/// <summary>What other threads have for the worker's loop to do; everything the loop owns is touched in its turns alone.</summary>
+/// <summary>Actions from other threads for the worker's loop. Everything that the loop owns is used only in its turns.</summary>
 internal sealed class Inbox : IDisposable
 {
     private readonly BlockingCollection<Action> _actions = [];
 
     public void Post(Action action) => _actions.Add(action);
 
-    /// <summary>Does what is there; where nothing is, waits for something to come.</summary>
+    /// <summary>Runs all waiting actions; if there are none, waits for one.</summary>
     public void Work(TimeSpan wait)
     {
         if (!_actions.TryTake(out var action, wait))

@@ -10,9 +10,9 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Lanes;
 
 /// <summary>
-/// Makes assigned partitions owned lanes, in an order that matters: the committed offset (which waits for what a dead owner's transaction
-/// left pending), then the committed state as far as it was written by then, then the claim, then the log for attempts that go on elsewhere, then the
-/// barrier behind which only those are heard besides us, then the log up to that barrier. Claiming before the offset would let tasks end twice.
+/// Makes assigned partitions owned lanes. The order matters: first the committed offset (which waits for a dead owner's pending transaction), then
+/// the committed state up to that time, then the claim, then the log up to now for attempts that continue elsewhere, then the barrier (after it only
+/// this claim and the attempts that it keeps are valid), then the log up to that barrier. A claim before the offset would let tasks end twice.
 /// </summary>
 internal sealed partial class LaneClaims(
     KafkaCluster cluster,
@@ -36,11 +36,11 @@ internal sealed partial class LaneClaims(
 
     private IConsumer<byte[]?, byte[]?> LogReader => _logReader ??= cluster.TailConsumer(IsolationLevel.ReadUncommitted, isUrgent: true);
 
-    /// <summary>Takes as long as Kafka takes, away from the worker's loop. One at a time.</summary>
-    /// <param name="metadata">Taken while the partitions were assigned.</param>
-    /// <param name="running">The attempt that this worker runs, under whichever claim: it goes on.</param>
-    /// <exception cref="FencedException">The group has moved on; the lanes are not ours.</exception>
-    /// <exception cref="KafkaException">Kafka did not answer in time; claiming again is safe.</exception>
+    /// <summary>Takes as long as Kafka takes, outside of the worker's loop. One call at a time.</summary>
+    /// <param name="metadata">The group metadata from when the partitions were assigned.</param>
+    /// <param name="running">The attempt that this worker runs, under any claim: it continues.</param>
+    /// <exception cref="FencedException">The group has a newer generation; the lanes are not ours.</exception>
+    /// <exception cref="KafkaException">Kafka did not answer in time; the claim can be repeated.</exception>
     public async Task<IReadOnlyList<OwnedLane>> ClaimAsync(IReadOnlyCollection<int> partitions, IConsumerGroupMetadata metadata, KeptAttempt? running)
     {
         await Task.Yield();
@@ -50,7 +50,7 @@ internal sealed partial class LaneClaims(
         }
         catch (KafkaException)
         {
-            // Whatever it was: the next try does not lean on a reader that may stand still.
+            // Whatever the cause, the next try gets new readers: the current ones may have stalled.
             _stateReader?.Discard();
             _logReader?.Discard();
             (_stateReader, _logReader) = (null, null);
@@ -61,7 +61,7 @@ internal sealed partial class LaneClaims(
     private async Task<IReadOnlyList<OwnedLane>> TryAsync(IReadOnlyCollection<int> partitions, IConsumerGroupMetadata metadata, KeptAttempt? running)
     {
         var committed = member.Committed(partitions, CallTimeout);
-        await stops.HaveReadAllAsync(CancellationToken.None).WaitAsync(CallTimeout);   // also which tasks earlier owners have found to be in these lanes
+        await stops.HaveReadAllAsync(CancellationToken.None).WaitAsync(CallTimeout);   // includes the lanes of tasks that earlier owners have published
         var found = ReadState(partitions);
         var owner = Guid.NewGuid().ToString("N")[..12];
         var claimed = partitions.ToDictionary(partition => partition, partition =>
@@ -76,8 +76,8 @@ internal sealed partial class LaneClaims(
         CrashPoint.Reach(CrashPoint.Claimed);
 
         var logs = claimed.ToDictionary(claim => claim.Key, claim => Begin(claim.Value, found[claim.Key]));
-        // Whoever handed an attempt over had done so before the lane could be ours. Asked for before anything is fetched: a question waits behind a fetch,
-        // which may take half a second.
+        // An earlier owner that handed an attempt over did so before the lane could be ours. The ends are queried before anything is fetched: a query
+        // waits for a running fetch, which can take half a second.
         var ends = claimed.Keys.ToDictionary(
             lane => lane,
             lane => LogReader.QueryWatermarkOffsets(new TopicPartition(_topics.Progress, lane), CallTimeout).High - 1);
@@ -100,9 +100,9 @@ internal sealed partial class LaneClaims(
         ReadLogs(reading, logs, barriers.ToDictionary(barrier => barrier.Lane, barrier => barrier.Offset));
         LogReader.Unassign();
 
-        // Only where no transaction orders the claims can another's barrier have come in between.
+        // Without transactions, which order the claims, another claim's barrier can come in between.
         if (claimed.Values.FirstOrDefault(state => logs[state.Lane].InForce != new Claim(state.Epoch, owner)) is { } overtaken)
-            throw new KafkaException(new Error(ErrorCode.Local_State, $"another claim of lane {overtaken.Lane} came in between"));
+            throw new KafkaException(new Error(ErrorCode.Local_State, $"another claim of lane {overtaken.Lane} was made at the same time"));
         return [.. barriers.Select(barrier =>
         {
             var state = claimed[barrier.Lane];
@@ -133,9 +133,8 @@ internal sealed partial class LaneClaims(
     }
 
     /// <summary>
-    /// The committed table of each lane: who claimed it last, which tasks have ended, and which wait for an attempt. A transaction that somebody has left open
-    /// hides what others have committed behind it, so the end is where the uncommitted records end: it is reached once that one is over, by its own timeout if
-    /// need be.
+    /// The committed table of each lane: its last claim, ended tasks, and tasks that wait for an attempt. An open transaction hides later commits from
+    /// the reader, so the end to reach is that of the uncommitted records; it is reached when the transaction is over, at the latest by its timeout.
     /// </summary>
     private Dictionary<int, LaneTable> ReadState(IReadOnlyCollection<int> partitions)
     {
@@ -158,7 +157,7 @@ internal sealed partial class LaneClaims(
         return tables;
     }
 
-    /// <summary>Reads on until each lane's log was taken up to an offset.</summary>
+    /// <summary>Continues reading until each lane's log has been read up to an offset.</summary>
     private void ReadLogs(IEnumerable<ConsumeResult<byte[]?, byte[]?>> reading, Dictionary<int, LaneLog> logs, Dictionary<int, long> upTo)
     {
         var left = upTo.Where(lane => lane.Value >= logs[lane.Key].EndOfLog).Select(lane => lane.Key).ToHashSet();
@@ -169,7 +168,7 @@ internal sealed partial class LaneClaims(
             var lane = result.Partition.Value;
             if (!result.IsPartitionEOF)
                 Apply(logs[lane], result);
-            // At a partition's end the place of a transaction's marker, which is never handed out, was passed too.
+            // At a partition's end the offset of a transaction marker, which is never delivered, has been passed too.
             if (result.IsPartitionEOF ? result.Offset.Value > upTo[lane] : result.Offset.Value >= upTo[lane])
                 left.Remove(lane);
             if (left.Count == 0)
@@ -183,7 +182,7 @@ internal sealed partial class LaneClaims(
             log.Apply(record!, read.Offset.Value);
     });
 
-    /// <summary>Goes on where the last enumeration ended.</summary>
+    /// <summary>Each enumeration continues where the last one ended.</summary>
     private static IEnumerable<ConsumeResult<byte[]?, byte[]?>> Read(IConsumer<byte[]?, byte[]?> reader, IEnumerable<TopicPartitionOffset> from)
     {
         reader.Assign(from);
@@ -193,7 +192,7 @@ internal sealed partial class LaneClaims(
         {
             while (true)
                 yield return reader.Consume(CallTimeout) ?? throw new KafkaException(
-                    new Error(ErrorCode.Local_TimedOut, "the lane's records do not come: their broker is away, or a transaction is still open"));
+                    new Error(ErrorCode.Local_TimedOut, "the lane's records do not arrive: their broker does not answer, or a transaction is still open"));
         }
     }
 
@@ -224,6 +223,6 @@ internal sealed partial class LaneClaims(
     }
 
     [LoggerMessage(Level = LogLevel.Debug,
-        Message = "Lane {Partition} is ours, epoch {Epoch}, from offset {Offset}, {Count} tasks under way, {Kept} of them elsewhere")]
+        Message = "Lane {Partition} is ours, epoch {Epoch}, from offset {Offset}, {Count} tasks in progress, {Kept} of them elsewhere")]
     private static partial void LogClaimed(ILogger logger, int partition, long epoch, long offset, int count, int kept);
 }

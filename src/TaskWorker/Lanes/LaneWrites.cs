@@ -6,13 +6,13 @@ using TaskPipeline.TaskWorker.Kafka;
 
 namespace TaskPipeline.TaskWorker.Lanes;
 
-/// <summary>What an owner writes when something about a task is decided: the records that must be there together, or not at all.</summary>
+/// <summary>The records that the owner of a lane writes for a decision about a task; they are committed together.</summary>
 internal sealed class LaneWrites(Topics topics)
 {
-    private const int MostRawBytes = 1024 * 1024;   // in base64 it is a third more
+    private const int MostRawBytes = 1024 * 1024;   // base64 adds a third
     private const int ShortRawBytes = 256;
 
-    // Of a STOP, as callers of the API may give it: other producers may give more, and a task's end must find room in its record.
+    // Limit for the texts of a STOP, as in the API: other producers can send longer ones, and the end's record must have room.
     private const int LongestText = 1000;
 
     /// <param name="stop">The STOP in force for the task.</param>
@@ -83,7 +83,7 @@ internal sealed class LaneWrites(Topics topics)
         return records;
     }
 
-    /// <summary>The state of a task that waits outside of its lane, and the entry of the schedule that brings it back.</summary>
+    /// <summary>The state of a task that waits outside of its lane, and the schedule entry that brings it back.</summary>
     public (TaskState State, IReadOnlyList<CommitRecord> Records) Wait(QueuedTask task, TaskStory story, Decision.Wait wait, DateTimeOffset now)
     {
         var state = new TaskState
@@ -112,8 +112,8 @@ internal sealed class LaneWrites(Topics topics)
         ]);
     }
 
-    /// <summary>A record that nobody can run must not hold up its lane.</summary>
-    /// <param name="isShort">With hardly more of it than where it is.</param>
+    /// <summary>The dead letter of a record that cannot be run, so that it does not block its lane.</summary>
+    /// <param name="isShort">Keep little more than the record's place.</param>
     public CommitRecord Unreadable(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record, string error, DateTimeOffset now, bool isShort)
     {
         var raw = record.Message.Value ?? [];

@@ -4,14 +4,14 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Lanes;
 
 /// <summary>
-/// One ownership of a lane: from its claim until the group takes it away. A lane that comes back is a new one of these, so what began under an
-/// earlier ownership can never be taken for the present one's. It belongs to the worker's loop.
+/// One ownership of a lane, from its claim until the group takes it away. If the lane returns, it gets a new object, so work of an earlier ownership
+/// is never taken for current work. Only the worker's loop uses it.
 /// </summary>
 internal sealed class OwnedLane
 {
-    private readonly Dictionary<string, EndedTask> _ended;         // tasks whose end is written, or about to be
+    private readonly Dictionary<string, EndedTask> _ended;         // tasks whose end is committed or decided
     private readonly Dictionary<string, QueuedTask> _tasks = [];
-    private readonly SortedSet<long> _open = [];                   // offsets of records in `tasks` that are not done with
+    private readonly SortedSet<long> _open = [];                   // offsets of unfinished records in `tasks`
     private long _readUpTo;
 
     public OwnedLane(int partition, Claim claim, LaneLog log, Dictionary<string, EndedTask> ended, long next, DateTimeOffset claimedAt)
@@ -27,22 +27,22 @@ internal sealed class OwnedLane
 
     public LaneLog Log { get; }
 
-    /// <summary>Once false it stays false.</summary>
+    /// <summary>Once false, it stays false.</summary>
     public bool IsOwned { get; private set; } = true;
 
-    /// <summary>Tasks that have not ended, as far as the lane was read.</summary>
+    /// <summary>Tasks that have not ended, as far as the lane has been read.</summary>
     public IReadOnlyCollection<QueuedTask> Tasks => _tasks.Values;
 
-    /// <summary>Whether its records are not fetched for now, because enough of them are here.</summary>
+    /// <summary>Whether fetching its records is paused, because enough of them are in memory.</summary>
     public bool IsPaused { get; set; }
 
-    /// <summary>Attempts that others run, or this worker under an earlier claim → when they were last heard of.</summary>
+    /// <summary>Attempts that other workers run, or this worker under an earlier claim, with the time of their last record.</summary>
     public Dictionary<KeptAttempt, long> Kept { get; } = [];
 
-    /// <summary>Offset in <c>tasks</c> of the first record that is not done with.</summary>
+    /// <summary>Offset in <c>tasks</c> of the first unfinished record.</summary>
     public long Next => _open.Count > 0 ? _open.Min : _readUpTo;
 
-    /// <summary>What <see cref="Next"/> was when it was committed last.</summary>
+    /// <summary>The value of <see cref="Next"/> at the last commit.</summary>
     public long Committed { get; set; }
 
     public void Release() => IsOwned = false;
@@ -51,10 +51,10 @@ internal sealed class OwnedLane
 
     public bool HasEnded(string taskId) => _ended.ContainsKey(taskId);
 
-    /// <summary>Whether the end of a task names its STOP: then that is not needed any more.</summary>
+    /// <summary>Whether the end of a task names its STOP: then the STOP's record is not needed any more.</summary>
     public bool NamesStop(string taskId) => _ended.TryGetValue(taskId, out var ended) && ended.NamesStop;
 
-    /// <summary>False: the record was here before.</summary>
+    /// <summary>False: the record has already been read.</summary>
     public bool TryRead(long offset)
     {
         if (offset < _readUpTo)
@@ -64,23 +64,23 @@ internal sealed class OwnedLane
         return true;
     }
 
-    /// <summary>Whether a record asks for what is done, under way, or not the task's next attempt.</summary>
+    /// <summary>Whether a record is a duplicate: its task has ended or is here already, or its attempt is in the past.</summary>
     public bool IsDouble(TaskSubmission submission) =>
         _ended.ContainsKey(submission.TaskId) || _tasks.ContainsKey(submission.TaskId) || submission.Attempt < FirstOf(submission.TaskId);
 
-    /// <summary>The attempt that a record in <c>tasks</c> must ask for: the first behind those that the committed state knows.</summary>
+    /// <summary>The attempt that a record in <c>tasks</c> must request: the first after those in the committed state.</summary>
     public int FirstOf(string taskId) => Log.Stories.GetValueOrDefault(taskId)?.Settled + 1 ?? 1;
 
     public void Add(QueuedTask task) => _tasks.Add(task.TaskId, task);
 
-    /// <summary>What a record asks for cannot be done: there is no task of it, if it was about to become one.</summary>
+    /// <summary>A record cannot be handled: removes its task, if there is one.</summary>
     public void Abandon(long offset)
     {
         foreach (var task in _tasks.Values.Where(task => task.Offset == offset).ToList())
             _tasks.Remove(task.TaskId);
     }
 
-    /// <summary>The record asks for nothing more.</summary>
+    /// <summary>The record is finished.</summary>
     public void Done(long offset) => _open.Remove(offset);
 
     public void End(QueuedTask task, EndedTask ended)
@@ -90,8 +90,8 @@ internal sealed class OwnedLane
         Leave(task);
     }
 
-    /// <summary>What was decided about a task cannot be written: it is here again, and its record is not done with.</summary>
-    /// <param name="story">What the log told of it when that was decided.</param>
+    /// <summary>A decision about a task cannot be written: the task returns, and its record is unfinished again.</summary>
+    /// <param name="story">The task's story in the log at the time of the decision.</param>
     public void Reopen(QueuedTask task, TaskStory? story)
     {
         _ended.Remove(task.TaskId);
@@ -101,14 +101,14 @@ internal sealed class OwnedLane
         _tasks.TryAdd(task.TaskId, task);
     }
 
-    /// <summary>The task waits outside of its lane; the record that is put back asks for the attempt behind these.</summary>
+    /// <summary>The task waits outside of its lane; its next record will request the attempt after these.</summary>
     public void Wait(QueuedTask task, TaskState waiting)
     {
         Log.Settle(waiting);
         Leave(task);
     }
 
-    /// <summary>Tasks that have ended before a time, and forgets them.</summary>
+    /// <summary>Removes and returns tasks that ended before a time.</summary>
     public IReadOnlyList<string> TakeEndedBefore(DateTimeOffset time)
     {
         List<string> old = [.. _ended.Where(ended => ended.Value.At < time).Select(ended => ended.Key)];
@@ -117,7 +117,7 @@ internal sealed class OwnedLane
         return old;
     }
 
-    /// <summary>What <c>task-state</c> says of the lane.</summary>
+    /// <summary>The lane's record in <c>task-state</c>.</summary>
     public LaneState State(string worker)
     {
         var (from, inForce) = Log.Resume();
@@ -141,5 +141,5 @@ internal sealed class OwnedLane
     }
 }
 
-/// <param name="NamesStop">Whether its state names the STOP that was asked for.</param>
+/// <param name="NamesStop">Whether the task's state names its STOP.</param>
 internal readonly record struct EndedTask(DateTimeOffset At, bool NamesStop);

@@ -8,10 +8,9 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Lanes;
 
 /// <summary>
-/// What was decided and is not committed yet. Everything that was decided since the last commit goes into one, as soon as that is through. It belongs to the
-/// worker's loop.
+/// Decisions that are not committed yet. All decisions since the last commit go into the next one, as soon as that is done. Only the worker's loop uses it.
 /// </summary>
-/// <param name="ended">Told of each task whose end is committed.</param>
+/// <param name="ended">Called for each task whose end is committed.</param>
 internal sealed partial class PendingCommits(
     Topics topics,
     GroupMember member,
@@ -23,7 +22,7 @@ internal sealed partial class PendingCommits(
     TimeProvider clock,
     ILogger logger)
 {
-    /// <summary>Then what Kafka has refused is tried again: somebody may have mended the topic.</summary>
+    /// <summary>After this time, refused records are tried again: the topic's limit may have been raised.</summary>
     public static readonly TimeSpan UnwritablePause = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan RefusedPause = TimeSpan.FromMilliseconds(50);
@@ -33,18 +32,18 @@ internal sealed partial class PendingCommits(
     private TimeSpan _pause;
     private long _pausedAt;
 
-    /// <summary>How much waits for its commit to begin.</summary>
+    /// <summary>Number of decisions that wait for their commit to begin.</summary>
     public int Count => _decided.Count;
 
-    /// <summary>Whether the group, or Kafka, has refused something a moment ago: nothing is written for now.</summary>
+    /// <summary>Whether commits are paused, because the group or Kafka has just refused one.</summary>
     public bool IsPaused => clock.GetElapsedTime(_pausedAt) < _pause;
 
     public void Add(Decided decided) => _decided.Add(decided);
 
-    /// <summary>Whether the end of a task is decided and not committed.</summary>
+    /// <summary>Whether the end of a task is decided but not committed.</summary>
     public bool Holds(string taskId) => _decided.Concat(_committing?.What ?? []).Any(decided => decided.Ended == taskId);
 
-    /// <summary>The group has refused something; it says more in the next poll.</summary>
+    /// <summary>The group has refused something; the next poll brings its reason.</summary>
     public void Pause() => Pause(RefusedPause);
 
     public void Commit()
@@ -55,7 +54,7 @@ internal sealed partial class PendingCommits(
         var alone = _decided.Find(decided => decided.IsAlone);
         List<Decided> included = alone is null ? [.. _decided] : [alone];
         _decided.RemoveAll(included.Contains);
-        // One that is written alone does not move its lane: what was decided beside it is not written yet.
+        // A decision that is written alone does not move its lane's offset, because earlier decisions may not be written yet.
         var places = included.Select(decided => decided.Lane).Distinct().ToDictionary(lane => lane, lane => alone is null ? lane.Next : lane.Committed);
         var committing = committer.CommitAsync(new Batch(
             member.Metadata,
@@ -65,9 +64,7 @@ internal sealed partial class PendingCommits(
         committing.ContinueWith(_ => inbox.Post(() => Committed(committing)), TaskScheduler.Default);
     }
 
-    /// <summary>
-    /// Waits, for a limited time, until everything that was decided is committed. What is not then, the next owner decides again from the log.
-    /// </summary>
+    /// <summary>Waits, for a limited time, until all decisions are committed. The next owner repeats the others from the log.</summary>
     public void CommitRest(TimeSpan wait)
     {
         var began = clock.GetTimestamp();
@@ -84,7 +81,7 @@ internal sealed partial class PendingCommits(
             }
             Commit();
             if (_committing is null)
-                return;   // nothing is taken for now
+                return;   // commits are paused
         }
     }
 
@@ -93,11 +90,11 @@ internal sealed partial class PendingCommits(
     private void Committed(Task committing)
     {
         if (_committing is not var (done, included, places) || done != committing)
-            return;   // was waited for
+            return;   // already handled by CommitRest
         _committing = null;
         if (committing.Exception?.InnerException is FencedException fenced)
         {
-            // A rebalance fences too, and may leave the lanes here: then it is written again as whoever we are by then.
+            // A rebalance fences too, and this worker may keep the lanes: then the commit is repeated with the new group metadata.
             LogFenced(logger, fenced.Message);
             _decided.InsertRange(0, included);
             Pause();
@@ -108,7 +105,7 @@ internal sealed partial class PendingCommits(
             Refused(refused, included);
             return;
         }
-        committing.GetAwaiter().GetResult();   // what became of any other failure nobody knows: the process ends
+        committing.GetAwaiter().GetResult();   // after any other failure the result is unknown: the process ends
         foreach (var (lane, next) in places)
             lane.Committed = next;
         foreach (var decided in included)
@@ -117,8 +114,8 @@ internal sealed partial class PendingCommits(
     }
 
     /// <summary>
-    /// Kafka does not take a record. Others that went with it are written without it, and it is made smaller; what cannot be written at all is named, and the
-    /// lane goes on. A batch of several can be too large where each of them is not, so they are tried one by one before that.
+    /// Kafka refuses a record. The batch's other records are written without it, and it is made smaller. A record that cannot be written at all
+    /// causes a warning, and the lane continues. A batch can be too large although its records are not, so they are tried one by one first.
     /// </summary>
     private void Refused(RefusedException refused, List<Decided> included)
     {
@@ -128,9 +125,9 @@ internal sealed partial class PendingCommits(
         _decided.InsertRange(0, included.Where(decided => !affected.Contains(decided)));
         if (affected.Count == 0)
         {
-            // The lane's own state: nothing can be committed until somebody has mended that topic.
+            // The lane's own state was refused: nothing can be committed until somebody corrects that topic.
             Pause(UnwritablePause);
-            warnings.Add($"Kafka does not take the state of a lane: {refused.Message}");
+            warnings.Add($"Kafka refuses the state of a lane: {refused.Message}");
         }
         foreach (var decided in affected.Where(decided => decided.Lane.IsOwned))
             if (!decided.IsAlone && included.Count > 1)
@@ -143,30 +140,30 @@ internal sealed partial class PendingCommits(
 
     private void Pause(TimeSpan time) => (_pausedAt, _pause) = (clock.GetTimestamp(), time);
 
-    /// <param name="Places">Of each lane the offset of the first record that is not done with.</param>
+    /// <param name="Places">For each lane the offset of the first unfinished record.</param>
     private sealed record Commitment(Task Done, List<Decided> What, Dictionary<OwnedLane, long> Places);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka does not take {Records}: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka refuses {Records}: {Reason}")]
     private static partial void LogRefused(ILogger logger, string records, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The group has refused a commit, it is made again: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "The group has refused a commit; it is repeated: {Reason}")]
     private static partial void LogFenced(ILogger logger, string reason);
 }
 
-/// <summary>Records that are to be committed together with the lane's place.</summary>
-/// <param name="Write">Makes them, as small as was asked for.</param>
+/// <summary>Records to commit together with the lane's offset.</summary>
+/// <param name="Write">Makes the records again, at the current reduction.</param>
 internal sealed record Decided(OwnedLane Lane, IReadOnlyList<CommitRecord> Records, Func<IReadOnlyList<CommitRecord>> Write)
 {
-    /// <summary>The task whose end they are.</summary>
+    /// <summary>The task whose end the records are.</summary>
     public string? Ended { get; init; }
 
     /// <summary>Nothing else is committed with them.</summary>
     public bool IsAlone { get; init; }
 
-    /// <summary>Kafka does not take them: asks for smaller ones. False: there are none.</summary>
+    /// <summary>Called when Kafka refuses them: reduces their size. False: they cannot be reduced.</summary>
     public Func<bool> Reduce { get; init; } = static () => false;
 
-    /// <summary>There are no smaller ones.</summary>
+    /// <summary>Called when they cannot be reduced any more.</summary>
     public Action GiveUp { get; init; } = static () => { };
 
     public static Decided Of(OwnedLane lane, Func<IReadOnlyList<CommitRecord>> write) => new(lane, write(), write);

@@ -4,22 +4,22 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Lanes;
 
 /// <summary>
-/// Makes a record fit that would be larger than Kafka takes: an end must be written, whatever the task has gathered until then. What is the least missed is
-/// left out first, and the record says what that was.
+/// Reduces records that are too large for Kafka: an end must be written, whatever the task has collected. The least important parts are left out
+/// first, and the record names them.
 /// </summary>
 internal static class Reduction
 {
-    /// <summary>Characters of an error that was made shorter.</summary>
+    /// <summary>Characters that are kept of an error.</summary>
     public const int ShortText = 200;
 
-    private const int MostBytes = KafkaCluster.MaxRecordBytes - 4096;   // with its key, and what Kafka puts around a record
+    private const int MostBytes = KafkaCluster.MaxRecordBytes - 4096;   // leaves room for the key and Kafka's overhead
 
     private static readonly string[] Order = [StateParts.Artifacts, StateParts.Errors, StateParts.Result, StateParts.Attempts, StateParts.Params];
 
-    /// <summary>How often a record can be made smaller.</summary>
+    /// <summary>How many levels of reduction there are.</summary>
     public static int Most => Order.Length;
 
-    /// <summary>The first that is small enough, from a level on; where none is, the smallest.</summary>
+    /// <summary>The first encoding from <paramref name="level"/> on that fits, or the smallest.</summary>
     public static byte[] Fit(int level, Func<int, byte[]> encode)
     {
         while (true)

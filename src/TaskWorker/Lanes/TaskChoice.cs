@@ -2,15 +2,15 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskWorker.Lanes;
 
-/// <summary>Chooses which of the waiting tasks is next.</summary>
-/// <param name="session">After it nobody else's agent lives any more that this worker does not know of.</param>
+/// <summary>Chooses the next of the waiting tasks.</summary>
+/// <param name="session">After this time no agent of another worker still runs that this worker does not know.</param>
 internal sealed class TaskChoice(TimeSpan session)
 {
     private long _turn;
 
     /// <summary>
-    /// The next task among all that wait here: the highest priority first, the oldest of it, whose key is free. Each fourth choice is the oldest of
-    /// all, so that no priority starves another.
+    /// The next of all waiting tasks: of those with a free key, the highest priority first, then the oldest. Each fourth choice is the oldest of all,
+    /// so that no priority starves.
     /// </summary>
     /// <param name="isPaused">Whether a PAUSE is in force for a task.</param>
     /// <returns>Null: there is none, and no turn has passed.</returns>
@@ -26,8 +26,8 @@ internal sealed class TaskChoice(TimeSpan session)
     }
 
     /// <summary>
-    /// A key's slot has one lane, so whoever owns that knows what runs with it. After a loss, or while it does not know yet what the attempts are that go
-    /// on elsewhere, a session must pass: nobody else's agent with the key lives then.
+    /// A key's slot has one lane, so the lane's owner knows what runs with it. After a loss, or while it does not know the attempts that continue
+    /// elsewhere, it waits for a session: after that no other agent with the key is running.
     /// </summary>
     private bool IsFree(QueuedTask task, DateTimeOffset now)
     {

@@ -14,13 +14,13 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Lanes;
 
 /// <summary>
-/// The worker's loop, on a thread of its own: it hears the group, knows the tasks of the lanes that it owns, decides about each, runs one at a time,
-/// and has what was decided committed. Nothing in it waits for Kafka but the handing over of a lane.
+/// The worker's loop, on its own thread: it polls the group, knows the tasks of its lanes, decides about each, runs one at a time, and commits the
+/// decisions. It waits for Kafka only when it hands over a lane.
 /// </summary>
 internal sealed partial class WorkerLoop : IDisposable
 {
-    private const int TasksPerLane = 200;     // read ahead; beyond that a lane is paused
-    private const int MostUncommitted = 64;   // ends that may wait for their transaction before no task is started
+    private const int TasksPerLane = 200;     // read ahead; a lane with more is paused
+    private const int MostUncommitted = 64;   // no task starts while so many decisions wait for their transaction
     private static readonly TimeSpan TurnTime = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan HandOverTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LastCommitTimeout = TimeSpan.FromSeconds(10);
@@ -50,7 +50,7 @@ internal sealed partial class WorkerLoop : IDisposable
     private readonly TaskChoice _choice;
     private readonly PendingCommits _commits;
 
-    private readonly Dictionary<int, object> _assigned = [];   // partition → this very assignment of it
+    private readonly Dictionary<int, object> _assigned = [];   // partition → identity of its current assignment
     private readonly Dictionary<int, OwnedLane> _lanes = [];
     private readonly PriorityQueue<QueuedTask, DateTimeOffset> _deadlines = new();
     private IReadOnlyList<Task> _parts = [];
@@ -101,9 +101,9 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>
-    /// Runs until cancelled; the running task is then waited for or given back. Any other end is an exception, and the process must not outlive it.
+    /// Runs until cancelled; then it waits for the running task or gives it back. Any other end is an exception, after which the process must end.
     /// </summary>
-    /// <param name="parts">Other parts of the process without which it is of no use.</param>
+    /// <param name="parts">Other parts of the process; if one fails, the loop fails.</param>
     public void Run(IReadOnlyList<Task> parts, CancellationToken stoppingToken)
     {
         _parts = [.. parts, _log.Broken, _reader.Reading];
@@ -118,7 +118,7 @@ internal sealed partial class WorkerLoop : IDisposable
         while (!stoppingToken.IsCancellationRequested)
         {
             Turn(StartNext);
-            GiveWay();
+            LeaveOrRejoin();
         }
         Drain();
         _member.Close();
@@ -136,13 +136,13 @@ internal sealed partial class WorkerLoop : IDisposable
         _inbox.Dispose();
     }
 
-    /// <summary>One round: what others have brought, what the group says, and what follows from both.</summary>
+    /// <summary>One round: actions of other threads, group events, and what follows from both.</summary>
     private void Turn(Action? startNext = null)
     {
         _inbox.Work(TurnTime);
-        startNext?.Invoke();   // first: somebody waits for it
+        startNext?.Invoke();   // first, because a task waits for it
         _member.Poll();
-        MendOrThrow();
+        RepairOrThrow();
         ClaimLanes();
         DecideOverdue();
         WatchKept();
@@ -152,7 +152,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _presence.Report(_run, _lanes.Values, isAway: !_member.IsJoined);
     }
 
-    // ---- Lanes: whose they are ----
+    // ---- Lanes: who owns them ----
 
     private void Assigned(IReadOnlyList<int> partitions)
     {
@@ -161,8 +161,8 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>
-    /// The group moves lanes to others and waits for this handler: what is decided is committed, and a running attempt is handed over. It goes on here,
-    /// and the next owner writes its end.
+    /// The group moves lanes to other workers and waits for this handler: it commits the decisions and hands a running attempt over. The attempt
+    /// continues here, and the next owner writes its end.
     /// </summary>
     private void Revoked(IReadOnlyList<int> partitions)
     {
@@ -184,8 +184,8 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>
-    /// The group has counted this worker out, or could not be reached for a session. Others may own the lanes by now, and the log will say so: an attempt
-    /// goes on only until a barrier is read that does not keep it, and not at all where it must not overlap another.
+    /// The group has removed this worker, or was unreachable for a session. Other workers may own the lanes now, and the log shows it: an attempt
+    /// continues only until a barrier is read that does not keep it; an attempt that must not overlap ends at once.
     /// </summary>
     private void Lost(IReadOnlyList<int> partitions)
     {
@@ -207,7 +207,7 @@ internal sealed partial class WorkerLoop : IDisposable
         StopFollowing(partition);
     }
 
-    /// <summary>False: no attempt has begun, and none will here.</summary>
+    /// <summary>False: no attempt has begun, and none will begin here.</summary>
     private bool Detach(AttemptRun run)
     {
         if (run.LeaveUnbegun())
@@ -237,7 +237,7 @@ internal sealed partial class WorkerLoop : IDisposable
         {
             if (exception is not (FencedException or TimeoutException) && exception is not KafkaException { Error.IsFatal: false })
                 claiming.GetAwaiter().GetResult();
-            LogNotClaimed(_logger, wanted.Count, exception.Message);   // the group says more in the next poll
+            LogNotClaimed(_logger, wanted.Count, exception.Message);   // the next poll brings the group's reason
             _commits.Pause();
             return;
         }
@@ -251,7 +251,8 @@ internal sealed partial class WorkerLoop : IDisposable
         }
         if (_run is { IsDetached: true } run && owned.Find(lane => lane.Partition == run.Id.Lane) is { } back && !run.GoesOnIn(back.Log))
         {
-            // Another worker has had the lane meanwhile, and has counted the attempt as lost: its barrier lies in front of where the log is followed from.
+            // Another worker had the lane in between and counted the attempt as lost: its barrier is before the offset from which the log is
+            // followed.
             LeaveTo(back.Log.Owner ?? "", run);
         }
         foreach (var taskId in _stops.InForce)
@@ -260,12 +261,12 @@ internal sealed partial class WorkerLoop : IDisposable
         LogClaimed(_logger, owned.Count, _lanes.Count);
     }
 
-    // ---- Attempts that go on under an earlier claim ----
+    // ---- Attempts that continue under an earlier claim ----
 
     private void FollowLog(int partition, long from) =>
         _reader.Read(new TopicPartition(_topics.Progress, partition), from, record => _inbox.Post(() => _handling.Handle(record, Follow)));
 
-    /// <summary>Where nothing goes on any more under an earlier claim, a lane's log is not read.</summary>
+    /// <summary>Stops reading a lane's log if no attempt continues there under an earlier claim.</summary>
     private void StopFollowing(int partition)
     {
         var isNeeded = _lanes.GetValueOrDefault(partition) is { Kept.Count: > 0 } || (_run is { IsDetached: true } run && run.Id.Lane == partition);
@@ -273,7 +274,7 @@ internal sealed partial class WorkerLoop : IDisposable
             _reader.End(new TopicPartition(_topics.Progress, partition));
     }
 
-    /// <summary>Another worker has its lane, and runs its task anew.</summary>
+    /// <summary>Another worker has the attempt's lane, and runs its task again.</summary>
     private void LeaveTo(string owner, AttemptRun run)
     {
         using var scope = run.BeginScope(_logger);
@@ -313,8 +314,8 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>
-    /// A kept attempt that is silent for a session is lost: a further barrier says so to all, and what it wrote before that still counts. Where one goes
-    /// on for very long, the barrier that keeps it is written again before retention takes it.
+    /// A kept attempt without a record for a session is lost: another barrier declares it, and what it wrote before that still counts. The barrier
+    /// that keeps a very long attempt is repeated before retention removes it.
     /// </summary>
     private void WatchKept()
     {
@@ -327,7 +328,7 @@ internal sealed partial class WorkerLoop : IDisposable
             foreach (var kept in silent)
             {
                 LogSilent(_logger, kept.TaskId, kept.Attempt);
-                lane.Kept[kept] = _clock.GetTimestamp();   // asked for; not again at once
+                lane.Kept[kept] = _clock.GetTimestamp();   // declared lost; do not repeat this at once
             }
             _ = _log.AppendAsync(lane.Partition, new LaneBarrier
             {
@@ -341,7 +342,7 @@ internal sealed partial class WorkerLoop : IDisposable
         }
     }
 
-    // ---- Tasks: what to do about each ----
+    // ---- Tasks: decisions ----
 
     private void Take(OwnedLane lane, ConsumeResult<byte[]?, byte[]?> record)
     {
@@ -371,11 +372,11 @@ internal sealed partial class WorkerLoop : IDisposable
             PutAside(
                 lane,
                 record,
-                $"it has {encoded.Length} bytes where a task may have {TaskJson.MostSubmissionBytes}: give it what is large as a file, or by a path");
+                $"it has {encoded.Length} bytes, and a task can have {TaskJson.MostSubmissionBytes}: pass large data as a file, or by a path");
         else if (lane.IsDouble(submission))
             lane.Done(offset);
         else if (submission.Attempt > lane.FirstOf(submission.TaskId))
-            PutAside(lane, record, $"it asks for attempt {submission.Attempt}, and the next one is {lane.FirstOf(submission.TaskId)}");
+            PutAside(lane, record, $"it requests attempt {submission.Attempt}, but the next one is {lane.FirstOf(submission.TaskId)}");
         else
             Add(lane, record, submission);
     }
@@ -400,7 +401,7 @@ internal sealed partial class WorkerLoop : IDisposable
             Begin(task);
     }
 
-    /// <summary>It is known which lane a task is in whose record does not say so.</summary>
+    /// <summary>The lane of a task whose record does not contain it is now known.</summary>
     private void Place(string taskId)
     {
         var meant = _stops.LaneOf(taskId);
@@ -436,7 +437,7 @@ internal sealed partial class WorkerLoop : IDisposable
         {
             Reduce = () => !isShort && (isShort = true),
             GiveUp = () => _warnings.Add(
-                $"the record at {lane.Partition}/{record.Offset.Value} of {_topics.Tasks} is no task, and {_topics.DeadLetters} does not take its dead letter"),
+                $"the record at {lane.Partition}/{record.Offset.Value} of {_topics.Tasks} is not a task, and {_topics.DeadLetters} refuses its dead letter"),
         });
     }
 
@@ -446,7 +447,7 @@ internal sealed partial class WorkerLoop : IDisposable
             Decide(task);
     }
 
-    /// <summary>Looks at a task that this worker does not run at the moment; what is decided is written with the next commit.</summary>
+    /// <summary>Decides about a task that this worker does not run now; the decision is written with the next commit.</summary>
     private Decision Decide(QueuedTask task)
     {
         if (task.Unplaced is not null)
@@ -467,7 +468,7 @@ internal sealed partial class WorkerLoop : IDisposable
         return verdict;
     }
 
-    [SuppressMessage("Design", "CA1031", Justification = "Whatever is wrong with one task, it ends, and the others go on")]
+    [SuppressMessage("Design", "CA1031", Justification = "A failure of one task ends only that task")]
     private Decision Judge(QueuedTask task, TaskStory? story, DateTimeOffset now)
     {
         try
@@ -492,7 +493,7 @@ internal sealed partial class WorkerLoop : IDisposable
         LogEnded(_logger, task.TaskId, end.Status, end.Reason, end.ExitCode, end.Error ?? "");
     }
 
-    /// <param name="story">As it is before the task waits.</param>
+    /// <param name="story">The task's story before the wait.</param>
     private void Wait(QueuedTask task, TaskStory story, Decision.Wait wait, DateTimeOffset now)
     {
         var (state, records) = _writes.Wait(task, story, wait, now);
@@ -505,7 +506,7 @@ internal sealed partial class WorkerLoop : IDisposable
                 Reopen(task, story);
                 End(task, new Decision.End(Status.Failed, wait.Reason)
                 {
-                    Error = $"Kafka does not take the record of its next attempt; before that: {wait.Error}",
+                    Error = $"Kafka refuses the record of its next attempt; before that: {wait.Error}",
                     Class = wait.Class,
                     IsDeadLettered = true,
                 });
@@ -515,13 +516,13 @@ internal sealed partial class WorkerLoop : IDisposable
         LogWaits(_logger, task.TaskId, state.Status, wait.Until, wait.Error);
     }
 
-    /// <summary>Nothing of what was decided about it can be written. It stays where it is, and is decided about again some time; the others go on.</summary>
+    /// <summary>The decision about a task cannot be written. The task stays, and is decided about again later; other tasks continue.</summary>
     private void Reopen(QueuedTask task, TaskStory? story)
     {
         task.Lane.Reopen(task, story);
         task.NotBefore = _clock.GetUtcNow() + PendingCommits.UnwritablePause;
-        _warnings.Add($"task {task.TaskId} has ended, and Kafka does not take the record that says so; "
-            + $"it is written again each {PendingCommits.UnwritablePause.TotalSeconds:0} s");
+        _warnings.Add($"task {task.TaskId} has ended, and Kafka refuses the record of its end; "
+            + $"the write is repeated every {PendingCommits.UnwritablePause.TotalSeconds:0} s");
     }
 
     private void Apply(ControlRecord control)
@@ -535,7 +536,7 @@ internal sealed partial class WorkerLoop : IDisposable
             run.Pause(control);
     }
 
-    /// <summary>Of a task that does not run here. While a PAUSE is in force it is passed over, so nothing need be decided about that.</summary>
+    /// <summary>Applies a signal to a task that does not run here. A PAUSE needs no decision: paused tasks are not chosen.</summary>
     private void ApplyToWaiting(ControlRecord control)
     {
         foreach (var lane in _lanes.Values)
@@ -549,8 +550,8 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>
-    /// What was asked of a task whose end is committed is taken out of <c>task-control</c>, but for a STOP that came too late to be named by that end: it
-    /// stays there as long as the end is kept, so that whoever reads both can say so.
+    /// Removes an ended task's signals from <c>task-control</c>, except a STOP that was too late to be named by the committed end: it stays as long
+    /// as the end, so that readers of both can report it.
     /// </summary>
     private void ForgetSignals(OwnedLane lane, string taskId)
     {
@@ -573,7 +574,7 @@ internal sealed partial class WorkerLoop : IDisposable
         }
     }
 
-    // ---- The one task that runs here ----
+    // ---- The running task ----
 
     private void StartNext()
     {
@@ -593,7 +594,7 @@ internal sealed partial class WorkerLoop : IDisposable
             }
     }
 
-    /// <summary>A record of the running attempt from which something follows has been acknowledged.</summary>
+    /// <summary>A record with consequences of the running attempt has been acknowledged.</summary>
     private static void Wrote(QueuedTask task, AttemptRecord record, long offset)
     {
         if (task.Lane.IsOwned)
@@ -608,7 +609,7 @@ internal sealed partial class WorkerLoop : IDisposable
         if (run.IsDetached)
             StopFollowing(run.Id.Lane);
         if (!task.Lane.IsOwned)
-            return;   // whoever owns the lane finds in the log what became of it
+            return;   // the lane's owner finds the result in the log
         if (refused is not null)
             End(task, Decision.Refused(refused));
         else
@@ -616,10 +617,10 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>
-    /// A worker that is busy for long, while tasks wait in its lanes and another worker has time, leaves the group until it has time again: its lanes go to
-    /// those that have, and its task runs on.
+    /// A worker with a long task leaves the group until it has time again, if tasks wait in its lanes and another worker is free: that worker gets
+    /// its lanes, and its task continues.
     /// </summary>
-    private void GiveWay()
+    private void LeaveOrRejoin()
     {
         var isWaiting = _lanes.Values.Any(lane => lane.Tasks.Any(task => !task.IsRunning && task != _running));
         if (_member.IsJoined && _run is not null && isWaiting && _claiming is null && _presence.ShouldGiveWay(_run))
@@ -632,7 +633,7 @@ internal sealed partial class WorkerLoop : IDisposable
             _member.Join();
     }
 
-    /// <summary>Tombstones for tasks that ended long ago.</summary>
+    /// <summary>Writes tombstones for tasks that ended long ago.</summary>
     private void ForgetOld()
     {
         var now = _clock.GetUtcNow();
@@ -652,7 +653,7 @@ internal sealed partial class WorkerLoop : IDisposable
             }
     }
 
-    // ---- The end of it ----
+    // ---- The end of the worker ----
 
     private void Drain()
     {
@@ -670,7 +671,7 @@ internal sealed partial class WorkerLoop : IDisposable
         _commits.CommitRest(LastCommitTimeout);
     }
 
-    private void MendOrThrow()
+    private void RepairOrThrow()
     {
         _committer.ThrowIfHung(_watch.AnsweringFor);
         _producer.RenewIfStuck();
@@ -682,25 +683,25 @@ internal sealed partial class WorkerLoop : IDisposable
     [LoggerMessage(Level = LogLevel.Information, Message = "Worker {Worker} waits for tasks")]
     private static partial void LogReady(ILogger logger, string worker);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Took {Count} lanes, {Total} in all")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Took {Count} lanes, {Total} in total")]
     private static partial void LogClaimed(ILogger logger, int count, int total);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Gave {Count} lanes up, {Total} are left")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Gave up {Count} lanes, {Total} are left")]
     private static partial void LogRevoked(ILogger logger, int count, int total);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} lanes could not be claimed yet: {Reason}")]
     private static partial void LogNotClaimed(ILogger logger, int count, string reason);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} runs on while lane {Partition} goes to another worker")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} continues while lane {Partition} moves to another worker")]
     private static partial void LogHandedOver(ILogger logger, string taskId, int partition);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Task {TaskId} is ended here: {Worker} has its lane and runs it anew")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Task {TaskId} is ended here: {Worker} has its lane and runs it again")]
     private static partial void LogNotKept(ILogger logger, string taskId, string worker);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Nothing is heard of task {TaskId}, attempt {Attempt}, which another worker runs")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Task {TaskId}, attempt {Attempt}, on another worker is silent")]
     private static partial void LogSilent(ILogger logger, string taskId, int attempt);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Others have time: giving all lanes up while task {TaskId} runs")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Other workers are free: giving up all lanes while task {TaskId} runs")]
     private static partial void LogGivesWay(ILogger logger, string taskId);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} has ended: {Status}, {Reason}, exit code {ExitCode} {Error}")]
@@ -709,15 +710,15 @@ internal sealed partial class WorkerLoop : IDisposable
     [LoggerMessage(Level = LogLevel.Information, Message = "Task {TaskId} is {Status} until {Until}: {Reason}")]
     private static partial void LogWaits(ILogger logger, string taskId, Status status, DateTimeOffset? until, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The record at {Partition}/{Offset} is no task and goes to the dead letters: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The record at {Partition}/{Offset} is not a task and goes to the dead letters: {Reason}")]
     private static partial void LogUnreadable(ILogger logger, int partition, long offset, string reason);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The rules of task {TaskId} cannot be applied to it")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "The rules of its type cannot be applied to task {TaskId}")]
     private static partial void LogUnjudged(ILogger logger, Exception exception, string taskId);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Told to end: task {TaskId} runs on for up to {DrainTimeout}, and is then given back")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Shutting down: task {TaskId} continues for up to {DrainTimeout}, and is then given back")]
     private static partial void LogDrains(ILogger logger, string taskId, TimeSpan drainTimeout);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The group has counted this worker out; {Count} lanes are lost")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The group has removed this worker; {Count} lanes are lost")]
     private static partial void LogLost(ILogger logger, int count);
 }

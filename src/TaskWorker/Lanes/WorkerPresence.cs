@@ -12,15 +12,15 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Lanes;
 
 /// <summary>
-/// The other workers, as their heartbeats in <c>task-workers</c> tell, and this one's heartbeat. Only hints follow from it: who owns what, the group and the
-/// log decide.
+/// The other workers, by their heartbeats in <c>task-workers</c>, and this worker's heartbeat. They are only hints: the group and the log decide who
+/// owns what.
 /// </summary>
 internal sealed class WorkerPresence
 {
     private static readonly TimeSpan BusyInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ChangeInterval = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(12);     // then a worker is not counted on
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(12);     // after it a worker does not count as present
     private static readonly TimeSpan LongTask = TimeSpan.FromSeconds(2);
 
     private readonly ConcurrentDictionary<string, (WorkerHeartbeat Beat, long HeardAt)> _others = new();
@@ -30,8 +30,8 @@ internal sealed class WorkerPresence
     private readonly WorkerWarnings _warnings;
     private readonly BrokerClock _clock;
     private DateTimeOffset? _startedAt;
-    private WorkerHeartbeat? _last;       // of the worker's loop, as is the next
-    private long _toldAt;
+    private WorkerHeartbeat? _last;       // used only by the worker's loop, like the next
+    private long _reportedAt;
 
     public WorkerPresence(KafkaCluster cluster, PlainProducer producer, WorkerWarnings warnings, IOptions<WorkerOptions> options, BrokerClock clock)
     {
@@ -41,12 +41,12 @@ internal sealed class WorkerPresence
 
     public TopicTail Tail { get; }
 
-    /// <summary>Whether no other worker has been heard of that takes tasks.</summary>
+    /// <summary>Whether no other worker that takes tasks is present.</summary>
     public bool IsNobodyElseThere => !Present().Any();
 
     /// <summary>
-    /// Whether this worker, busy for long while tasks wait in its lanes, should leave those to others: if one has time, and of all that could make way this
-    /// one has the most waiting.
+    /// Whether this worker, which has a long task while tasks wait in its lanes, should leave the lanes to others: if another worker is free, and no
+    /// other busy worker has more tasks waiting.
     /// </summary>
     public bool ShouldGiveWay(AttemptRun run)
     {
@@ -56,10 +56,10 @@ internal sealed class WorkerPresence
         return others.Exists(other => !IsBusyForLong(other)) && !others.Exists(other => IsBusyForLong(other) && IsBefore(other, own));
     }
 
-    /// <summary>To be called often; writes a heartbeat when it is time, or when something has changed.</summary>
+    /// <summary>Call this often; it writes a heartbeat when one is due, or when something has changed.</summary>
     public void Report(AttemptRun? run, IReadOnlyCollection<OwnedLane> lanes, bool isAway)
     {
-        var since = _clock.GetElapsedTime(_toldAt);
+        var since = _clock.GetElapsedTime(_reportedAt);
         if (_last is not null && since < ChangeInterval)
             return;
         var waiting = lanes.Sum(lane => lane.Tasks.Count(task => !task.IsRunning)) - (run is { IsDetached: false } ? 1 : 0);
@@ -67,7 +67,7 @@ internal sealed class WorkerPresence
             || (_last.Task is null) != (run is null) || (_last.Waiting > 0) != (waiting > 0);
         if (!hasChanged && since < (run is null ? IdleInterval : BusyInterval))
             return;
-        _toldAt = _clock.GetTimestamp();
+        _reportedAt = _clock.GetTimestamp();
         _last = new WorkerHeartbeat
         {
             Worker = _id,
@@ -87,7 +87,7 @@ internal sealed class WorkerPresence
         Write(TaskJson.Encode(_last));
     }
 
-    /// <summary>Says good-bye for whoever had this worker's name before, and so learns Kafka's time, without which no task must be judged.</summary>
+    /// <summary>Writes the tombstone of an earlier worker with this name. Its acknowledgement brings Kafka's time, which every decision needs.</summary>
     public async Task ArriveAsync(CancellationToken cancellationToken)
     {
         Write(null);

@@ -8,7 +8,7 @@ using TaskPipeline.TaskWorker.Kafka;
 
 namespace TaskPipeline.TaskWorker.Lanes;
 
-/// <summary>The life of the worker: Kafka is there, every STOP is known, tasks are taken. When a part of it dies, so does the process.</summary>
+/// <summary>The worker's life: connects to Kafka, reads every STOP, then takes tasks. If a part of it fails, the process ends.</summary>
 internal sealed partial class WorkerService(
     KafkaCluster cluster,
     TopicWatch topics,
@@ -18,10 +18,10 @@ internal sealed partial class WorkerService(
     IHostApplicationLifetime lifetime,
     ILogger<WorkerService> logger) : BackgroundService
 {
-    [SuppressMessage("Design", "CA1031", Justification = "The edge of the loop: whatever it was, the process ends with it")]
+    [SuppressMessage("Design", "CA1031", Justification = "Any failure of the loop ends the process")]
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var over = new CancellationTokenSource();   // later than the stopping: while a task is waited for, it can still be stopped
+        using var over = new CancellationTokenSource();   // cancelled after stoppingToken: a task can still be stopped during the drain
         try
         {
             await cluster.ConnectAsync(stoppingToken);
@@ -32,7 +32,7 @@ internal sealed partial class WorkerService(
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
-            // Told to stop before there was anything to run.
+            // Stopped before there was anything to run.
         }
         catch (TopicMismatchException exception)
         {
@@ -46,7 +46,7 @@ internal sealed partial class WorkerService(
         }
         catch (Exception exception)
         {
-            // The log has what is needed to go on, whoever goes on. A process whose picture of it may be wrong must not.
+            // The log has what another worker needs to continue. A process whose state may be wrong must not continue.
             LogDied(logger, exception);
             End(ExitCodes.Died);
         }
@@ -65,6 +65,6 @@ internal sealed partial class WorkerService(
     [LoggerMessage(Level = LogLevel.Critical, Message = "The topics cannot be used: {Reason}")]
     private static partial void LogUnusable(ILogger logger, string reason);
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "The worker has died; another one goes on from the log")]
+    [LoggerMessage(Level = LogLevel.Critical, Message = "The worker has failed; another one continues from the log")]
     private static partial void LogDied(ILogger logger, Exception exception);
 }

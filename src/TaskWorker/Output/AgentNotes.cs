@@ -9,19 +9,19 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// Finds what an agent says of its work: lines of stdout such as <c>::task:progress {"percent":40}</c>, and, where its type names a parser, those of an agent
-/// CLI. Each such line stays among the lines.
+/// Finds what an agent reports about its work: lines of stdout such as <c>::task:progress {"percent":40}</c> and, if its type names a parser, the
+/// JSON lines of an agent CLI. These lines stay in the output.
 /// </summary>
 internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimeProvider clock)
 {
     private const string Prefix = "::task:";
     private const string ResultWord = "result";
-    private const int MostLine = 1024 * 1024;   // in bytes, as all of these
+    private const int MostLine = 1024 * 1024;   // in bytes, like the following sizes
     private const int MostData = 16 * 1024;
     private const int MostResult = 64 * 1024;
     private const int MostEvent = 64 * 1024;
     private const int SmallMember = 1024;
-    private const int MostNotes = 10_000;   // of an attempt, progress aside; and as many results
+    private const int MostNotes = 10_000;   // per attempt, without progress; as many again for results
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
     private static readonly Dictionary<string, (AgentEventName Name, string[] OneOf)> Kinds = new()
@@ -36,33 +36,33 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     private readonly StreamJson _stream = new(parser);
     private readonly JoinedLine _line = new(MostLine);
     private readonly Queue<Note> _found = [];
-    private Note? _progress;   // waits for its turn
+    private Note? _progress;   // the latest progress, not sent yet
     private long _progressAt;
     private string? _lastObject;   // the last line that looks like a JSON object
-    private DateTimeOffset _at;    // of the line that is being read
+    private DateTimeOffset _at;    // time of the current line
     private int _count;
     private int _results;
 
-    /// <summary>Called with its time when the agent gives a result.</summary>
+    /// <summary>Called with the time when the agent reports a result.</summary>
     public Action<DateTimeOffset>? GaveResult { get; init; }
 
-    /// <summary>The last one that the agent gave; null where it gave none, or that is left out.</summary>
+    /// <summary>The agent's last result; null if there is none, or if it is left out.</summary>
     public JsonElement? Result { get; private set; }
 
-    /// <summary>When the agent gave its last one.</summary>
+    /// <summary>When the agent reported its last result.</summary>
     public DateTimeOffset? ResultAt { get; private set; }
 
-    /// <summary>When the agent gave its first one.</summary>
+    /// <summary>When the agent reported its first result.</summary>
     public DateTimeOffset? FirstResultAt { get; private set; }
 
-    /// <summary>Whether the last one was too large.</summary>
+    /// <summary>Whether the last result was too large.</summary>
     public bool IsResultLeftOut { get; private set; }
 
-    /// <summary>Whether the last one says of itself that it is an error.</summary>
+    /// <summary>Whether the last result says that it is an error.</summary>
     public bool IsError { get; private set; }
 
     /// <summary>
-    /// The last line that is a JSON object, without secrets. Of one that is too large there are the small members, since what rules ask for is small.
+    /// The last line that is a JSON object, without secrets; of one that is too large only the small members, which are all that retry rules use.
     /// </summary>
     public JsonElement? Event =>
         _lastObject is null || Parse(_lastObject) is not { } json ? null
@@ -79,8 +79,8 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
             LeaveResultOut($"more than {MostLine}");
     }
 
-    /// <summary>The next one to be told; of much progress only some.</summary>
-    /// <param name="isLast">Nothing more comes.</param>
+    /// <summary>The next note to send; progress is rate limited.</summary>
+    /// <param name="isLast">The output has ended.</param>
     public Note? Take(bool isLast = false)
     {
         if (_found.TryDequeue(out var note))
@@ -130,14 +130,14 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
             _found.Enqueue(note);
     }
 
-    /// <summary>An older one in its place would be taken for it.</summary>
+    /// <summary>Replaces the result by none: an older result must not be taken for this one.</summary>
     private void LeaveResultOut(string bytes, bool isError = false)
     {
         Give(null, isError);
         if (_results++ < MostNotes)
             _found.Enqueue(new Note(AgentEventName.Warning, JsonSerializer.SerializeToElement(new JsonObject
             {
-                ["message"] = $"the result has {bytes} bytes and is left out: it may have {MostResult}",
+                ["message"] = $"the result has {bytes} bytes and is left out: the limit is {MostResult}",
                 [AgentEvent.LeftOutMember] = true,
             }, TaskJson.Wire.JsonObject), _at));
     }
@@ -152,7 +152,7 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     private static bool IsErrorIn(JsonElement result) =>
         result.ValueKind == JsonValueKind.Object && result.TryGetProperty("is_error", out var isError) && isError.ValueKind == JsonValueKind.True;
 
-    /// <summary>Without a secret that JSON's own escapes hid from who looked at the line; null where it is too large.</summary>
+    /// <summary>Masks secrets that were hidden from the line's own masking by JSON escapes; null if the data is too large.</summary>
     private JsonElement? Clean(JsonElement data, int most, out bool isTooLarge)
     {
         isTooLarge = false;
@@ -166,11 +166,11 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
         }
         catch (Exception exception) when (exception is InvalidOperationException or JsonException)
         {
-            return null;   // a string in it is no text
+            return null;   // a string in it is not valid text
         }
     }
 
-    /// <summary>In UTF-8, with every character as itself: what an encoder escapes on its way to Kafka is not the agent's.</summary>
+    /// <summary>Size in UTF-8 with unescaped characters: escapes that an encoder adds on the way to Kafka do not count.</summary>
     public static int SizeOf(JsonElement json) => json.ValueKind switch
     {
         JsonValueKind.Object => 2 - Math.Min(1, json.GetPropertyCount())
@@ -197,7 +197,7 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     private static bool IsPercent(JsonElement data) =>
         !data.TryGetProperty("percent", out var percent) || (percent.ValueKind == JsonValueKind.Number && percent.GetDouble() is >= 0 and <= 100);
 
-    /// <summary>Null: it is no JSON, or none that records can hold.</summary>
+    /// <summary>Null: not JSON, or JSON that records cannot hold.</summary>
     private static JsonElement? Parse(string json)
     {
         var bytes = Encoding.UTF8.GetBytes(json);
@@ -205,6 +205,6 @@ internal sealed class AgentNotes(AgentParser parser, SecretForms secrets, TimePr
     }
 }
 
-/// <summary>What an agent said, in JSON.</summary>
-/// <param name="At">When it said so.</param>
+/// <summary>Something that an agent reported, in JSON.</summary>
+/// <param name="At">When the agent reported it.</param>
 internal sealed record Note(AgentEventName Name, JsonElement Data, DateTimeOffset At);

@@ -7,10 +7,10 @@ using TaskPipeline.TaskWorker.Kafka;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// Writes the records of one attempt, under the claim with which it began. What something follows from is waited for, and told to whoever owns
-/// the lane's log here; the rest is only handed over.
+/// Writes the records of one attempt, under the claim with which it began. For records with consequences it waits until Kafka has them, and passes
+/// them to the owner of the lane's log in this process; other records are sent without waiting.
 /// </summary>
-/// <param name="wrote">Told of each record that Kafka has acknowledged and from which something follows, on any thread, in order.</param>
+/// <param name="wrote">Called for each acknowledged record that has consequences, on any thread, in order.</param>
 internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, TimeProvider clock, Action<AttemptRecord, long> wrote)
 {
     private const int Attempts = 2;
@@ -18,17 +18,17 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
     private static readonly TimeSpan RunningWait = TimeSpan.FromMilliseconds(10);
 
     private readonly Lock _gate = new();
-    private AttemptRunning? _running;   // under the gate
+    private AttemptRunning? _running;   // guarded by _gate
     private long _lastOffset;
     private long _lastAck = clock.GetTimestamp();
 
-    /// <summary>Whether the log has a hole: then nothing more that is written to it counts.</summary>
+    /// <summary>Whether the log has a hole: then later records do not count.</summary>
     public bool IsBroken => log.Broken.IsFaulted;
 
-    /// <summary>Offset of the last record that Kafka has acknowledged.</summary>
+    /// <summary>Offset of the last acknowledged record.</summary>
     public long LastOffset => Volatile.Read(ref _lastOffset);
 
-    /// <summary>How long no record has been acknowledged.</summary>
+    /// <summary>Time since the last acknowledgement.</summary>
     public TimeSpan Unheard => clock.GetElapsedTime(Volatile.Read(ref _lastAck));
 
     public async Task<AttemptStarting> StartingAsync(string configHash, string typeHash)
@@ -49,7 +49,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
         return starting;
     }
 
-    /// <summary>Is held back for a moment: where the first line follows at once, both go in one request.</summary>
+    /// <summary>Delays the record a little: if the first line follows at once, both go in one request.</summary>
     public void Running(int pid)
     {
         lock (_gate)
@@ -80,7 +80,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
         },
         done);
 
-    /// <summary>Lines that are not published.</summary>
+    /// <summary>Records lines that are not published.</summary>
     public void Gap(long from, long to, long bytes) => Append(new OutputGap
     {
         Epoch = id.Claim.Epoch,
@@ -180,7 +180,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
         At = clock.GetUtcNow(),
     });
 
-    /// <summary>Where Kafka does not take all that there is to say of it, the outcome alone is told.</summary>
+    /// <summary>Records how the attempt ended; if Kafka refuses the record as too large, a short one with only the outcome.</summary>
     public async Task ExitedAsync(AttemptOutcome outcome, OutputSummary output)
     {
         var exited = Exited(outcome, output);
@@ -254,7 +254,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
             }
             catch (KafkaException exception) when (exception.Error.IsRefusal() && attempt < Attempts)
             {
-                // It may have been refused together with what went before it in one batch: by itself it may be small enough.
+                // It may have been refused together with other records of its batch; alone it may be small enough.
             }
         }
     }
@@ -291,25 +291,25 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
     }
 }
 
-/// <summary>Names an attempt, and the claim under which its records are written.</summary>
+/// <summary>Identifies an attempt, and the claim under which its records are written.</summary>
 /// <param name="Lane">Its partition.</param>
 internal sealed record AttemptId(int Lane, Claim Claim, string TaskId, int Attempt);
 
-/// <summary>How an attempt has ended.</summary>
+/// <summary>How an attempt ended.</summary>
 internal sealed record AttemptOutcome(EndReason Reason, string? Error)
 {
-    /// <summary>Null where no agent has begun, as are the next.</summary>
+    /// <summary>Null if no agent was started, like the following properties.</summary>
     public int? ExitCode { get; init; }
 
     public string? Signal { get; init; }
 
-    /// <summary>The signal it took to end all of the agent; null where it ended by itself.</summary>
+    /// <summary>The signal that ended the last of the agent's processes; null if it ended by itself.</summary>
     public string? EndedBy { get; init; }
 
-    /// <summary>From the order to end until nothing was left.</summary>
+    /// <summary>From the order to end until all processes had ended.</summary>
     public TimeSpan? StopTime { get; init; }
 
-    /// <summary>How many processes were ended by us.</summary>
+    /// <summary>How many processes the worker ended.</summary>
     public int ProcessesEnded { get; init; }
 
     /// <summary>Names of the programs that needed SIGKILL.</summary>

@@ -3,8 +3,8 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskWorker.Output;
 
-/// <summary>Puts the parts of a line together again, for who reads it as a whole.</summary>
-/// <param name="mostBytes">Of UTF-8; of a longer line there is only the beginning.</param>
+/// <summary>Joins the parts of a line, for readers of whole lines.</summary>
+/// <param name="mostBytes">Most bytes of UTF-8; only the beginning of a longer line is kept.</param>
 internal sealed class JoinedLine(int mostBytes)
 {
     private readonly StringBuilder _text = new();
@@ -12,8 +12,8 @@ internal sealed class JoinedLine(int mostBytes)
     private int _parts;
     private bool _isWhole;
 
-    /// <summary>The line, once its last part is there; else null.</summary>
-    /// <param name="isWhole">Whether that is all of it: it is not too long, and no part is missing.</param>
+    /// <summary>The line, once its last part has arrived; otherwise null.</summary>
+    /// <param name="isWhole">Whether the line is complete: not too long, and no part missing.</param>
     public string? Take(OutputLine line, out bool isWhole)
     {
         isWhole = true;

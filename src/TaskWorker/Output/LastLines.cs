@@ -4,13 +4,13 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// The last few lines of an output for people, in bounded memory: parts of a line are one line, of one that was written over (<c>\r</c>) there is what stood
-/// there last, and empty ones do not count.
+/// The last few lines of an output for people, in bounded memory. Parts are joined; of a line that was overwritten (<c>\r</c>) only the last state
+/// counts; empty lines are skipped.
 /// </summary>
 internal sealed class LastLines(int mostLines, int mostCharacters)
 {
     private readonly Queue<string> _lines = [];
-    private readonly StringBuilder _line = new();   // as far as it has come
+    private readonly StringBuilder _line = new();   // the current line so far
     private int _characters;
     private bool _beginsAgain;
 
@@ -30,7 +30,7 @@ internal sealed class LastLines(int mostLines, int mostCharacters)
         _line.Append(text[(at + 1)..]);
         _beginsAgain = text.Length < line.Text.Length;
         if (_line.Length > mostCharacters * 2)
-            _line.Remove(0, _line.Length - mostCharacters - 1);   // one more than is kept: whether it begins in the middle of a character is seen at the end
+            _line.Remove(0, _line.Length - mostCharacters - 1);   // one more than is kept, to see at the end whether the cut is inside a surrogate pair
         if (line.Last != true)
             return;
         Enqueue(_line.ToString());

@@ -4,29 +4,29 @@ using System.Text;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// Cuts a stream of bytes into lines with bounded memory: a line longer than <see cref="PartBytes"/> comes in pieces, and of one longer than
-/// <see cref="MostLineBytes"/> the rest is left out, but for what a line that is written over (CR) says last. It splits bytes, so no encoding is ever guessed,
-/// and a cut never falls inside a character or between CR and LF.
+/// Cuts a stream of bytes into lines with bounded memory. A line longer than <see cref="PartBytes"/> comes in pieces. Of a line longer than <see
+/// cref="MostLineBytes"/> the rest is left out, except for the text after the last CR. It splits bytes, so it needs no encoding, and never cuts
+/// inside a character or between CR and LF.
 /// </summary>
 internal sealed class LineSplitter(Action<LinePiece> emit)
 {
-    public const int PartBytes = 32 * 1024;   // a string of it, or the record that it goes into, is not yet what the runtime takes for a large object
+    public const int PartBytes = 32 * 1024;   // strings and records of this size stay out of the large object heap
     public const int MostLineBytes = 16 * 1024 * 1024;
 
     private readonly byte[] _pending = new byte[PartBytes];
     private int _length;
-    private int _lineBytes;   // of the present line, as far as it is handed on
-    private long _lineCut;    // and what is left out of it
-    private bool _hasBegun;   // it was given out in part
-    private byte[] _state = [];    // of what is left out: what follows the last CR, as long as that fits into a part
+    private int _lineBytes;   // bytes of the current line that were not left out
+    private long _lineCut;    // bytes of it that were left out
+    private bool _hasBegun;   // part of it was already emitted
+    private byte[] _state = [];    // of the omitted bytes: what follows the last CR, if that fits into a part
     private int _stateLength;
     private bool _hasState;
-    private bool _returns;         // a CR came last: what follows it writes over the state
+    private bool _returns;         // the last byte was a CR: what follows overwrites the state
 
-    /// <summary>Something was read that no line end has followed yet.</summary>
+    /// <summary>Whether bytes were read that no line end has followed yet.</summary>
     public bool HasPartial => _length > 0;
 
-    /// <summary>How many bytes were left out of all lines so far.</summary>
+    /// <summary>Bytes left out of all lines so far.</summary>
     public long Cut { get; private set; }
 
     public void Feed(ReadOnlySpan<byte> bytes)
@@ -47,7 +47,7 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
         }
     }
 
-    /// <summary>Gives out what has come of the present line, such as a prompt.</summary>
+    /// <summary>Emits what was read of the current line, such as a prompt.</summary>
     public void FlushPartial()
     {
         var whole = WholeCharacters();
@@ -88,7 +88,7 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
 
     private void EndLine()
     {
-        var kept = _hasState ? _stateLength + 1 : 0;   // with its CR
+        var kept = _hasState ? _stateLength + 1 : 0;   // including its CR
         emit(new LinePiece(WithoutReturn(_pending.AsSpan(0, _length)), isEnd: true, _lineCut - kept, _state.AsSpan(0, _hasState ? _stateLength : 0)));
         (_length, _lineBytes, _lineCut, _hasBegun) = (0, 0, 0, false);
         (_stateLength, _hasState, _returns) = (0, false, false);
@@ -102,7 +102,7 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
             (_hasState, _stateLength) = (true, 0);
         _returns = text.IsEmpty ? _returns || !bytes.IsEmpty : text.Length < bytes.Length;
         text = text[(at + 1)..];
-        _hasState &= _stateLength + text.Length <= PartBytes;   // one that is longer is no progress
+        _hasState &= _stateLength + text.Length <= PartBytes;   // longer text is not a progress display
         if (!_hasState)
             return;
         if (_state.Length == 0)
@@ -118,10 +118,10 @@ internal sealed class LineSplitter(Action<LinePiece> emit)
         _length -= length;
     }
 
-    /// <summary>CR LF ends a line too.</summary>
+    /// <summary>CR LF also ends a line.</summary>
     private static ReadOnlySpan<byte> WithoutReturn(ReadOnlySpan<byte> line) => line is [.. var text, (byte)'\r'] ? text : line;
 
-    /// <summary>How much of what is pending ends with a whole character that is no CR. Bytes that are no UTF-8 at all count as whole.</summary>
+    /// <summary>Number of pending bytes up to the last whole character that is not a CR. Bytes that are not UTF-8 count as whole.</summary>
     private int WholeCharacters()
     {
         if (_length > 0 && _pending[_length - 1] == '\r')
@@ -137,12 +137,12 @@ internal readonly ref struct LinePiece(ReadOnlySpan<byte> bytes, bool isEnd, lon
 {
     public ReadOnlySpan<byte> Bytes { get; } = bytes;
 
-    /// <summary>The line ends with it.</summary>
+    /// <summary>The line ends with this piece.</summary>
     public bool IsEnd { get; } = isEnd;
 
-    /// <summary>How many bytes of the line are left out behind it.</summary>
+    /// <summary>Bytes of the line that are left out after this piece.</summary>
     public long Cut { get; } = cut;
 
-    /// <summary>What the line says last, behind what is left out, where it was written over there.</summary>
+    /// <summary>The last overwritten state of the line within the omitted bytes, if there is one.</summary>
     public ReadOnlySpan<byte> State { get; } = state;
 }

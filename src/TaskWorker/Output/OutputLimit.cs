@@ -3,21 +3,21 @@ using TaskPipeline.Shared.Catalogue;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// How much of an attempt's output is published, over both streams. Where more comes, either the attempt ends, or the middle goes: a tail of up to a
-/// quarter of the limit is kept back until the end.
+/// Limits an attempt's published output, over both streams. Beyond the limit either the attempt ends, or the middle is left out: a tail of up to a
+/// quarter of the limit is held back until the end.
 /// </summary>
 internal sealed class OutputLimit
 {
     private const long LongestTail = 10_000;
     private const long LargestTail = 1024 * 1024;
 
-    private readonly long _lines;   // of the head
+    private readonly long _lines;   // limits of the head
     private readonly long _bytes;
     private readonly Action _reached;
     private long _linesTaken;
     private long _bytesTaken;
 
-    /// <param name="reached">Called where the attempt is to end, maybe more than once.</param>
+    /// <param name="reached">Called when the attempt must end, possibly more than once.</param>
     public OutputLimit(TaskType type, Action reached)
     {
         (_lines, _bytes, _reached) = (type.OutputLines, type.OutputBytes, reached);
@@ -28,10 +28,10 @@ internal sealed class OutputLimit
         Tail = new OutputTail(lines, bytes);
     }
 
-    /// <summary>Takes what is beyond the limit; null where the attempt ends.</summary>
+    /// <summary>Takes what is beyond the limit; null if the attempt ends there.</summary>
     public OutputTail? Tail { get; }
 
-    /// <summary>Counts a line, and says whether it is to be published now.</summary>
+    /// <summary>Counts a line; returns whether to publish it now.</summary>
     /// <param name="size">Bytes that the agent printed for it.</param>
     public bool Takes(int size)
     {
@@ -42,7 +42,7 @@ internal sealed class OutputLimit
         return false;
     }
 
-    /// <summary>Counts what no line tells of: the rest of one that is too long.</summary>
+    /// <summary>Counts bytes that are in no line: the rest of a line that is too long.</summary>
     public void Count(long size)
     {
         if (size > 0 && Interlocked.Add(ref _bytesTaken, size) > _bytes && Tail is null)

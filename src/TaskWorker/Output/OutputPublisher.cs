@@ -5,12 +5,12 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// Turns an attempt's two outputs into numbered lines in batches. The two readers hand over what they have; one loop numbers, hashes and
-/// publishes, so the order of lines is the order in which they were read. The agent never waits for Kafka: what that does not take yet is spooled.
+/// Turns an attempt's two outputs into numbered lines in batches. Two readers pass on what they read; one loop numbers, hashes and publishes, so
+/// lines are in the order in which they were read. The agent never waits for Kafka: lines that Kafka does not accept yet are spooled.
 /// </summary>
 internal sealed class OutputPublisher : IDisposable
 {
-    private const int BatchBytes = 24 * 1024;   // with the JSON around it, a record stays below what the runtime takes for a large object
+    private const int BatchBytes = 24 * 1024;   // with its JSON, a record stays out of the large object heap
     private const int BatchLines = 2000;
     private const int RecordsInFlight = 32;
     private const int ReadBytes = 32 * 1024;
@@ -22,13 +22,13 @@ internal sealed class OutputPublisher : IDisposable
     private readonly TimeProvider _clock;
     private readonly OutputLimit _limit;
     private readonly OutputSpool _spool;
-    private readonly Channel<bool> _inFlight = Channel.CreateBounded<bool>(RecordsInFlight);   // one entry per record that Kafka does not have yet
+    private readonly Channel<bool> _inFlight = Channel.CreateBounded<bool>(RecordsInFlight);   // one entry per unacknowledged record
     private readonly OutputHash _hash = new();
     private readonly LastLines _stdout = new(mostLines: 20, mostCharacters: 2000);
     private readonly LastLines _stderr = new(mostLines: 20, mostCharacters: 2000);
     private readonly AgentNotes _notes;
     private readonly Task _publishing;
-    private long _lines;   // published ones, and those that were left out before them
+    private long _lines;   // lines published or left out so far
 
     public OutputPublisher(AttemptLog log, SecretForms secrets, AgentNotes notes, string spoolFolder, OutputLimit limit, TimeProvider clock)
     {
@@ -41,7 +41,7 @@ internal sealed class OutputPublisher : IDisposable
         _publishing = Task.Run(PublishAsync);
     }
 
-    /// <summary>Reads an output to its end. What there is of a line that stays unfinished is handed on after a moment, so that a prompt is seen.</summary>
+    /// <summary>Reads an output to its end. After a moment the part of an unfinished line is passed on, so that a prompt is visible.</summary>
     public async Task ReadAsync(OutputStream name, Stream stream, CancellationToken giveUp)
     {
         var lines = new List<SpooledLine>();
@@ -79,11 +79,11 @@ internal sealed class OutputPublisher : IDisposable
         }
         catch (OperationCanceledException) when (giveUp.IsCancellationRequested)
         {
-            // Something that outlived the agent and the sweep holds the pipe; what it may still say belongs to nobody.
+            // A process that survived the agent and the cleanup holds the pipe; its output belongs to no attempt.
         }
         catch (IOException)
         {
-            // The pipe broke: as good as its end.
+            // A broken pipe counts as the end.
         }
         splitter.Complete();
         text.Complete();
@@ -96,7 +96,7 @@ internal sealed class OutputPublisher : IDisposable
         }
     }
 
-    /// <summary>Both outputs are read: publishes the rest. What follows in the log comes behind every line.</summary>
+    /// <summary>Both outputs have ended: publishes the rest. Later records in the log follow every line.</summary>
     public async Task<OutputSummary> CompleteAsync()
     {
         _spool.Complete();
@@ -118,7 +118,7 @@ internal sealed class OutputPublisher : IDisposable
         var batch = new List<OutputLine>();
         while (await _spool.WaitAsync())
         {
-            // What is there goes out at once after a quiet moment; under load a batch fills while the one before is on its way.
+            // After a quiet moment lines go out at once; under load a batch fills while the previous one is in flight.
             var size = Fill(batch);
             if (size < BatchBytes && batch.Count < BatchLines && _inFlight.Reader.Count > 0)
             {
@@ -129,7 +129,7 @@ internal sealed class OutputPublisher : IDisposable
         }
     }
 
-    /// <summary>What came last beyond the limit, behind the gap that it leaves.</summary>
+    /// <summary>Publishes the tail beyond the limit, after the gap before it.</summary>
     private async Task PublishAsync(OutputTail tail)
     {
         if (tail.LeftOut > 0)
@@ -160,7 +160,7 @@ internal sealed class OutputPublisher : IDisposable
         await SendNotesAsync(isLast: false);
     }
 
-    /// <summary>Behind the lines in which they were found.</summary>
+    /// <summary>Sends notes after the lines in which they were found.</summary>
     private async ValueTask SendNotesAsync(bool isLast)
     {
         while (_notes.Take(isLast) is { } note)
@@ -177,7 +177,7 @@ internal sealed class OutputPublisher : IDisposable
         return size;
     }
 
-    /// <summary>Answers how many bytes the batch has more.</summary>
+    /// <summary>Adds a line; returns its bytes in the batch.</summary>
     private int Add(List<OutputLine> batch, SpooledLine read)
     {
         var line = new OutputLine(++_lines, read.Stream, read.Text, read.At, read.Part, read.Last, read.Cut);
@@ -192,12 +192,12 @@ internal sealed class OutputPublisher : IDisposable
 }
 
 /// <summary>What an attempt has published.</summary>
-/// <param name="Lines">How many.</param>
-/// <param name="Hash">As <see cref="OutputHash"/> has it.</param>
-/// <param name="Tail">The last few lines of stderr; where there are none, of stdout.</param>
-/// <param name="Said">What the agent said of its work.</param>
+/// <param name="Lines">Number of lines.</param>
+/// <param name="Hash">As in <see cref="OutputHash"/>.</param>
+/// <param name="Tail">The last few lines of stderr; if there are none, of stdout.</param>
+/// <param name="Said">What the agent reported about its work.</param>
 internal sealed record OutputSummary(long Lines, string Hash, string Tail, AgentNotes Said)
 {
-    /// <summary>Nothing was published, as far as anybody knows.</summary>
+    /// <summary>Nothing is known to be published.</summary>
     public static OutputSummary None => new(0, OutputHash.OfNothing, "", new AgentNotes(AgentParser.None, new SecretForms([]), TimeProvider.System));
 }

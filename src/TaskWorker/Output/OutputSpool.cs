@@ -6,8 +6,8 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// Lines between the agent, which must not wait for Kafka, and Kafka, which may be slow or away: in memory as long as they are few, then in a file that is
-/// gone with the worker. First in, first out. Only where the disk is full too does the agent wait.
+/// Holds lines between the agent, which must not wait for Kafka, and Kafka, which can be slow or away. Few lines are held in memory, more in a file
+/// that disappears with the worker. First in, first out. Only if the disk is full too does the agent wait.
 /// </summary>
 internal sealed class OutputSpool(string folder) : IDisposable
 {
@@ -21,15 +21,15 @@ internal sealed class OutputSpool(string folder) : IDisposable
     private readonly Queue<SpooledLine> _memory = [];
     private readonly SemaphoreSlim _news = new(0);
     private readonly SemaphoreSlim _room = new(0);
-    private byte[] _loading = [];   // used again and again: large arrays are expensive to make
+    private byte[] _loading = [];   // reused, because large arrays are expensive to allocate
     private int _inMemory;
     private SafeFileHandle? _file;
-    private long _written;   // both are places in the file
+    private long _written;   // position in the file, like _loaded
     private long _loaded;
-    private int _waiting;    // for room
+    private int _waiting;    // callers that wait for room
     private bool _isComplete;
 
-    /// <summary>Takes lines, in order.</summary>
+    /// <summary>Adds lines, in order.</summary>
     public async ValueTask AddAsync(IReadOnlyList<SpooledLine> lines)
     {
         if (lines.Count == 0)
@@ -39,7 +39,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
         Signal();
     }
 
-    /// <summary>Nothing more comes.</summary>
+    /// <summary>No line follows.</summary>
     public void Complete()
     {
         lock (_gate)
@@ -98,7 +98,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
     {
         lock (_gate)
         {
-            // Whatever is in the file comes before what is new.
+            // Lines in the file come before new ones.
             if (_loaded == _written && (_inMemory < MostInMemory || _memory.Count == 0))
             {
                 foreach (var line in lines)
@@ -139,13 +139,13 @@ internal sealed class OutputSpool(string folder) : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return false;   // the disk is full: what came so far is in Kafka some time, and then there is room
+            return false;   // the disk is full: wait until Kafka has taken earlier lines
         }
         _written += bytes.Length;
         return true;
     }
 
-    /// <summary>Brings what was written first back into memory.</summary>
+    /// <summary>Loads the oldest lines from the file into memory.</summary>
     private void Load()
     {
         var bytes = Read(LoadBytes);
@@ -181,7 +181,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
         for (var read = 0; read < bytes.Length;)
             read += RandomAccess.Read(_file!, bytes[read..], _loaded + read) is > 0 and var got
                 ? got
-                : throw new IOException("the file that holds the agent's output was cut");
+                : throw new IOException("the file that holds the agent's output was truncated");
         return bytes;
     }
 
@@ -193,7 +193,7 @@ internal sealed class OutputSpool(string folder) : IDisposable
         var path = Path.Combine(folder, Guid.NewGuid().ToString("N"));
         var file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Delete, FileOptions.DeleteOnClose);
         if (!OperatingSystem.IsWindows())
-            File.Delete(path);   // it has no name from now on, and so cannot be left behind
+            File.Delete(path);   // unlinked at once, so it cannot outlive the worker
         return file;
     }
 }

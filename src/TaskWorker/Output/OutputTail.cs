@@ -1,13 +1,13 @@
 namespace TaskPipeline.TaskWorker.Output;
 
-/// <summary>The last lines of an output beyond its limit, in bounded memory; what they push out is counted and gone.</summary>
+/// <summary>The last lines of an output beyond its limit, in bounded memory; lines that it drops are counted.</summary>
 internal sealed class OutputTail(long mostLines, long mostBytes)
 {
     private readonly Lock _gate = new();
     private readonly Queue<(SpooledLine Line, int Size)> _lines = [];
     private long _bytes;
 
-    /// <summary>How many lines were pushed out; to be asked once nothing is added any more, as is all below.</summary>
+    /// <summary>Number of dropped lines. Read this and the following properties only after the last line was added.</summary>
     public long LeftOut { get; private set; }
 
     public long BytesLeftOut { get; private set; }

@@ -3,15 +3,15 @@ using System.Text;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// What is published of one stream: UTF-8 with replacement, without what only a terminal can use, secrets masked. A line of more than
-/// <see cref="LineSplitter.PartBytes"/>, or one that somebody waits for, comes in parts.
+/// Makes the published text of one stream: UTF-8 with replacement characters, without terminal controls, with secrets masked. A line of more than
+/// <see cref="LineSplitter.PartBytes"/>, or an unfinished one, comes in parts.
 /// </summary>
 internal sealed class OutputText(SecretForms secrets, Action<TextPart> emit)
 {
     private readonly TerminalText _terminal = new();
     private readonly SecretMask _mask = new(secrets);
-    private int _part;   // parts of the present line that were given out
-    private int _size;   // bytes that were read and not given out
+    private int _part;   // parts of the current line that were emitted
+    private int _size;   // bytes that were read but not emitted
 
     public void Take(LinePiece piece)
     {
@@ -48,7 +48,7 @@ internal sealed class OutputText(SecretForms secrets, Action<TextPart> emit)
         var rest = text.AsSpan();
         while (rest.Length > LineSplitter.PartBytes / 3 && Encoding.UTF8.GetByteCount(rest) > LineSplitter.PartBytes)
         {
-            var length = LineSplitter.PartBytes / 3;   // so many characters fit, whatever they are
+            var length = LineSplitter.PartBytes / 3;   // so many characters always fit
             if (char.IsHighSurrogate(rest[length - 1]))
                 length--;
             Emit(rest[..length].ToString(), last: false);
@@ -67,8 +67,8 @@ internal sealed class OutputText(SecretForms secrets, Action<TextPart> emit)
     }
 }
 
-/// <param name="Part">From 1, where the line comes in several parts.</param>
-/// <param name="Last">Whether this part ends the line, where it comes in several.</param>
-/// <param name="Cut">How many bytes of the line are left out.</param>
-/// <param name="Size">How many bytes the agent printed for it.</param>
+/// <param name="Part">From 1, if the line comes in several parts.</param>
+/// <param name="Last">Whether this part ends the line, if it comes in several.</param>
+/// <param name="Cut">Bytes of the line that are left out.</param>
+/// <param name="Size">Bytes that the agent printed for it.</param>
 internal readonly record struct TextPart(string Text, int? Part, bool? Last, long? Cut, int Size);

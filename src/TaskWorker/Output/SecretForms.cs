@@ -6,15 +6,15 @@ using System.Text.Json;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// The texts in which secret values are looked for: as they stand, in base64 at each of its three alignments and with either alphabet, as part of a URL, and in
-/// a JSON string. Of a value with several lines, each line is one. They are searched for all at once, with the processor's vector instructions.
+/// The texts by which secret values are found: the value itself, in base64 at each of its three alignments and in either alphabet, URL-encoded, and
+/// as a JSON string. Of a value with several lines, each line is a secret. One vectorised search finds all of them.
 /// </summary>
 internal sealed class SecretForms
 {
-    /// <summary>Masking shorter ones would hide half of the output and nothing else.</summary>
+    /// <summary>Shorter ones would mask half of the output and protect nothing.</summary>
     public const int Shortest = 4;
 
-    private const int ShortestLine = 8;   // of a value with several
+    private const int ShortestLine = 8;   // of a value with several lines
 
     private readonly string[] _longestFirst;
     private readonly SearchValues<string>? _any;
@@ -30,14 +30,13 @@ internal sealed class SecretForms
     public IReadOnlyList<string> All => _longestFirst;
     public int Longest => _longestFirst is [var longest, ..] ? longest.Length : 0;
 
-    /// <summary>A whole text with <c>***</c> for every one.</summary>
+    /// <summary>A whole text with <c>***</c> for every secret.</summary>
     public string Masked(string text) => new SecretMask(this).Of(text, isWhole: true);
 
     public bool IsIn(string text) => Find(text, 0).Start >= 0;
 
-    /// <summary>
-    /// The first place from <paramref name="from"/> on where one begins, and where the longest one that begins there ends; a negative place: there is none.
-    /// </summary>
+    /// <summary>The first secret at or after <paramref name="from"/>: its start, and the end of the longest that starts there; negative if there is
+    /// none.</summary>
     public (int Start, int End) Find(ReadOnlySpan<char> text, int from)
     {
         var found = _any is null ? -1 : text[from..].IndexOfAny(_any);
@@ -47,10 +46,10 @@ internal sealed class SecretForms
         foreach (var form in _longestFirst)
             if (text[start..].StartsWith(form, StringComparison.Ordinal))
                 return (start, start + form.Length);
-        throw new InvalidOperationException("what was found is not there");
+        throw new InvalidOperationException("a secret was found but matches no form");
     }
 
-    /// <summary>How many characters at the end of a text may be the beginning of one.</summary>
+    /// <summary>Number of characters at the end of a text that can be the start of a secret.</summary>
     public int Begun(ReadOnlySpan<char> text)
     {
         for (var length = Math.Min(text.Length, Longest - 1); length > 0; length--)
@@ -87,7 +86,7 @@ internal sealed class SecretForms
         yield return JsonEncodedText.Encode(secret, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).ToString();
     }
 
-    /// <summary>The characters that only these bytes decide, where so many others come before them in the group of three.</summary>
+    /// <summary>The base64 characters that depend only on these bytes, if so many other bytes precede them in their group of three.</summary>
     private static string Base64(byte[] bytes, int before)
     {
         var base64 = Convert.ToBase64String([.. new byte[before], .. bytes]);

@@ -3,21 +3,21 @@ using System.Text;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// Puts <c>***</c> for every secret in the lines of one stream; secrets that overlap are hidden together. A line may come in pieces: an end that may be the
-/// beginning of a secret is held back until more has come.
+/// Replaces every secret in the lines of one stream by <c>***</c>; overlapping secrets are masked together. A line can come in pieces: an end that
+/// can be the start of a secret is held back until more text arrives.
 /// </summary>
 internal sealed class SecretMask(SecretForms forms)
 {
     private const string Mask = "***";
-    private const int MostHeld = 64 * 1024;   // beyond the length of a secret
+    private const int MostHeld = 64 * 1024;   // characters beyond the length of a secret
 
     private string _held = "";
-    private int _hidden;   // of what is held, so much is behind a mask that was given out
+    private int _hidden;   // the first characters of _held that an emitted mask already covers
 
-    /// <summary>Whether something is held back.</summary>
+    /// <summary>Whether text is held back.</summary>
     public bool HasHeld => _held.Length > _hidden;
 
-    /// <summary>What can be given out of a text.</summary>
+    /// <summary>The text that can be emitted now.</summary>
     /// <param name="isWhole">Nothing follows in its line.</param>
     public string Of(string piece, bool isWhole)
     {
@@ -44,15 +44,13 @@ internal sealed class SecretMask(SecretForms forms)
                 masked.Append(text, from, run.Start - from).Append(Mask);
             from = Math.Max(from, run.End);
         }
-        // What was hidden before lies at the beginning; if even that is held again, it stays hidden.
+        // Text that was masked before is at the beginning; if it is held again, it stays masked.
         (_held, _hidden) = end < text.Length ? (text[end..], Math.Max(0, from - end)) : ("", 0);
         var begin = Math.Min(from, end);
         return masked is null ? begin == 0 && end == text.Length ? text : text[begin..end] : masked.Append(text, begin, end - begin).ToString();
     }
 
-    /// <summary>
-    /// Secrets that overlap themselves could go on like that for ever: everything up to here is hidden, and enough of it kept to know what it runs into.
-    /// </summary>
+    /// <summary>Secrets that overlap themselves could continue for ever. Masks everything up to here, and keeps enough text to detect what follows.</summary>
     private string GiveUp(string text, StringBuilder? masked, int from, int start)
     {
         masked ??= new StringBuilder();
@@ -63,7 +61,7 @@ internal sealed class SecretMask(SecretForms forms)
         return masked.ToString();
     }
 
-    /// <summary>The next secret, with all that overlap it and each other.</summary>
+    /// <summary>The next secret, joined with all that overlap it and each other.</summary>
     private (int Start, int End) RunFrom(string text, int from)
     {
         var (start, end) = forms.Find(text, from);

@@ -6,14 +6,14 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// What the JSON lines of agent CLIs mean: <c>claude -p --output-format stream-json</c> and <c>codex exec --json</c>. What is not in the tables below is
-/// only a line.
+/// Parses the JSON lines of agent CLIs: <c>claude -p --output-format stream-json</c> and <c>codex exec --json</c>. Lines that are not in the tables
+/// below have no meaning beyond their text.
 /// </summary>
 internal sealed class StreamJson(AgentParser parser)
 {
     private const int LongestText = 4000;
     private const int LargestInput = 12 * 1024;   // in bytes
-    private const int LongestResult = 15_000;   // characters; fits into what a result may have
+    private const int LongestResult = 15_000;   // characters; fits into the limit of a result
 
     private string? _lastMessage;
 

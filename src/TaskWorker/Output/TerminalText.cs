@@ -3,8 +3,8 @@ using System.Text;
 namespace TaskPipeline.TaskWorker.Output;
 
 /// <summary>
-/// Takes out of lines what only a terminal can use: escape sequences, but for colours (SGR), and NUL. A line may come in pieces, with a sequence cut
-/// anywhere; one that is cut by the line's end is dropped.
+/// Removes terminal controls from lines: NUL, and escape sequences except colours (SGR). A line can come in pieces, with a sequence cut anywhere; a
+/// sequence that the line's end cuts is dropped.
 /// </summary>
 internal sealed class TerminalText
 {
@@ -15,17 +15,17 @@ internal sealed class TerminalText
     private enum Place
     {
         Text,
-        Escape,         // behind ESC
-        Intermediate,   // behind ESC and characters such as ( or #
+        Escape,         // after ESC
+        Intermediate,   // after ESC and characters such as ( or #
         Sequence,       // CSI: ESC [ and its parameters
-        Command,        // OSC, DCS and their like, up to BEL or ESC \
+        Command,        // OSC, DCS and similar, up to BEL or ESC \
     }
 
     private readonly StringBuilder _clean = new();
     private readonly StringBuilder _sequence = new();
     private Place _place;
 
-    /// <summary>What is left of a piece of a line.</summary>
+    /// <summary>The cleaned text of a piece of a line.</summary>
     public string Of(string piece)
     {
         if (_place == Place.Text && !piece.AsSpan().ContainsAny(Escape, '\0'))

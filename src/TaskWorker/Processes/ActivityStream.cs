@@ -1,6 +1,6 @@
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>An agent's output that tells each time something was read from it.</summary>
+/// <summary>An agent's output that reports each read.</summary>
 internal sealed class ActivityStream(Stream inner, Action onData) : Stream
 {
     public override bool CanRead => true;

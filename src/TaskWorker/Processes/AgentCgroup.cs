@@ -3,19 +3,19 @@ using TaskPipeline.Shared.Catalogue;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>The control group of one attempt: a folder whose files say what is in it, and take what is to be done with all of it at once.</summary>
+/// <summary>The control group of one attempt: a folder whose files list its processes, and control all of them at once.</summary>
 internal sealed class AgentCgroup : IDisposable
 {
-    private const int ThreadsPerProcess = 64;   // the kernel's limit counts threads, ours processes; it only has to hold a storm of forks until that was seen
+    private const int ThreadsPerProcess = 64;   // pids.max counts threads, our limit processes; it only has to stop a fork storm
     private const int CpuPeriod = 100_000;      // microseconds
-    private const int MaxWait = 2000;          // milliseconds, for what the kernel does at once unless a process hangs in it
+    private const int MaxWait = 2000;          // milliseconds; the kernel is faster unless a process hangs in it
 
     private readonly IReadOnlySet<string> _controllers;
     private bool _hasPids;
     private bool _hasMemory;
 
-    /// <param name="folder">Does not exist yet.</param>
-    /// <param name="controllers">Those that are in force in it.</param>
+    /// <param name="folder">Must not exist yet.</param>
+    /// <param name="controllers">The controllers that are enabled in it.</param>
     public AgentCgroup(string folder, IReadOnlySet<string> controllers)
     {
         (Folder, _controllers) = (folder, controllers);
@@ -24,7 +24,7 @@ internal sealed class AgentCgroup : IDisposable
 
     public string Folder { get; }
 
-    /// <summary>From now on it holds the limits of a type, as far as the kernel knows them.</summary>
+    /// <summary>Applies the limits of a type, as far as the kernel supports them.</summary>
     public void Limit(TaskType type)
     {
         (_hasPids, _hasMemory) = (_controllers.Contains("pids") && type.ProcessLimit is not null, _controllers.Contains("memory"));
@@ -33,7 +33,7 @@ internal sealed class AgentCgroup : IDisposable
         if (_hasMemory && type.MemoryLimit is { } memory)
         {
             Write("memory.max", memory);
-            Write("memory.oom.group", 1);   // a tree that has lost one of its processes is not worth much
+            Write("memory.oom.group", 1);   // a run that has lost one of its processes rarely recovers
             if (File.Exists(Path.Combine(Folder, "memory.swap.max")))
                 Write("memory.swap.max", 0);
         }
@@ -53,7 +53,7 @@ internal sealed class AgentCgroup : IDisposable
             }
             catch (IOException)
             {
-                return [];   // something else has removed it
+                return [];   // another process has removed it
             }
         }
     }
@@ -61,15 +61,15 @@ internal sealed class AgentCgroup : IDisposable
     /// <summary>Whether the kernel has refused a fork.</summary>
     public bool IsAtProcessLimit => _hasPids && Read("pids.events", "max") > 0;
 
-    /// <summary>Whether the kernel has killed processes of it because it used more memory than it may.</summary>
+    /// <summary>Whether the kernel has killed processes of it because it exceeded its memory limit.</summary>
     public bool HasRunOutOfMemory => _hasMemory && Read("memory.events", "oom_kill") > 0;
 
-    /// <summary>Comes back when nothing of it runs; false: the kernel does not do that.</summary>
+    /// <summary>Freezes all processes, and returns when none runs; false: the kernel did not do it.</summary>
     public bool Freeze() => TryWrite("cgroup.freeze", 1) && Until(() => Read("cgroup.events", "frozen") == 1);
 
     public void Thaw() => TryWrite("cgroup.freeze", 0);
 
-    /// <summary>Ends everything in it at once, also what is frozen, and comes back when it is empty.</summary>
+    /// <summary>Kills all processes at once, even frozen ones, and returns when the group is empty. The result is the processes it had.</summary>
     public IReadOnlyCollection<int> End()
     {
         var left = Processes;
@@ -82,10 +82,10 @@ internal sealed class AgentCgroup : IDisposable
         return left;
     }
 
-    /// <summary>One that is not empty yet stays, until the worker ends or another one starts.</summary>
+    /// <summary>A group that is not empty yet stays until the worker ends or another worker starts.</summary>
     public void Dispose() => Remove(Folder);
 
-    /// <summary>False: something is in it.</summary>
+    /// <summary>False: the group is not empty.</summary>
     public static bool Remove(string folder)
     {
         try
@@ -99,7 +99,7 @@ internal sealed class AgentCgroup : IDisposable
         }
     }
 
-    /// <summary>Before Linux 5.14. Frozen, none of them can fork meanwhile.</summary>
+    /// <summary>For Linux before 5.14. Frozen first, so that none of them can fork meanwhile.</summary>
     private void KillOneByOne()
     {
         Freeze();
@@ -110,7 +110,7 @@ internal sealed class AgentCgroup : IDisposable
 
     private static bool Until(Func<bool> condition)
     {
-        var limit = Environment.TickCount64 + MaxWait;   // how long the kernel takes is the system's time, also where a test has a clock of its own
+        var limit = Environment.TickCount64 + MaxWait;   // real time, even if a test has its own clock
         while (!condition())
         {
             if (Environment.TickCount64 > limit)

@@ -2,19 +2,19 @@ using TaskPipeline.Shared.Catalogue;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>What to start. The environment is the whole of it: nothing is inherited.</summary>
+/// <summary>The program to start. The environment is complete: nothing is inherited.</summary>
 internal sealed record AgentCommand(
     string Executable, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string Directory, string? Stdin)
 {
-    /// <summary>Of the terminal that it gets instead of pipes; null: it gets pipes.</summary>
+    /// <summary>Size of the terminal that it gets instead of pipes; null: it gets pipes.</summary>
     public TerminalSize? TerminalSize { get; init; }
 
-    /// <summary>Name of that terminal, once there is one.</summary>
+    /// <summary>Name of that terminal, once it is open.</summary>
     public string? Terminal { get; init; }
 
-    /// <summary>Its input stays open behind <see cref="Stdin"/>.</summary>
+    /// <summary>Its stdin stays open after <see cref="Stdin"/>.</summary>
     public bool TakesInput { get; init; }
 
-    /// <summary>How many files it may have open; null: as many as the worker may.</summary>
+    /// <summary>Limit of open files; null: the worker's own.</summary>
     public int? OpenFiles { get; init; }
 }

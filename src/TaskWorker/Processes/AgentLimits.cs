@@ -2,19 +2,19 @@ using TaskPipeline.Shared.Catalogue;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>What an attempt may use before it is ended. Null: as much as it likes.</summary>
+/// <summary>Limits of an attempt; null: no limit.</summary>
 internal sealed record AgentLimits
 {
-    /// <summary>In which it runs; while it is paused it does not count.</summary>
+    /// <summary>Running time, without pauses.</summary>
     public required TimeSpan Time { get; init; }
 
-    /// <summary>Between SIGTERM and SIGKILL.</summary>
+    /// <summary>Time between SIGTERM and SIGKILL.</summary>
     public required TimeSpan Grace { get; init; }
 
-    /// <summary>Of its task. It comes also while the attempt is paused.</summary>
+    /// <summary>The task's deadline; it also applies during a pause.</summary>
     public DateTimeOffset? Deadline { get; init; }
 
-    /// <summary>Without output; while it is paused it does not count.</summary>
+    /// <summary>Time without output, without pauses.</summary>
     public TimeSpan? Silence { get; init; }
 
     /// <summary>Processes at a time.</summary>
@@ -23,7 +23,7 @@ internal sealed record AgentLimits
     /// <summary>Bytes in its workspace.</summary>
     public long? Disk { get; init; }
 
-    /// <summary>In which it may go on after it has given its result; while it is paused it does not count.</summary>
+    /// <summary>Time that it can run after it has reported its result, without pauses.</summary>
     public TimeSpan? AfterResult { get; init; }
 
     public static AgentLimits Of(TaskType type, DateTimeOffset? deadline) => new()

@@ -3,19 +3,19 @@ using CliWrap;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>A program to start. The environment is the whole of it: nothing is inherited.</summary>
+/// <summary>A program to start. The environment is complete: nothing is inherited.</summary>
 internal sealed record ProgramStart(string FileName, IReadOnlyList<string> Arguments, IReadOnlyDictionary<string, string> Environment, string Directory);
 
-/// <summary>Reads one output to its end, or returns when the token says that nobody waits for the rest.</summary>
+/// <summary>Reads one output to its end, or returns when the token is cancelled because the rest is not wanted.</summary>
 internal delegate Task ReadOutput(Stream stream, CancellationToken cancellationToken);
 
 /// <summary>
-/// A child process with both outputs drained. CliWrap's tokens are not used to stop it: the graceful one reaches the root process only, and cancelling loses
-/// the exit code.
+/// A child process with both outputs drained. CliWrap's tokens are not used to stop it: the graceful one reaches only the root process, and the other
+/// loses the exit code.
 /// </summary>
 internal sealed class AgentProcess : IAsyncDisposable
 {
-    /// <summary>CliWrap adds to the inherited environment: what is there already is taken out by name.</summary>
+    /// <summary>CliWrap adds to the inherited environment, so inherited variables are removed by name.</summary>
     private static readonly Dictionary<string, string?> NothingInherited =
         Environment.GetEnvironmentVariables().Keys.Cast<string>().ToDictionary(name => name, _ => (string?)null);
 
@@ -44,14 +44,14 @@ internal sealed class AgentProcess : IAsyncDisposable
 
     public int Pid { get; }
 
-    /// <summary>Completes when the process has exited, whatever still holds its outputs.</summary>
+    /// <summary>Completes when the process has exited, even if other processes still hold its outputs.</summary>
     public Task Exited { get; }
 
-    /// <summary>The exit code, once the process has exited and both outputs are at their end or were given up through the token of the start.</summary>
+    /// <summary>The exit code, once the process has exited and both outputs have ended or were given up through the constructor's token.</summary>
     public Task<int> Completion { get; }
 
-    /// <summary>Has its input written, and then closed. At most once; without it the input is closed when this is disposed of.</summary>
-    /// <param name="write">Returns when there is no more; fails when nobody reads any more.</param>
+    /// <summary>Writes its stdin, then closes it. Call at most once; otherwise stdin is closed on disposal.</summary>
+    /// <param name="write">Returns when there is no more input; fails when the process no longer reads.</param>
     public void Feed(Func<Stream, Task> write) => _stdin.TrySetResult(write);
 
     public async ValueTask DisposeAsync()
@@ -69,7 +69,7 @@ internal sealed class AgentProcess : IAsyncDisposable
 
     private async Task<int> CompleteAsync() => (await _command.Task).ExitCode;
 
-    /// <summary>CliWrap reports an exit only once the outputs are at their end too; the exit itself is seen through the pid.</summary>
+    /// <summary>CliWrap reports an exit only after the outputs have ended; the exit itself is observed through the pid.</summary>
     private static async Task WaitAsync(int pid)
     {
         try
@@ -79,7 +79,7 @@ internal sealed class AgentProcess : IAsyncDisposable
         }
         catch (Exception exception) when (exception is ArgumentException or InvalidOperationException)
         {
-            // It has exited and been reaped already.
+            // The process has already exited and been reaped.
         }
     }
 }

@@ -7,16 +7,16 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// Ends this worker's agents when the worker itself is killed: two small processes, each in a session of its own, that wait on a pipe from here.
-/// However the worker ends, the kernel closes the pipe, and they sweep. There are two so that one can be killed with the worker; one that ends before
-/// it is replaced. They are shells so that they cost a megabyte each, not forty.
+/// Ends this worker's agents when the worker itself is killed: two small processes, each in its own session, wait on a pipe from the worker. However
+/// the worker ends, the kernel closes the pipe, and they kill what is left. There are two in case one is killed with the worker; one that ends
+/// earlier is replaced. They are shells, because a shell takes one megabyte instead of forty.
 /// </summary>
 internal sealed partial class AgentReaper(Cgroups cgroups, IHostApplicationLifetime lifetime, ILogger<AgentReaper> logger) : IHostedService, IDisposable
 {
     private const int Pair = 2;
 
-    // $1 a pattern of this worker's markers, so that what it ends is this worker's and nobody else's; $2 the folder of the worker's control groups, or nothing.
-    // Two clean passes end it.
+    // $1: a pattern of this worker's markers, so that it ends only this worker's processes. $2: the folder of the worker's control groups, or empty.
+    // It ends after two passes that find nothing.
     private const string Script = """
         while read -r _; do :; done
         clean=0
@@ -31,12 +31,12 @@ internal sealed partial class AgentReaper(Cgroups cgroups, IHostApplicationLifet
         [ -z "$2" ] || rmdir "$2"/*/ "$2" 2>/dev/null
         """;
 
-    private readonly Process?[] _processes = new Process?[Pair];   // under the lock, as is the flag
+    private readonly Process?[] _processes = new Process?[Pair];   // guarded by _gate, like _isEnding
     private readonly Lock _gate = new();
     private bool _isEnding;
     private Task _watching = Task.CompletedTask;
 
-    /// <summary>Of the two that watch now.</summary>
+    /// <summary>Process ids of the current two.</summary>
     public IReadOnlyList<int> Pids
     {
         get
@@ -105,10 +105,10 @@ internal sealed partial class AgentReaper(Cgroups cgroups, IHostApplicationLifet
     private void Start(int place) =>
         _processes[place] = HelperShell.Start("taskworker-reaper", Script, [RunMarker.OwnPattern, cgroups.Folder], hasInput: true);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "A reaper has ended and is replaced")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A reaper process has ended and is replaced")]
     private static partial void LogReplaced(ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Critical,
-        Message = "There is no reaper any more, and none can be started: this worker ends rather than leave agents behind some day")]
+        Message = "A reaper process has ended and cannot be replaced: this worker ends, because its agents could outlive it")]
     private static partial void LogUnguarded(ILogger logger, Exception exception);
 }

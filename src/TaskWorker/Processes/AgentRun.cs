@@ -6,30 +6,30 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// One run of an agent, from the spawn until nothing of it is left. Whatever asks first for its end decides the reason; after the exit
-/// nothing does, and no signal is sent any more.
+/// One run of an agent, from the spawn until all its processes have ended. The first request to end it decides the reason; after the exit no request
+/// counts and no signal is sent.
 /// </summary>
 internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits limits, Launcher? ready, TimeProvider clock)
 {
-    private const int MostNames = 20;   // in a receipt
+    private const int MostNames = 20;   // program names in the outcome
     private const string EndOfTransmission = "\u0004";   // Ctrl-D, on a terminal
-    private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(1);   // after the exit, for outputs that a grandchild still holds
+    private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(1);   // after the exit, for outputs that descendants still hold
 
     private readonly AgentTree _tree = new(marker, ready?.Cgroup);
     private readonly TaskCompletionSource<EndReason> _ordered = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _forced = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Channel<TypedInput> _input = Channel.CreateUnbounded<TypedInput>();   // the feed bounds it
+    private readonly Channel<TypedInput> _input = Channel.CreateUnbounded<TypedInput>();   // limited by InputFeed
     private readonly Lock _gate = new();
-    private LimitWatch? _watch;                      // under the gate, as is all down to the pause; null before the spawn and from the end on
+    private LimitWatch? _watch;                      // guarded by _gate, like the fields down to _pausing; null before the spawn and from the end on
     private DateTimeOffset? _resultAt;
     private bool _shallPause;
-    private Task _pausing = Task.CompletedTask;      // changes of it, one after the other
-    private bool _isPaused;                          // of whoever runs as _pausing, and of the end after it
+    private Task _pausing = Task.CompletedTask;      // pauses and resumes, one after the other
+    private bool _isPaused;                          // used only by the _pausing chain, and by the end after it
 
-    /// <summary>Called when the whole tree has come to stand still, and when it goes on.</summary>
+    /// <summary>Called when the whole tree is paused, and when it continues.</summary>
     public Action<bool>? Paused { get; init; }
 
-    /// <summary>Asks for the end. The first reason counts; <paramref name="force"/> ends the grace of any.</summary>
+    /// <summary>Requests the end. The first reason counts; <paramref name="force"/> ends any grace period.</summary>
     public void End(EndReason reason, bool force)
     {
         _ordered.TrySetResult(reason);
@@ -37,14 +37,14 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             _forced.TrySetResult();
     }
 
-    /// <summary>Gives something to the agent's stdin, behind what came before.</summary>
+    /// <summary>Queues input for the agent's stdin.</summary>
     public void Type(TypedInput input)
     {
         if (!_input.Writer.TryWrite(input))
             input.Done(false);
     }
 
-    /// <summary>The agent has given its result at that time: where its type says so, it has only so long to end.</summary>
+    /// <summary>The agent has reported its result: if its type says so, it has limited time to end.</summary>
     public void GaveResult(DateTimeOffset at)
     {
         lock (_gate)
@@ -54,7 +54,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         }
     }
 
-    /// <summary>Lets all of it stand still, as soon as it is spawned, or go on. From the end on it does nothing.</summary>
+    /// <summary>Pauses or resumes all of its processes, as soon as it is spawned. Without effect from its end on.</summary>
     public void Pause(bool shallPause)
     {
         lock (_gate)
@@ -65,8 +65,8 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         }
     }
 
-    /// <param name="mayBegin">What the agent waits for.</param>
-    /// <param name="spawned">Told the agent's pid when it begins.</param>
+    /// <param name="mayBegin">The agent starts when this completes.</param>
+    /// <param name="spawned">Called with the agent's pid when it starts.</param>
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
     [SuppressMessage("Reliability", "CA2025", Justification = "The process is disposed of before the terminal, and waits for what writes to that")]
     public async Task<AgentExit> RunAsync(ReadOutput stdout, ReadOutput stderr, Task mayBegin, Action<int> spawned)
@@ -86,7 +86,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             begun.Task,
             stdin => WriteAsync(stdin, screen));
         _tree.Root = process.Pid;
-        var isCalledOff = true;   // then the launcher, which was to become the agent, ends by itself
+        var isCalledOff = true;   // then the launcher ends by itself instead of becoming the agent
         try
         {
             await mayBegin;
@@ -105,11 +105,11 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         _input.Writer.TryComplete();
         var reason = process.Exited.IsCompleted && !isCalledOff ? EndReason.ExitCode : await _ordered.Task;
         var (began, endAt) = (clock.GetTimestamp(), clock.GetUtcNow());
-        var seen = reason == EndReason.ExitCode ? [] : _tree.Processes;   // for the receipt: what lives when the end begins
+        var seen = reason == EndReason.ExitCode ? [] : _tree.Processes;   // for the outcome: the live processes when the end begins
         await EndPausesAsync();
         var (endedBy, killed) = process.Exited.IsCompleted ? default : await StopAsync(process, seen);
 
-        // Outputs first, so that lines of short-lived children are not cut; then whatever is left of the run.
+        // Outputs first, so that lines of short-lived children are not lost; then the remaining processes of the run.
         if (endedBy != AgentExit.Kill)
             await IsDoneIn(process.Completion, DrainLimit);
         var ended = _tree.End(wasEmpty: endedBy == AgentExit.Term).Union(seen).Count();
@@ -131,8 +131,8 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         void OnOutput() => hearing?.OnOutput();
     }
 
-    /// <summary>What the agent is given at its start, and then what is sent to it, where it takes that.</summary>
-    /// <param name="keyboard">Of its terminal, where it has one.</param>
+    /// <summary>Writes the initial stdin, then input that is sent to the agent, if its type takes input.</summary>
+    /// <param name="keyboard">The input of its terminal, if it has one.</param>
     private async Task WriteAsync(Stream stdin, Stream? keyboard)
     {
         await stdin.WriteAsync(Encoding.UTF8.GetBytes(command.Stdin ?? ""));
@@ -155,7 +155,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             }
             catch (IOException)
             {
-                input.Done(isOpen = false);   // it has closed its input, or has ended
+                input.Done(isOpen = false);   // the agent has closed its stdin or ended
             }
             if (input.Closes && isOpen)
             {
@@ -205,7 +205,7 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
         Paused?.Invoke(shallPause);
     }
 
-    /// <summary>Answers the signal that it took, and the names of what needed SIGKILL.</summary>
+    /// <summary>Returns the signal that ended the run, and the names of programs that needed SIGKILL.</summary>
     private async Task<(string? EndedBy, IReadOnlyList<string>? Killed)> StopAsync(AgentProcess process, IReadOnlyCollection<int> seen)
     {
         if (limits.Grace > TimeSpan.Zero && !_forced.Task.IsCompleted
@@ -213,12 +213,12 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
             return (AgentExit.Term, null);
         IReadOnlyList<string> killed = [.. _tree.Left.Select(Proc.NameOf).OfType<string>().Take(MostNames)];
         if (!process.Exited.IsCompleted)
-            _tree.Signal(Posix.Kill);   // all of it at once; what has left the group is ended in the sweep
+            _tree.Signal(Posix.Kill);   // the whole process group; AgentTree.End kills what has left the group
         await process.Exited;
         return (AgentExit.Kill, killed.Count > 0 ? killed : null);
     }
 
-    /// <summary>SIGTERM is the first that it sees.</summary>
+    /// <summary>A paused agent continues only after it has SIGTERM, so that it sees the signal first.</summary>
     private void ThawPaused()
     {
         if (_isPaused)
@@ -228,24 +228,24 @@ internal sealed class AgentRun(AgentCommand command, string marker, AgentLimits 
     private async Task<bool> IsDoneIn(Task task, TimeSpan wait) => await Task.WhenAny(task, Task.Delay(wait, clock)) == task;
 }
 
-/// <param name="ProcessesEnded">How many processes were ended by us.</param>
+/// <param name="ProcessesEnded">How many processes the worker ended.</param>
 internal sealed record AgentExit(EndReason Reason, int ExitCode, string? Signal, int ProcessesEnded)
 {
     public const string Term = "TERM";
     public const string Kill = "KILL";
 
-    /// <summary>False: its end was asked for before its program began, and so it never did.</summary>
+    /// <summary>False: its end was requested before its program started, so it never started.</summary>
     public bool HasBegun { get; init; } = true;
 
     /// <summary>When its end began: by itself, or by an order.</summary>
     public DateTimeOffset EndAt { get; init; }
 
-    /// <summary>The signal it took to end all of the agent; null where it ended by itself.</summary>
+    /// <summary>The signal that ended the last of its processes; null if it ended by itself.</summary>
     public string? EndedBy { get; init; }
 
     /// <summary>Names of the programs that needed SIGKILL.</summary>
     public IReadOnlyList<string>? ProcessesKilled { get; init; }
 
-    /// <summary>From the order until nothing was left.</summary>
+    /// <summary>From the order until all processes had ended.</summary>
     public TimeSpan? StopTime { get; init; }
 }

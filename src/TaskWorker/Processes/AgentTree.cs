@@ -1,23 +1,23 @@
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// All processes of one run: those that bear its marker, wherever they have moved to, and those in its control group where it has one, also if they
-/// have cleared their environment.
+/// All processes of one run: those with its marker, wherever they are in the process tree, and those in its control group, if it has one, even with a
+/// cleared environment.
 /// </summary>
 internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
 {
-    /// <summary>Of the agent itself, and so of its process group, once it is spawned.</summary>
+    /// <summary>The agent's pid, and so its process group, once it is spawned.</summary>
     public int Root { get; set; }
 
-    /// <summary>The processes that live now. One that was just spawned may not have come into its control group yet, and is the agent's all the same.</summary>
+    /// <summary>The live processes. A process that was just spawned may not be in its control group yet, so the root is added.</summary>
     public IReadOnlyCollection<int> Processes => cgroup is null ? RunMarker.ProcessesOf(marker) : [.. cgroup.Processes.Append(Root).Distinct()];
 
-    /// <summary>The same once the agent is known to have come into its control group. What has moved out of that is found when nothing else is left.</summary>
+    /// <summary>The same, once the agent is known to be in its control group. Processes that have left the group are looked up only when it is empty.</summary>
     public IReadOnlyCollection<int> Left => cgroup?.Processes is { Count: > 0 } inGroup ? inGroup : RunMarker.ProcessesOf(marker);
 
     public bool CountMoreThan(int? most) => most is not null && (cgroup?.IsAtProcessLimit == true || Processes.Count > most);
 
-    /// <summary>To the agent and to whatever has stayed in its process group.</summary>
+    /// <summary>Signals the agent and everything in its process group.</summary>
     public void Signal(int signal)
     {
         if (Launcher.Setsid is null || !Posix.SignalGroup(Root, signal))
@@ -25,7 +25,8 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
     }
 
     /// <summary>
-    /// To one process, if it is still the one that was seen. The root is a child of this worker, so its pid is nobody else's until that has seen it exit.
+    /// Signals one process, if its pid still belongs to this run. The root is a child of this worker, so its pid is not reused before the worker has
+    /// reaped it.
     /// </summary>
     public void Signal(int pid, int signal)
     {
@@ -35,7 +36,7 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
             Posix.SignalProcess(pid, signal, () => RunMarker.IsOf(pid, marker) || cgroup?.Processes.Contains(pid) == true);
     }
 
-    /// <summary>Comes back when all of it stands still.</summary>
+    /// <summary>Returns when all of it is stopped.</summary>
     public void Freeze()
     {
         if (cgroup is not null && cgroup.Freeze())
@@ -44,7 +45,7 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
         RunMarker.StopAll(marker);
     }
 
-    /// <summary>Everything goes on, beginning with the signals that came meanwhile.</summary>
+    /// <summary>Everything continues; pending signals are delivered first.</summary>
     public void Thaw()
     {
         cgroup?.Thaw();
@@ -52,14 +53,14 @@ internal sealed class AgentTree(string marker, AgentCgroup? cgroup)
         RunMarker.ContinueAll(marker);
     }
 
-    /// <summary>Ends all of it that is left, and answers which processes that were.</summary>
-    /// <param name="wasEmpty">Whether the last look at <see cref="Left"/> found nothing.</param>
+    /// <summary>Ends all remaining processes, and returns them.</summary>
+    /// <param name="wasEmpty">Whether the last look at <see cref="Left"/> found none.</param>
     public IReadOnlySet<int> End(bool wasEmpty)
     {
         var looks = wasEmpty ? 1 : 0;
         if (cgroup is null)
             return RunMarker.Sweep(marker, cleanPasses: 2 - looks);
         var ended = cgroup.End();
-        return RunMarker.Sweep(marker, cleanPasses: 1 - looks).Union(ended).ToHashSet();   // those that had moved out of it
+        return RunMarker.Sweep(marker, cleanPasses: 1 - looks).Union(ended).ToHashSet();   // processes that had left the group
     }
 }

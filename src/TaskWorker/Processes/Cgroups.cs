@@ -6,8 +6,8 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// Control groups (version 2) for attempts, below the worker's own, where that is the worker's to divide: as root, in a unit with
-/// <c>Delegate=yes</c>, in a container whose cgroups are writable. What cannot be limited elsewhere is said once, at the start.
+/// Control groups (version 2) for attempts, below the worker's own group, if the worker may divide that: as root, in a unit with <c>Delegate=yes</c>,
+/// or in a container with writable cgroups. Limits that cannot be applied are logged once, at the start.
 /// </summary>
 internal sealed partial class Cgroups
 {
@@ -15,7 +15,7 @@ internal sealed partial class Cgroups
     private const string OwnLeaf = ".worker";
     private static readonly string[] Wanted = ["memory", "cpu", "pids"];
 
-    private readonly string? _folder;   // of this worker's attempts; null: there are none
+    private readonly string? _folder;   // parent of this worker's attempts' groups; null: no groups
     private readonly HashSet<string> _controllers = [];
 
     public Cgroups(IOptions<WorkerOptions> options, ILogger<Cgroups> logger)
@@ -53,10 +53,10 @@ internal sealed partial class Cgroups
             LogNoController(logger, missing);
     }
 
-    /// <summary>What the reaper kills and removes when the worker has died; empty: there is none.</summary>
+    /// <summary>The folder that the reaper kills and removes when the worker has died; empty: there is none.</summary>
     public string Folder => _folder ?? "";
 
-    /// <summary>Null where there are none.</summary>
+    /// <summary>Null: there are no control groups.</summary>
     public AgentCgroup? New()
     {
         try
@@ -65,11 +65,11 @@ internal sealed partial class Cgroups
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return null;   // the marker is there too
+            return null;   // processes are still found by their marker
         }
     }
 
-    /// <summary>The worker's own group, if groups can be made in it.</summary>
+    /// <summary>The worker's own group, if groups can be created in it; otherwise null and the reason.</summary>
     private static (string? Folder, string Reason) Find()
     {
         var own = File.ReadLines("/proc/self/cgroup").FirstOrDefault(line => line.StartsWith("0::", StringComparison.Ordinal))?["0::".Length..];
@@ -84,11 +84,11 @@ internal sealed partial class Cgroups
         try
         {
             Directory.CreateDirectory(probe);
-            return File.Exists(Path.Combine(probe, "cgroup.procs")) ? (folder, "") : (null, $"{folder} is no control group");
+            return File.Exists(Path.Combine(probe, "cgroup.procs")) ? (folder, "") : (null, $"{folder} is not a control group");
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return (null, $"{folder} is not this worker's to divide: {exception.Message}");
+            return (null, $"{folder} cannot be divided by this worker: {exception.Message}");
         }
         finally
         {
@@ -96,7 +96,9 @@ internal sealed partial class Cgroups
         }
     }
 
-    /// <summary>A group with processes of its own cannot share out memory among others, so the worker moves into a leaf, if it is alone there.</summary>
+    /// <summary>
+    /// A group with processes of its own cannot enable controllers for groups below it, so the worker moves into a leaf, if it is alone in the group.
+    /// </summary>
     private static bool TryEnable(string folder, string controller)
     {
         for (var hasMoved = false; ; hasMoved = true)
@@ -116,8 +118,8 @@ internal sealed partial class Cgroups
     }
 
     /// <summary>
-    /// Of workers that do not live any more: their attempts are ended, their groups removed. Workers in another PID namespace, such as a container's, may share
-    /// the group and cannot be seen from here: what is theirs is left alone.
+    /// Ends the attempts of dead workers and removes their groups. Workers in another PID namespace, such as a container's, can share the parent
+    /// group and are not visible from here: their groups are left alone.
     /// </summary>
     private static void RemoveLeftovers(string parent)
     {
@@ -141,25 +143,25 @@ internal sealed partial class Cgroups
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The reaper, or another worker that starts now, was faster.
+            // The reaper, or another worker that starts at the same time, has removed it.
         }
     }
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "This is not Linux: a stop reaches the agent's root process only, "
-            + "nothing sweeps up after it or after a killed worker, and limits of memory, processors and processes do not hold")]
+        Message = "This is not Linux: a stop reaches only the agent's root process, "
+            + "processes that outlive it or a killed worker are not ended, and limits of memory, processors and processes do not apply")]
     private static partial void LogElsewhere(ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "There is no setsid: a stop reaches the agent's root process first, and the rest of it only in the sweep")]
+        Message = "There is no setsid: a stop signals only the agent's root process, and its other processes are killed after that")]
     private static partial void LogNoSetsid(ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Information,
-        Message = "No control groups for agents ({Reason}): memory_limit and cpu_limit do not hold; processes are counted, paused and ended one by one")]
+        Message = "No control groups for agents ({Reason}): memory_limit and cpu_limit do not apply; processes are counted, paused and ended one by one")]
     private static partial void LogNoCgroups(ILogger logger, string reason);
 
     [LoggerMessage(Level = LogLevel.Information,
         Message = "The kernel does not limit {Controller} in control groups of this worker: "
-            + "memory_limit (memory) and cpu_limit (cpu) do not hold, processes (pids) are counted each second")]
+            + "memory_limit (memory) and cpu_limit (cpu) do not apply, processes (pids) are counted each second")]
     private static partial void LogNoController(ILogger logger, string controller);
 }

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>Small shells beside the worker, each in a session of its own, that know nothing of its environment.</summary>
+/// <summary>Starts small helper shells, each in its own session, without the worker's environment.</summary>
 internal static class HelperShell
 {
     public const string Path = "/usr/local/bin:/usr/bin:/bin";

@@ -4,14 +4,14 @@ using System.Text.RegularExpressions;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// A process that becomes an agent. Where there is <c>setsid</c> it is a shell in a session and a control group of its own, which can be started before there
-/// is anything to run: to fork, to move into a control group and to load two programs takes longer than all the rest of a task's start. It reads its orders
-/// from its input, where they pass through no disk and no argument that others could read, and what follows them is left for the agent that takes its place.
+/// A process that becomes an agent. If <c>setsid</c> exists, it is a shell in its own session and control group, which can be started before there is
+/// a task: to fork, to enter a control group and to load two programs takes longer than the rest of a task's start. It reads its orders from stdin,
+/// so they are not on disk or in arguments that others could read. The rest of stdin is left for the agent that replaces it.
 /// </summary>
 internal sealed partial class Launcher : IAsyncDisposable
 {
-    // $1 the control group or nothing, $2 the line that ends the orders. Without one it ends itself: a worker that dies has closed the pipe.
-    // When memory runs out, the agent goes before the worker.
+    // $1: the control group, or empty. $2: the line that ends the orders. Without that line it exits: a worker that died has closed the pipe. The
+    // oom_score_adj makes the kernel kill the agent before the worker.
     private const string Script = """
         [ -z "$1" ] || echo 0 > "$1/cgroup.procs"
         { echo 500 > /proc/self/oom_score_adj; } 2>/dev/null
@@ -24,7 +24,7 @@ internal sealed partial class Launcher : IAsyncDisposable
         eval "$orders"
         """;
 
-    // Which shells do not let anybody set.
+    // Variables that shells do not allow to be set.
     private static readonly HashSet<string> OfTheShell = ["PPID", "UID", "EUID", "BASHOPTS", "SHELLOPTS", "BASH_VERSINFO"];
 
     private readonly TaskCompletionSource<ReadOutput> _stdout = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -44,16 +44,16 @@ internal sealed partial class Launcher : IAsyncDisposable
             _giveUp.Token);
     }
 
-    /// <summary>Whether this machine has what it takes to start one ahead of its agent.</summary>
+    /// <summary>Whether this machine can start a launcher before its agent.</summary>
     public static bool IsPossible => Setsid is not null;
 
-    /// <summary>The program that puts a process into a session, and so a process group, of its own, under the pid that it was started with.</summary>
+    /// <summary>The program that puts a process into its own session, and so its own process group, with its pid unchanged.</summary>
     public static string? Setsid { get; } = ((string[])["/usr/bin/setsid", "/bin/setsid"]).FirstOrDefault(File.Exists);
 
     public AgentProcess Process { get; }
     public AgentCgroup? Cgroup { get; }
 
-    /// <summary>One that waits for its orders.</summary>
+    /// <summary>Starts a launcher that waits for its orders.</summary>
     /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
     public static Launcher Start(AgentCgroup? cgroup)
     {
@@ -63,13 +63,13 @@ internal sealed partial class Launcher : IAsyncDisposable
         return new Launcher(cgroup, end, program);
     }
 
-    /// <summary>The agent itself, for machines where that is all that can be done.</summary>
+    /// <summary>Starts the agent itself, for machines without <c>setsid</c>.</summary>
     /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
     public static Launcher StartDirectly(AgentCommand command) =>
         new(null, null, new ProgramStart(command.Executable, command.Arguments, command.Environment, command.Directory));
 
-    /// <summary>Gives the orders, and then, when it may begin, the input. Whatever ends before that ends the process too.</summary>
-    /// <param name="mayBegin">False: it shall not.</param>
+    /// <summary>Writes the orders and then, when the agent may start, its stdin. If stdin ends before that, the process ends too.</summary>
+    /// <param name="mayBegin">False: the agent must not start.</param>
     public void Become(AgentCommand command, ReadOutput stdout, ReadOutput stderr, Task<bool> mayBegin, Func<Stream, Task> write)
     {
         _stdout.SetResult(stdout);
@@ -89,10 +89,10 @@ internal sealed partial class Launcher : IAsyncDisposable
         });
     }
 
-    /// <summary>What may still come out of it belongs to nobody.</summary>
+    /// <summary>Stops reading its outputs: what is still in them belongs to no attempt.</summary>
     public Task GiveUpOutputsAsync() => _giveUp.CancelAsync();
 
-    /// <summary>It was not needed: it ends by itself, and its control group goes too.</summary>
+    /// <summary>It is not needed: it ends by itself, and its control group is removed.</summary>
     public async Task DiscardAsync()
     {
         await DisposeAsync();
@@ -101,7 +101,7 @@ internal sealed partial class Launcher : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // One that was never needed has nothing to say.
+        // A launcher that was never used has no output.
         _stdout.TrySetResult((_, _) => Task.CompletedTask);
         _stderr.TrySetResult((_, _) => Task.CompletedTask);
         await Process.DisposeAsync();

@@ -2,13 +2,13 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>Has a launcher at hand for the next agent.</summary>
+/// <summary>Keeps a launcher ready for the next agent.</summary>
 internal sealed class Launchers(Cgroups cgroups)
 {
     private readonly Lock _gate = new();
     private Task<Launcher>? _next;
 
-    /// <summary>To be called when there is time for it. Where it fails, whoever takes it learns why.</summary>
+    /// <summary>Call this when the worker has time. If it fails, the next <see cref="TakeAsync"/> throws the error.</summary>
     public void Prepare()
     {
         if (!Launcher.IsPossible)
@@ -17,8 +17,8 @@ internal sealed class Launchers(Cgroups cgroups)
             _next ??= Task.Run(Start);
     }
 
-    /// <summary>Null: agents have to be started themselves here.</summary>
-    /// <exception cref="System.ComponentModel.Win32Exception">There is none, and none can be started.</exception>
+    /// <summary>Null: agents are started directly here.</summary>
+    /// <exception cref="System.ComponentModel.Win32Exception">No launcher can be started.</exception>
     public async Task<Launcher?> TakeAsync()
     {
         if (!Launcher.IsPossible)
@@ -29,10 +29,10 @@ internal sealed class Launchers(Cgroups cgroups)
         var launcher = await taken;
         if (!launcher.Process.Exited.IsCompleted)
             return launcher;
-        await launcher.DiscardAsync();   // somebody has ended it meanwhile
+        await launcher.DiscardAsync();   // another process has ended it meanwhile
         return Start();
     }
 
-    [SuppressMessage("Reliability", "CA2000", Justification = "The group goes with its launcher")]
+    [SuppressMessage("Reliability", "CA2000", Justification = "The launcher disposes of its group")]
     private Launcher Start() => Launcher.Start(cgroups.New());
 }

@@ -4,13 +4,13 @@ using System.Globalization;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// Ends an agent that must not overlap another attempt when its worker cannot do so itself, because it is frozen: a small process beside the agent looks
-/// twice a second whether the worker has renewed the lease, in uptime, which no clock setting changes.
+/// Ends an agent that must not overlap another attempt if its worker is frozen and cannot do it: a small process checks twice a second whether the
+/// worker has renewed the lease. The time is uptime, which setting the clock does not change.
 /// </summary>
 internal sealed class Lease : IDisposable
 {
-    // $1 the lease's file, $2 the marker of the run. It ends with the file, or once the time is up and nothing of the run is left: its worker may be dead.
-    // `/proc/uptime` and the file are read by the shell itself.
+    // $1: the lease's file. $2: the marker of the run. It ends when the file is gone, or when the time is up and nothing of the run is left (the
+    // worker may be dead). The shell itself reads `/proc/uptime` and the file.
     private const string Script = """
         while sleep 0.5; do
           { read -r until < "$1"; } 2>/dev/null || exit 0
@@ -31,10 +31,10 @@ internal sealed class Lease : IDisposable
 
     private Lease(string file, Process process, long until) => (_file, _process, _until) = (file, process, until);
 
-    /// <summary>Whether the time was ever up before it was renewed: then it may be this that has ended the agent.</summary>
+    /// <summary>Whether the lease ever expired before it was renewed: then its process may have ended the agent.</summary>
     public bool HasLapsed => _hasLapsed || Uptime() >= _until;
 
-    /// <summary>Null where there is no /proc.</summary>
+    /// <summary>Null if this is not Linux.</summary>
     public static Lease? Start(string dataDirectory, string marker, TimeSpan time)
     {
         if (!OperatingSystem.IsLinux())
@@ -45,7 +45,7 @@ internal sealed class Lease : IDisposable
         return new Lease(file, HelperShell.Start("taskworker-lease", Script, [file, $"{RunMarker.Variable}={marker}"]), until);
     }
 
-    /// <summary>The agent may live for so long from now.</summary>
+    /// <summary>Lets the agent run for so long from now.</summary>
     public void Renew(TimeSpan time)
     {
         _hasLapsed = HasLapsed;
@@ -55,10 +55,12 @@ internal sealed class Lease : IDisposable
     public void Dispose()
     {
         File.Delete(_file);
-        _process.Dispose();   // it sees that the file has gone, and ends
+        _process.Dispose();   // the process ends when the file is gone
     }
 
-    /// <summary>Uptime in hundredths of a second, as the kernel tells it. Replaced at once, so that the shell never reads half of it.</summary>
+    /// <summary>
+    /// Writes the new end, as uptime in hundredths of a second like the kernel's. Replaces the file atomically, so that the shell never reads half of it.
+    /// </summary>
     private static long Write(string file, TimeSpan time)
     {
         var until = Uptime() + (long)(time.TotalSeconds * 100);

@@ -3,7 +3,7 @@ using TaskPipeline.TaskWorker.Workspaces;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>Watches one attempt's limits from its spawn to its exit, and says which one it has reached.</summary>
+/// <summary>Watches one attempt's limits from its spawn to its exit, and reports the first that is reached.</summary>
 internal sealed class LimitWatch : IDisposable
 {
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
@@ -34,7 +34,7 @@ internal sealed class LimitWatch : IDisposable
             _afterResult = new PausableTimer(TimeSpan.MaxValue, () => reached(EndReason.Result), clock);
     }
 
-    /// <summary>The agent has given its result, or another one.</summary>
+    /// <summary>The agent has reported a result.</summary>
     public void GaveResult(DateTimeOffset at) => _afterResult?.Restart(_limits.AfterResult!.Value - (_clock.GetUtcNow() - at));
 
     /// <summary>The agent has printed something.</summary>
@@ -49,7 +49,7 @@ internal sealed class LimitWatch : IDisposable
 
     public void Resume()
     {
-        OnOutput();   // the silence of a pause is not the agent's
+        OnOutput();   // a pause does not count as silence
         _time.Resume();
         _silence?.Restart(_limits.Silence!.Value);
         _silence?.Resume();
@@ -65,7 +65,7 @@ internal sealed class LimitWatch : IDisposable
         _afterResult?.Dispose();
     }
 
-    /// <summary>Output does not touch the timer: when that is due, it looks how long ago the last was.</summary>
+    /// <summary>Output does not touch the timer: when the timer fires, this checks how long ago the last output was.</summary>
     private void LookAtSilence()
     {
         var left = _limits.Silence!.Value - _clock.GetElapsedTime(Volatile.Read(ref _lastOutput));
@@ -83,6 +83,6 @@ internal sealed class LimitWatch : IDisposable
         else if (_limits.Disk is { } most && DiskUse.Of(_workspace, most) > most)
             _reached(EndReason.DiskLimit);
         else
-            _look!.Restart(LookInterval + (_clock.GetElapsedTime(began) * 10));   // a large workspace is not walked all the time
+            _look!.Restart(LookInterval + (_clock.GetElapsedTime(began) * 10));   // walk a large workspace less often
     }
 }

@@ -6,9 +6,9 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// What an agent leaves behind is ended here, but its entry in the table of processes is for PID 1 to take out, whose child it has become. (A worker that is
-/// PID 1 itself does that: the runtime sees to it.) Where PID 1 is some program that does not, this says so at the start. The worker cannot do it in its place:
-/// a child that it takes from the runtime by mistake ends it.
+/// The worker ends processes that an agent leaves behind, but PID 1 must reap them, because it has become their parent. (A worker that is PID 1
+/// itself does: the .NET runtime reaps.) This logs at the start if PID 1 does not reap. The worker cannot reap in its place: to take one of the
+/// runtime's children by mistake would end the worker.
 /// </summary>
 internal sealed partial class OrphanCheck(TimeProvider clock, ILogger<OrphanCheck> logger) : BackgroundService
 {
@@ -34,7 +34,7 @@ internal sealed partial class OrphanCheck(TimeProvider clock, ILogger<OrphanChec
     }
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "PID 1 ({Name}) does not reap: a process that an agent leaves behind stays in the table of processes as a zombie until that is full. "
+        Message = "PID 1 ({Name}) does not reap: processes that agents leave behind stay as zombies until the process table is full. "
             + "Start the container with an init (docker run --init, tini), or the worker as PID 1")]
     private static partial void LogZombies(ILogger logger, string? name);
 }

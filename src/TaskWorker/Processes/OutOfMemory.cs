@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>How many processes the kernel has killed since its start because memory had run out; 0 where it does not say.</summary>
+/// <summary>How many processes the kernel has killed for lack of memory since it booted; 0 if unknown.</summary>
 internal static class OutOfMemory
 {
     private const string Counter = "oom_kill ";

@@ -1,6 +1,6 @@
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>Calls back once, when so much time has passed in which it was not paused.</summary>
+/// <summary>Calls back once, after a time without its pauses.</summary>
 internal sealed class PausableTimer : IDisposable
 {
     private readonly TimeProvider _clock;
@@ -30,7 +30,7 @@ internal sealed class PausableTimer : IDisposable
 
     public void Resume() => Begin(null);
 
-    /// <summary>Waits for so long from now; where it is paused, from when it is resumed.</summary>
+    /// <summary>Waits for so long from now or, if it is paused, from its resume on.</summary>
     public void Restart(TimeSpan time)
     {
         lock (_gate)
@@ -53,7 +53,7 @@ internal sealed class PausableTimer : IDisposable
         }
     }
 
-    /// <summary>A timer takes no time that has passed, and none of more than 49 days.</summary>
+    /// <summary>Timers accept no negative times, and none above 49 days.</summary>
     private static TimeSpan Due(TimeSpan left) =>
         left < TimeSpan.Zero ? TimeSpan.Zero : left.TotalMilliseconds < uint.MaxValue - 1 ? left : Timeout.InfiniteTimeSpan;
 }

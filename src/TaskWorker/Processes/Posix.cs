@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>The few calls of the operating system that .NET has no name for.</summary>
+/// <summary>System calls that .NET does not expose.</summary>
 internal static partial class Posix
 {
     public const int Term = 15;
@@ -10,30 +10,30 @@ internal static partial class Posix
     public const int Stop = 19;
     public const int Continue = 18;
 
-    private const int PidfdSendSignal = 424;   // these two have no name in the C library of every distribution
+    private const int PidfdSendSignal = 424;   // these two are not in the C library of every distribution
     private const int PidfdOpen = 434;
     private const int SetDumpable = 4;
 
-    /// <summary>Sends a signal to every process of the group that <paramref name="leader"/> leads; false: there is none.</summary>
+    /// <summary>Sends a signal to every process of the group that <paramref name="leader"/> leads; false: there is no such group.</summary>
     public static bool SignalGroup(int leader, int signal) => Signal(-leader, signal) == 0;
 
     public static bool SignalProcess(int pid, int signal) => Signal(pid, signal) == 0;
 
     /// <summary>
-    /// Sends a signal to a process if it is the one that is meant. It is held on to before it is looked at, so that the signal cannot reach another one
-    /// that has got its pid meanwhile.
+    /// Sends a signal to a process if <paramref name="isMeant"/> confirms it. The pidfd is opened before the check, so the signal cannot reach a new
+    /// process with the same pid.
     /// </summary>
     public static bool SignalProcess(int pid, int signal, Func<bool> isMeant)
     {
         var held = (int)Syscall(PidfdOpen, pid, 0, 0, 0);
         if (held < 0)
-            return isMeant() && SignalProcess(pid, signal);   // it has ended, or the kernel is older than 5.3
+            return isMeant() && SignalProcess(pid, signal);   // the process has ended, or the kernel is older than 5.3
         var isSent = isMeant() && Syscall(PidfdSendSignal, held, signal, 0, 0) == 0;
         _ = Close(held);
         return isSent;
     }
 
-    /// <summary>Keeps other processes of the same user from reading this one's memory and environment.</summary>
+    /// <summary>Keeps other processes of the same user from reading this process's memory and environment.</summary>
     public static void HideFromOthers()
     {
         if (OperatingSystem.IsLinux())
@@ -41,9 +41,9 @@ internal static partial class Posix
     }
 
     /// <summary>
-    /// What a process ignores, the programs that it starts ignore too: SIGPIPE, which the runtime ignores, so that they fail loudly where others end; SIGINT,
-    /// below a shell that started this process in the background. Handled by a function that does nothing, a signal has no effect here either, and its usual
-    /// one there.
+    /// Keeps agents from inheriting ignored signals: SIGPIPE, which the runtime ignores, so that agents would fail loudly instead of ending; and
+    /// SIGINT, if a shell started this process in the background. With a handler that does nothing, a signal still has no effect here, but its
+    /// default effect in child processes.
     /// </summary>
     public static void KeepIgnoredSignalsToItself()
     {
@@ -52,9 +52,10 @@ internal static partial class Posix
     }
 
     /// <summary>
-    /// Reads a file of <c>/proc</c> into a buffer that grows with it. A tenth of what .NET's files cost, which matters where hundreds are read after each task.
+    /// Reads a file of <c>/proc</c> into a buffer that grows as needed. It costs a tenth of .NET's file API, which matters because hundreds are read
+    /// after each task.
     /// </summary>
-    /// <returns>How many bytes were read; -1: there is no such file, or it is not ours to read.</returns>
+    /// <returns>Number of bytes read; -1: there is no such file, or it is not readable.</returns>
     public static int ReadFile(string path, ref byte[] buffer)
     {
         var file = Open(path, 0);
@@ -69,7 +70,7 @@ internal static partial class Posix
         return read < 0 ? -1 : length;
     }
 
-    /// <summary>The runtime reports an end by signal as 128 and the signal's number, as shells do.</summary>
+    /// <summary>The runtime reports an end by signal as 128 plus the signal's number, as shells do.</summary>
     public static string? SignalOf(int exitCode) => (exitCode - 128) switch
     {
         1 => "SIGHUP",

@@ -6,25 +6,25 @@ using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>What the kernel tells of a process. All answers are null or no where there is none of that pid, or no <c>/proc</c>.</summary>
+/// <summary>Kernel information about processes. The answer is null or false if there is no such pid, or no <c>/proc</c>.</summary>
 internal static class Proc
 {
-    /// <summary>Programs that wait for what they have started, and keep a signal to themselves until then.</summary>
+    /// <summary>Shells, which wait for their children and do not pass a signal on.</summary>
     private static readonly HashSet<string> Shells = ["sh", "dash", "bash", "ash", "busybox", "zsh", "ksh", "mksh", "fish", "tcsh", "csh"];
 
-    /// <summary>Below another namespace's <c>/proc</c> every pid that is read would be somebody else's, and so would be what is ended.</summary>
-    /// <exception cref="OptionsValidationException">Says so.</exception>
+    /// <summary>With the <c>/proc</c> of another PID namespace, the worker would look up and end the wrong processes.</summary>
+    /// <exception cref="OptionsValidationException">This is such a <c>/proc</c>, or there is none.</exception>
     public static void CheckOwn()
     {
         if (OperatingSystem.IsLinux() && new FileInfo("/proc/self").LinkTarget != Environment.ProcessId.ToString(CultureInfo.InvariantCulture))
             throw new OptionsValidationException(
                 WorkerOptions.Section, typeof(WorkerOptions),
-                ["/proc is not there, or is another PID namespace's: mount one for this namespace (unshare --mount-proc)"]);
+                ["/proc is missing, or belongs to another PID namespace: mount one for this namespace (unshare --mount-proc)"]);
     }
 
     public static int? ParentOf(int pid) => ProcessIdentity.StatOf(pid) is { Length: > 1 } fields ? int.Parse(fields[1], CultureInfo.InvariantCulture) : null;
 
-    /// <summary>Of its program, as the kernel shortens it. A process may call itself anything.</summary>
+    /// <summary>Name of its program, as shortened by the kernel. A process can give itself any name.</summary>
     public static string? NameOf(int pid)
     {
         var buffer = new byte[64];
@@ -32,7 +32,7 @@ internal static class Proc
         return length <= 0 ? null : string.Concat(Encoding.UTF8.GetString(buffer, 0, length).Where(character => !char.IsControl(character)));
     }
 
-    /// <summary>Whether it does something of its own at a signal, and is no shell: then it most likely tells those that it has started, too.</summary>
+    /// <summary>Whether it handles or blocks a signal and is not a shell: then it most likely passes the signal on to its children.</summary>
     public static bool PassesOn(int pid, int signal)
     {
         var buffer = new byte[4096];
@@ -41,7 +41,7 @@ internal static class Proc
             && (handled >> (signal - 1) & 1) == 1 && !Shells.Contains(NameOf(pid) ?? "");
     }
 
-    /// <summary>Those that this process ignores.</summary>
+    /// <summary>The signals that this process ignores.</summary>
     public static IEnumerable<int> IgnoredSignals()
     {
         var ignored = OperatingSystem.IsLinux() ? SignalsIn(File.ReadAllText("/proc/self/status"), "SigIgn") : 0;

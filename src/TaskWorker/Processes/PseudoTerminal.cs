@@ -4,10 +4,7 @@ using TaskPipeline.Shared.Catalogue;
 
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>
-/// A terminal for an agent that behaves otherwise on a pipe. What the agent prints on either output is read from <see cref="Stream"/>, and what is written to
-/// that the agent reads.
-/// </summary>
+/// <summary>A terminal for an agent that behaves differently on a pipe. <see cref="Stream"/> reads both outputs of the agent, and writes its input.</summary>
 internal sealed partial class PseudoTerminal : IDisposable
 {
     private const int ReadWrite = 2;
@@ -24,12 +21,12 @@ internal sealed partial class PseudoTerminal : IDisposable
         Stream = new FileStream(_master, FileAccess.ReadWrite, bufferSize: 0);
     }
 
-    /// <summary>The agent's side. Whoever leads a session without a terminal, and opens it, has it as its own.</summary>
+    /// <summary>The agent's side. A session leader without a terminal that opens it gets it as its controlling terminal.</summary>
     public string Name { get; }
 
     public Stream Stream { get; }
 
-    /// <exception cref="System.ComponentModel.Win32Exception">There is none to be had.</exception>
+    /// <exception cref="System.ComponentModel.Win32Exception">No terminal is available.</exception>
     public static PseudoTerminal Open(TerminalSize of)
     {
         var master = OpenMaster(ReadWrite | NoControllingTerminal | CloseOnExec);

@@ -5,45 +5,47 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// An environment variable that every process of a run inherits, so that leftovers are found wherever they have moved to in the process tree.
-/// It names the worker by pid and start time: a pid alone may have been given to somebody else since. Last comes the namespace that both belong to.
+/// An environment variable that every process of a run inherits, so that leftovers are found wherever they are in the process tree. It names the
+/// worker by pid and start time, because a pid alone can be reused, and ends with their PID namespace.
 /// </summary>
 internal static class RunMarker
 {
     public const string Variable = "TASKPIPELINE_RUN";
 
-    private static readonly TimeSpan SweepLimit = TimeSpan.FromSeconds(10);   // a process that hangs in the kernel dies when that lets it
+    private static readonly TimeSpan SweepLimit = TimeSpan.FromSeconds(10);   // a process in an uninterruptible sleep dies when the kernel returns
     private static readonly byte[] Prefix = Encoding.UTF8.GetBytes(Variable + "=");
 
-    /// <summary>This worker's part of the marker, before its namespace.</summary>
+    /// <summary>This worker's part of the marker, without the namespace.</summary>
     public static string Owner { get; } = $"{Environment.ProcessId}.{ProcessIdentity.StartOf(Environment.ProcessId)}";
 
-    /// <summary>What the marker of every process looks like that this worker's agents have started, as a regular expression.</summary>
+    /// <summary>A regular expression for the marker of every process of this worker's agents.</summary>
     public static string OwnPattern { get; } = $"^{Variable}={Owner}/.*/{ProcessIdentity.Namespace}$";
 
     public static string Of(string taskId, int attempt) => $"{Owner}/{taskId}/{attempt}/{ProcessIdentity.Namespace}";
 
     public static IReadOnlyList<int> ProcessesOf(string marker) => Marked(value => value == marker);
 
-    /// <summary>Ends every process that bears the marker, and looks again until so many passes find none. Answers which were ended.</summary>
+    /// <summary>Kills every process with the marker, until <paramref name="cleanPasses"/> passes find none. Returns the killed pids.</summary>
     public static HashSet<int> Sweep(string marker, int cleanPasses) =>
         UntilNoneIsLeft(value => value == marker, Posix.Kill, isLeft: static (_, _) => true, cleanPasses);
 
-    /// <summary>Ends what workers have left behind that do not live any more.</summary>
+    /// <summary>Kills processes of workers that are dead.</summary>
     public static int SweepOrphans() =>
         UntilNoneIsLeft(
             value => value.Split('/') is [var owner, _, _, var space] && ProcessIdentity.IsDead($"{owner}.{space}"),
                 Posix.Kill, isLeft: static (_, _) => true).Count;
 
     /// <summary>
-    /// One that sleeps in the kernel stands still as soon as it was told to: it stops before it is back in its program. So waits a shell, for one, whose child
-    /// was stopped between fork and exec.
+    /// Stops all processes. A signalled process in state D counts as stopped: it stops before it returns to its program. For example a shell waits in
+    /// that state for a child that was stopped between fork and exec.
     /// </summary>
     public static void StopAll(string marker) =>
-        UntilNoneIsLeft(value => value == marker, Posix.Stop, isLeft: static (state, wasTold) => state is not ("T" or "t") && !(state == "D" && wasTold));
+        UntilNoneIsLeft(
+            value => value == marker, Posix.Stop, isLeft: static (state, wasSignalled) => state is not ("T" or "t") && !(state == "D" && wasSignalled));
 
     /// <summary>
-    /// Whoever sleeps in the kernel has its stop still before it, and would stop after a look that finds nobody stopped: all are told, which takes that back.
+    /// A process in state D may still have a pending stop, and would stop after a pass that finds none stopped. So all are signalled first, which
+    /// cancels a pending stop.
     /// </summary>
     public static void ContinueAll(string marker)
     {
@@ -55,7 +57,7 @@ internal static class RunMarker
     private static HashSet<int> UntilNoneIsLeft(Predicate<string> isMeant, int signal, Func<string, bool, bool> isLeft, int cleanPasses = 2)
     {
         var reached = new HashSet<int>();
-        var began = Stopwatch.GetTimestamp();   // how long the kernel takes is the system's time, also where a test has a clock of its own
+        var began = Stopwatch.GetTimestamp();   // real time, even if a test has its own clock
         for (var clean = 0; clean < cleanPasses && Stopwatch.GetElapsedTime(began) < SweepLimit;)
         {
             var found = Marked(isMeant, (state, pid) => isLeft(state, reached.Contains(pid)));
@@ -80,7 +82,7 @@ internal static class RunMarker
         return found;
     }
 
-    /// <summary>Whether that process bears the marker.</summary>
+    /// <summary>Whether a process has the marker.</summary>
     public static bool IsOf(int pid, string marker) => MarkerIn(pid) == marker;
 
     private static string? MarkerIn(int pid)
@@ -89,7 +91,7 @@ internal static class RunMarker
         return MarkerIn($"/proc/{pid}", ref buffer);
     }
 
-    /// <summary>Null: it bears none, has ended meanwhile, or is another user's and so not ours.</summary>
+    /// <summary>Null: it has none, has ended, or belongs to another user.</summary>
     private static string? MarkerIn(string folder, ref byte[] buffer)
     {
         var length = Posix.ReadFile(folder + "/environ", ref buffer);

@@ -1,28 +1,28 @@
 namespace TaskPipeline.TaskWorker.Processes;
 
 /// <summary>
-/// The grace of a run: SIGTERM for all of it, each process once, and then time until nothing of it is left. The root is told first, since many a program
-/// passes the signal on, and a second one spoils what is being written. Everybody else is told as soon as its parent has ended, or some time after its parent
-/// was told. What a process starts after that is how it cleans up, and is let alone.
+/// The grace period of a run: SIGTERM once to each process, then a wait until all have ended. The root gets it first, because many programs pass the
+/// signal on, and a second one can interrupt their cleanup. Every other process gets it when its parent has ended, or some time after its parent got
+/// it. A process that is started after that belongs to the cleanup, and gets none.
 /// </summary>
-/// <param name="seen">What lived when the end was ordered.</param>
+/// <param name="seen">The processes when the end was ordered.</param>
 internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen, TimeSpan grace, TimeProvider clock)
 {
     private static readonly TimeSpan Usual = TimeSpan.FromSeconds(1);   // between a parent and its children
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(50);   // between two looks
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(50);   // between two checks
 
-    private readonly HashSet<int> _known = [.. seen];             // who is to be told, or was
-    private readonly HashSet<int> _letAlone = [];
-    private readonly Dictionary<int, (long At, bool PassesOn)> _told = [];
-    private readonly TimeSpan _half = grace / 2;                  // then those are told, too, whose parent should have
+    private readonly HashSet<int> _known = [.. seen];             // processes that get SIGTERM, or got it
+    private readonly HashSet<int> _exempt = [];
+    private readonly Dictionary<int, (long At, bool PassesOn)> _signalled = [];
+    private readonly TimeSpan _half = grace / 2;                  // after that, children get it even if their parent should pass it on
     private long _began;
 
-    /// <param name="exited">The root has.</param>
-    /// <param name="forced">Nobody wants to wait any longer.</param>
-    /// <param name="told">Called when the root has been told.</param>
-    /// <returns>Whether nothing of the run is left.</returns>
-    public async Task<bool> RunAsync(Task exited, Task forced, Action told)
+    /// <param name="exited">The root has exited.</param>
+    /// <param name="forced">The grace period must end now.</param>
+    /// <param name="signalled">Called when the root has got SIGTERM.</param>
+    /// <returns>Whether all processes of the run have ended.</returns>
+    public async Task<bool> RunAsync(Task exited, Task forced, Action signalled)
     {
         using var noMore = new CancellationTokenSource();
         var over = Task.WhenAny(forced, Task.Delay(grace, clock, noMore.Token));
@@ -30,7 +30,7 @@ internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen,
         {
             _began = clock.GetTimestamp();
             Signal(tree.Root);
-            told();
+            signalled();
             await Task.WhenAny(exited, over, Task.Delay(Least(Usual, _half), clock, noMore.Token));
             for (var wait = ShortestWait; ; wait = Least(wait * 2, LongestWait))
             {
@@ -52,19 +52,19 @@ internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen,
         }
     }
 
-    /// <summary>Answers whether anybody was.</summary>
+    /// <summary>Signals processes whose turn has come; returns whether there were any.</summary>
     private bool SignalThoseDue(IReadOnlyCollection<int> left, bool rootHasExited)
     {
-        foreach (var gone in _told.Keys.Except(left).Where(pid => rootHasExited || pid != tree.Root).ToList())
-            _told.Remove(gone);
-        var toldBefore = _told.Keys.ToHashSet();
+        foreach (var gone in _signalled.Keys.Except(left).Where(pid => rootHasExited || pid != tree.Root).ToList())
+            _signalled.Remove(gone);
+        var signalledBefore = _signalled.Keys.ToHashSet();
         var isAnybody = false;
-        foreach (var pid in left.Where(pid => !_told.ContainsKey(pid) && !_letAlone.Contains(pid)))
+        foreach (var pid in left.Where(pid => !_signalled.ContainsKey(pid) && !_exempt.Contains(pid)))
         {
             int? parent = Proc.ParentOf(pid) is { } found && left.Contains(found) ? found : null;
-            if (!_known.Contains(pid) && parent is { } starter && (toldBefore.Contains(starter) || _letAlone.Contains(starter)))
+            if (!_known.Contains(pid) && parent is { } starter && (signalledBefore.Contains(starter) || _exempt.Contains(starter)))
             {
-                _letAlone.Add(pid);
+                _exempt.Add(pid);
                 continue;
             }
             _known.Add(pid);
@@ -78,14 +78,14 @@ internal sealed class Termination(AgentTree tree, IReadOnlyCollection<int> seen,
 
     private bool IsDue(int? parent)
     {
-        if (parent is null || _letAlone.Contains(parent.Value) || clock.GetElapsedTime(_began) >= _half)
+        if (parent is null || _exempt.Contains(parent.Value) || clock.GetElapsedTime(_began) >= _half)
             return true;
-        return _told.TryGetValue(parent.Value, out var told) && !told.PassesOn && clock.GetElapsedTime(told.At) >= Least(Usual, _half);
+        return _signalled.TryGetValue(parent.Value, out var sent) && !sent.PassesOn && clock.GetElapsedTime(sent.At) >= Least(Usual, _half);
     }
 
     private void Signal(int pid)
     {
-        _told[pid] = (clock.GetTimestamp(), Proc.PassesOn(pid, Posix.Term));
+        _signalled[pid] = (clock.GetTimestamp(), Proc.PassesOn(pid, Posix.Term));
         tree.Signal(pid, Posix.Term);
     }
 

@@ -1,7 +1,7 @@
 namespace TaskPipeline.TaskWorker.Processes;
 
-/// <summary>Something for an agent's stdin.</summary>
+/// <summary>Input for an agent's stdin.</summary>
 /// <param name="Text">Null: nothing to write.</param>
-/// <param name="Closes">Nothing follows.</param>
-/// <param name="Done">Told whether the agent has it; false: it reads no more.</param>
+/// <param name="Closes">Close stdin after it.</param>
+/// <param name="Done">Called with whether the agent has it; false: the agent no longer reads.</param>
 internal sealed record TypedInput(string? Text, bool Closes, Action<bool> Done);

@@ -12,7 +12,7 @@ internal static class WorkerSettings
         services.AddAnnotatedOptions<WorkerOptions>(WorkerOptions.Section);
         services.AddOptions<WorkerOptions>().Validate<IOptions<KafkaOptions>>(
             (worker, kafka) => worker.Keep >= kafka.Value.TaskRetention,
-            "Worker:Keep must be at least Kafka:TaskRetention: a task that has ended and is read again would run again");
+            "Worker:Keep must be at least Kafka:TaskRetention: otherwise an ended task whose record is read again would run again");
         return services;
     }
 }

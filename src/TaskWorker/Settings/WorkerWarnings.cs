@@ -4,14 +4,14 @@ using Microsoft.Extensions.Logging;
 namespace TaskPipeline.TaskWorker.Settings;
 
 /// <summary>
-/// What a person should know of this worker, which goes on all the same: it stands in its log, its heartbeat, and so in <c>/readyz</c> of the API.
+/// Warnings of this worker for people. It continues to run; they appear in its log, in its heartbeat, and through that in <c>/readyz</c> of the API.
 /// </summary>
 internal sealed partial class WorkerWarnings(TimeProvider clock, ILogger<WorkerWarnings> logger)
 {
     private const int Most = 10;
     private static readonly TimeSpan Last = TimeSpan.FromMinutes(10);
 
-    private readonly ConcurrentDictionary<string, long> _passing = new();   // → when it was said last
+    private readonly ConcurrentDictionary<string, long> _passing = new();   // text → time of the last occurrence
     private volatile string? _notDeleted;
     private int _count;
 
@@ -28,7 +28,7 @@ internal sealed partial class WorkerWarnings(TimeProvider clock, ILogger<WorkerW
         }
     }
 
-    /// <summary>It is told for ten minutes.</summary>
+    /// <summary>Shows a warning for ten minutes.</summary>
     public void Add(string text)
     {
         _passing[text] = clock.GetTimestamp();
@@ -42,12 +42,12 @@ internal sealed partial class WorkerWarnings(TimeProvider clock, ILogger<WorkerW
             return;
         LogNotDeleted(logger, string.Join("; ", left));
         var count = Interlocked.Add(ref _count, left.Count);
-        _notDeleted = $"what agents have left could not be deleted, {count} so far; the last is {left[^1]}";
+        _notDeleted = $"files of agents could not be deleted, {count} so far; the last is {left[^1]}";
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "What agents have left behind cannot be deleted, and takes room until somebody does: {Left}")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Files of agents cannot be deleted, and use disk space until somebody deletes them: {Left}")]
     private static partial void LogNotDeleted(ILogger logger, string left);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "To be looked at: {Warning}")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "Needs attention: {Warning}")]
     private static partial void LogWarning(ILogger logger, string warning);
 }

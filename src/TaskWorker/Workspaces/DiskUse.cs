@@ -1,12 +1,12 @@
 namespace TaskPipeline.TaskWorker.Workspaces;
 
-/// <summary>How much a folder holds, by the sizes of its files. Links are not followed.</summary>
+/// <summary>The size of a folder: the sum of its files' sizes. Links are not followed.</summary>
 internal static class DiskUse
 {
     private static readonly EnumerationOptions Everything =
         new() { RecurseSubdirectories = true, IgnoreInaccessible = true, AttributesToSkip = FileAttributes.ReparsePoint };
 
-    /// <summary>Counts no further than beyond <paramref name="enough"/>. A folder that changes meanwhile is counted as it is met.</summary>
+    /// <summary>Stops counting above <paramref name="enough"/>. Changes during the count may or may not be included.</summary>
     public static long Of(string folder, long enough)
     {
         var bytes = 0L;
@@ -18,7 +18,7 @@ internal static class DiskUse
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // The agent has taken away what was being listed.
+            // The agent has removed a folder during the listing.
         }
         return bytes;
     }
@@ -31,7 +31,7 @@ internal static class DiskUse
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return 0;   // it has gone meanwhile
+            return 0;   // it was removed meanwhile
         }
     }
 }

@@ -7,13 +7,13 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.TaskWorker.Workspaces;
 
-/// <summary>Puts the files that a task was given into its workspace, from <c>task-files</c>, checked against their hashes.</summary>
+/// <summary>Copies a task's input files from <c>task-files</c> into its workspace, and checks their hashes.</summary>
 internal sealed class InputFiles(KafkaCluster cluster)
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Waits for a Kafka that is away.</summary>
-    /// <exception cref="ArgumentsException">A file is not kept any more, or is another one than it should be.</exception>
+    /// <summary>Waits while Kafka does not answer.</summary>
+    /// <exception cref="ArgumentsException">A file is no longer kept, or its content differs from its reference.</exception>
     public async Task FetchAsync(TaskType type, TaskSubmission task, string workspace, CancellationToken cancellationToken)
     {
         var wanted = type.FilesOf(task.Params).ToList();
@@ -44,7 +44,7 @@ internal sealed class InputFiles(KafkaCluster cluster)
             cancellationToken.ThrowIfCancellationRequested();
             var result = consumer.Poll(Poll);
             if (result is { IsPartitionEOF: true })
-                throw Gone();   // all of them were there when the reference was given out
+                throw Gone();   // all chunks were stored before the reference was returned
             if (result?.Message.Key is not { } key
                 || Encoding.UTF8.GetString(key) is not { } name
                 || !name.StartsWith(file.KeyOf(0)[..^1], StringComparison.Ordinal))
@@ -57,7 +57,7 @@ internal sealed class InputFiles(KafkaCluster cluster)
             chunk++;
         }
         if (copy.Length != file.Size || Convert.ToHexStringLower(hash.GetHashAndReset()) != file.Sha256)
-            throw new ArgumentsException($"params.{param}: what Kafka has of '{file.Name}' is not what was stored");
+            throw new ArgumentsException($"params.{param}: the content of '{file.Name}' in Kafka differs from what was stored");
 
         ArgumentsException Gone() => new($"params.{param}: '{file.Name}' is no longer kept; store it again, and submit the task with the new reference");
     }

@@ -5,7 +5,7 @@ using TaskPipeline.TaskWorker.Settings;
 
 namespace TaskPipeline.TaskWorker.Workspaces;
 
-/// <summary>Removes artifacts that are older than they are kept, at the start and each hour. Several workers may do so in one folder.</summary>
+/// <summary>Removes expired artifacts, at the start and every hour. Several workers can do so in the same folder.</summary>
 internal sealed partial class OldArtifacts(ArtifactStore store, WorkerWarnings warnings, TimeProvider clock, ILogger<OldArtifacts> logger) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromHours(1);
@@ -22,12 +22,12 @@ internal sealed partial class OldArtifacts(ArtifactStore store, WorkerWarnings w
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                LogLeft(logger, exception.Message);   // another worker was quicker, or may do what this one may not
+                LogLeft(logger, exception.Message);   // another worker has removed it, or this one has no permission
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Some old artifacts were left where they are until the next time: {Reason}")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Some old artifacts were not removed, and are tried again next time: {Reason}")]
     private static partial void LogLeft(ILogger logger, string reason);
 }

@@ -7,13 +7,14 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.TaskWorker.Workspaces;
 
 /// <summary>
-/// The folders of one attempt: its working directory with <c>HOME</c> and <c>TMPDIR</c>, gone when it has ended, and its artifacts, which stay.
+/// The folders of one attempt: its working directory with <c>HOME</c> and <c>TMPDIR</c>, which is deleted when it has ended, and its artifacts, which stay.
 /// </summary>
 internal sealed partial class Workspace : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    // The path of a Unix socket has at most 107 bytes, and programs put theirs into TMPDIR: so ours are short, and the log says which attempt has which.
+    // A Unix socket's path has at most 107 bytes, and programs put sockets into TMPDIR. So folder names are short; the log says which attempt has
+    // which.
     private const int LongestSocketPath = 107;
     private const int RoomForSockets = 48;   // Chromium's, one of the longest: /org.chromium.Chromium.XXXXXX/SingletonSocket
     private const int NameLength = 10;
@@ -23,7 +24,7 @@ internal sealed partial class Workspace : IDisposable
     private readonly int _attempt;
     private readonly Action<IReadOnlyList<string>> _left;
 
-    /// <param name="left">Told what could not be deleted when the attempt had ended.</param>
+    /// <param name="left">Called with what could not be deleted when the attempt had ended.</param>
     public Workspace(string dataDirectory, ArtifactStore store, string taskId, int attempt, Action<IReadOnlyList<string>> left)
     {
         (_store, _taskId, _attempt, _left) = (store, taskId, attempt, left);
@@ -34,8 +35,8 @@ internal sealed partial class Workspace : IDisposable
         Make(Folder);
     }
 
-    /// <summary>A worker that could make no workspaces learns it at its start, not at its first task.</summary>
-    /// <exception cref="OptionsValidationException">Says why.</exception>
+    /// <summary>Checks at the worker's start, not at its first task, that it can create workspaces.</summary>
+    /// <exception cref="OptionsValidationException">It cannot; the message says why.</exception>
     public static void Check(WorkerOptions options, ILogger logger)
     {
         var folder = NewFolder(options.DataDirectory);
@@ -61,7 +62,7 @@ internal sealed partial class Workspace : IDisposable
     public string Temporary { get; }
     public string Artifacts { get; }
 
-    /// <summary>Makes what is in it: only the agent needs that.</summary>
+    /// <summary>Creates the folders that only the agent needs.</summary>
     public void CreateFolders()
     {
         Make(Home);
@@ -69,7 +70,7 @@ internal sealed partial class Workspace : IDisposable
         Make(Artifacts);
     }
 
-    /// <summary>Says what the attempt, which is over, has left behind; what cannot be kept is deleted.</summary>
+    /// <summary>Lists the ended attempt's artifacts; deletes files that cannot be kept.</summary>
     public ClosedArtifacts CloseArtifacts()
     {
         var closed = _store.Close(_taskId, _attempt);
@@ -79,7 +80,7 @@ internal sealed partial class Workspace : IDisposable
 
     public void Dispose()
     {
-        // An agent can leave files that not even their owner may delete. The task has its end all the same.
+        // An agent can leave files that even their owner cannot delete. The task ends anyway.
         _left(RawFiles.Delete(Folder));
         try
         {
@@ -88,7 +89,7 @@ internal sealed partial class Workspace : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // Another user's, or just taken by somebody: it goes when it is old.
+            // It is another user's, or was just used again: it is removed when it is old.
         }
     }
 

@@ -59,7 +59,7 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
         Assert.Equal(("{", 2, 70), (Encoding.UTF8.GetString(raw.GetProperty("raw").GetBytesFromBase64()), raw.GetProperty("lane").GetInt32(), raw.GetProperty("offset").GetInt32()));
         var (refused, why) = await Api.PostAsync("dead-letters/raw-2-70/redrive");
         Assert.Equal(HttpStatusCode.Conflict, refused);
-        Assert.Contains("nobody could read", why.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains("could not be read", why.GetProperty("detail").GetString(), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NotFound, (await Api.GetAsync("dead-letters/nobody")).Status);
     }
 

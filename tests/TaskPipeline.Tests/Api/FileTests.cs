@@ -70,7 +70,7 @@ public sealed class FileTests(TestBroker broker)
         {
             (stored with { Chunks = 2, Size = 6 }, "no longer kept"),
             (stored with { Offset = stored.Offset + 1 }, "no longer kept"),
-            (stored with { Sha256 = new string('0', 64) }, "not what was stored"),
+            (stored with { Sha256 = new string('0', 64) }, "differs from what was stored"),
             (stored with { Partition = 77 }, "not a file of this pipeline"),
         })
         {

@@ -96,7 +96,7 @@ public sealed class SubmitTests(TestBroker broker) : ApiTest(broker)
     [InlineData("""{"type":"echo","params":{"text":"x"},"run_at":"2026-03-01"}""", "run_at", "must be a time such as 2026-")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"run_at":"2999-01-01T00:00:00Z"}""", "run_at", "must be at most 365 days ahead")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"start_by":"2020-01-01T00:00:00Z"}""", "start_by", "must be in the future")]
-    [InlineData("""{"type":"echo","params":{"text":"x"},"delay":"1h","deadline":"0s"}""", "deadline", "must be behind the time at which the task is to run")]
+    [InlineData("""{"type":"echo","params":{"text":"x"},"delay":"1h","deadline":"0s"}""", "deadline", "must be after the time at which the task is to run")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"deadline":"later"}""", "deadline", "or a duration such as 90s")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"priority":"urgent"}""", "priority", "must be one of high, normal, low")]
     [InlineData("""{"type":"echo","params":{"text":"x"},"concurrency":"k"}""", "concurrency", "must be {")]

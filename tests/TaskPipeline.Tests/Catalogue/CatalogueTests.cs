@@ -164,7 +164,7 @@ public sealed class CatalogueTests
     [InlineData("types: { a: { executable: x, time_limit: soon } }", "types.a.time_limit must be a duration")]
     [InlineData("types: { a: { executable: x, params: { p: { } } } }", "types.a.params.p must have exactly one of flag, option, positional and stdin")]
     [InlineData("types: { a: { executable: x, params: { p: { option: 'rm -rf' } } } }", "'rm -rf' is not an option")]
-    [InlineData("types: { a: { executable: x, params: { p: { positional: true, type: path } } } }", "which of the project's folders")]
+    [InlineData("types: { a: { executable: x, params: { p: { positional: true, type: path } } } }", "names the project's folder")]
     [InlineData("types: { a: { executable: x, params: { p: { option: --p, type: integer, default: many } } } }", "types.a.params.p.default must be a whole number")]
     [InlineData("types: { a: { executable: x, params: { p: { option: --p, pattern: '(' } } } }", "is not a regular expression")]
     [InlineData("types: { a: { executable: x, overlap: sometimes } }", "types.a.overlap must be allow, never")]
@@ -174,7 +174,7 @@ public sealed class CatalogueTests
     [InlineData("types: { a: { executable: x, concurrency: { limit: 0 } } }", "types.a.concurrency.limit must be 1 to 1000")]
     [InlineData("types: { a: { executable: x, concurrency: { key: '' } } }", "types.a.concurrency.key must have 1 to 200 characters")]
     [InlineData("types: { a: { executable: x, concurrency: { slots: 2 } } }", "unknown field 'slots'")]
-    [InlineData("types: { a: { executable: x, terminal_size: { columns: 80 } } }", "types.a.terminal_size: only an agent on a terminal has a size, add terminal: true")]
+    [InlineData("types: { a: { executable: x, terminal_size: { columns: 80 } } }", "types.a.terminal_size: only an agent with a terminal has a size, add terminal: true")]
     [InlineData("types: { a: { executable: x, terminal: true, terminal_size: { columns: 10 } } }", "types.a.terminal_size.columns must be 20 to 1000")]
     [InlineData("types: { a: { executable: x, terminal: true, terminal_size: { rows: 2000 } } }", "types.a.terminal_size.rows must be 5 to 1000")]
     [InlineData("types: { a: { executable: x, terminal: true, terminal_size: { lines: 20 } } }", "unknown field 'lines'")]
@@ -191,7 +191,7 @@ public sealed class CatalogueTests
     [InlineData("types: { a: { executable: x, retry: { rules: [{ reasons: [boredom], then: end }] } } }", "types.a.retry.rules[0].reasons must be exit_code")]
     [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1], then: end, class: theirs }] } } }", "types.a.retry.rules[0].class must be permanent, transient, terminated")]
     [InlineData("types: { 'a b': { executable: x } }", "a name is")]
-    [InlineData("types: {}", "names no task type")]
+    [InlineData("types: {}", "has no task types")]
     [InlineData("", "empty")]
     [InlineData("types: [", "line 1")]
     public void A_catalogue_that_is_wrong_says_where(string yaml, string expected)
@@ -235,7 +235,7 @@ public sealed class CatalogueTests
     {
         var type = TaskCatalogue.Parse($"types: {{ a: {{ executable: x, {fields} }} }}", Folder).Find("a", null)!;
         var given = Params($$"""{"p":"{{value}}"}""");
-        Assert.Equal(fits ? [] : ["must not begin with a dash: it would be taken for an option"], type.Validate(given).Select(error => error.Message));
+        Assert.Equal(fits ? [] : ["must not begin with a dash: the agent would read it as an option"], type.Validate(given).Select(error => error.Message));
         if (fits)
             Assert.Equal(["--", value], type.BuildArguments(given, new Dictionary<string, string>(), Folder).Arguments.TakeLast(2));
     }

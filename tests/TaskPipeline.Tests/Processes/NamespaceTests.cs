@@ -37,7 +37,7 @@ public sealed class NamespaceTests
     {
         await using var worker = await StartApartAsync("TaskWorker", mountsProc: false, "exec \"$0\"");
         Assert.Equal(78, await worker.WaitForExitAsync());
-        Assert.Contains("/proc is not there, or is another PID namespace's", worker.Output, StringComparison.Ordinal);
+        Assert.Contains("/proc is missing, or belongs to another PID namespace", worker.Output, StringComparison.Ordinal);
     }
 
     [Theory(Timeout = Timeout)]

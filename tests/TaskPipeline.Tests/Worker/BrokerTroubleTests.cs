@@ -74,7 +74,7 @@ public sealed class BrokerTroubleTests(TestBroker shared)
         await Eventually.TrueAsync(
             "the drift is told of",
             async () => (await api.GetAsync("readyz")).Body.TryGetProperty("warnings", out var warnings)
-                && warnings[0].GetString() == $"topic {pipeline.Topics.State} has cleanup.policy=delete, where compact is meant",
+                && warnings[0].GetString() == $"topic {pipeline.Topics.State} has cleanup.policy=delete instead of compact",
             TestPipeline.MaxWait);
     }
 

@@ -156,7 +156,7 @@ public sealed class OwnershipTests(TestBroker broker)
         pipeline.Workers[0].Pause();
         await Task.Delay(TimeSpan.FromSeconds(8), TestContext.Current.CancellationToken);   // the time itself is what is tested: a session of 6 s
         pipeline.Workers[0].Resume();
-        await pipeline.Workers[0].WaitForLineAsync("has counted this worker out", TestPipeline.MaxWait);
+        await pipeline.Workers[0].WaitForLineAsync("has removed this worker", TestPipeline.MaxWait);
         await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
         var end = await pipeline.EndOfAsync(id);
         Assert.Equal((Status.Succeeded, 1), (end.Status, end.Attempt));

@@ -67,7 +67,7 @@ public sealed class PoisonTests(TestBroker broker)
     {
         await using var pipeline = await TestPipeline.StartAsync(broker, lanes: 1, catalogue: Catalogue);
         await pipeline.SubmitAsync("carry", new { ballast = new string('x', 1_900_000) });
-        Assert.Contains("bytes where a task may have", (await DeadLetterAsync(pipeline)).Error, StringComparison.Ordinal);
+        Assert.Contains("bytes, and a task can have", (await DeadLetterAsync(pipeline)).Error, StringComparison.Ordinal);
         Assert.Equal(Status.Succeeded, (await pipeline.EndOfAsync(await pipeline.SubmitAsync("say", new { text = "behind" }))).Status);
     }
 
@@ -149,7 +149,7 @@ public sealed class PoisonTests(TestBroker broker)
         await pipeline.LineAsync(id, "started");
         await LimitAsync(pipeline, pipeline.Topics.State, 500);   // holds the state of a lane, and no end
         await File.WriteAllTextAsync(gate, "", TestContext.Current.CancellationToken);
-        await pipeline.Workers[0].WaitForLineAsync(line => line.Contains("does not take the record that says so", StringComparison.Ordinal) && line.Contains(id, StringComparison.Ordinal), timeout: TestPipeline.MaxWait);
+        await pipeline.Workers[0].WaitForLineAsync(line => line.Contains("refuses the record of its end", StringComparison.Ordinal) && line.Contains(id, StringComparison.Ordinal), timeout: TestPipeline.MaxWait);
         Assert.Empty(pipeline.States(id));
         await LimitAsync(pipeline, pipeline.Topics.State, 2 * 1024 * 1024);
         Assert.Equal((Status.Succeeded, 1), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempt) : default);

@@ -27,7 +27,7 @@ public sealed class RecordGuardTests(TestBroker broker)
         }
         var last = await pipeline.AddWorkerAsync(settings);
         Assert.Equal(Status.Succeeded, (await pipeline.EndOfAsync(behind)).Status);
-        await last.WaitForLineAsync($"the record {pipeline.Topics.Tasks}[0]@0 is passed over");
+        await last.WaitForLineAsync($"the record {pipeline.Topics.Tasks}[0]@0 is skipped");
         await using var api = await ApiUnderTest.StartAsync(broker, pipeline.Prefix, "--Kafka:Partitions=1");
         await Eventually.TrueAsync(
             "the record is named in readyz",

@@ -31,7 +31,7 @@ public sealed class ResultTests(ResultPipeline shared) : IClassFixture<ResultPip
         var exited = await _pipeline.RecordAsync<AttemptExited>(id);
         Assert.Equal(("TERM", end.ResultAt), (exited.EndedBy, exited.ResultAt));
         Assert.InRange(end.ResultAt!.Value, end.Attempts[0].StartedAt, exited.At);
-        Assert.Contains("had given its result", (await _pipeline.RecordAsync<AgentEvent>(id, noted => noted.Name == AgentEventName.Warning)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains("had reported its result", (await _pipeline.RecordAsync<AgentEvent>(id, noted => noted.Name == AgentEventName.Warning)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
     [Fact(Timeout = Timeout)]

@@ -9,7 +9,7 @@ public sealed class StartTests
     [InlineData("Kafka__BootstrapServers", "", "Kafka:BootstrapServers is missing")]
     [InlineData("Kafka__Partitions", "0", "Kafka:Partitions must be 1 to 1000")]
     [InlineData("Worker__ProjectConfigUrl", "", "Worker:ProjectConfigUrl is missing")]
-    [InlineData("Worker__Id", "two words", "Worker:Id may hold")]
+    [InlineData("Worker__Id", "two words", "Worker:Id must be")]
     [InlineData("Worker__DrainTimeout", "-00:00:01", "Worker:DrainTimeout must be")]
     [InlineData("Worker__Keep", "1.00:00:00", "Worker:Keep must be at least Kafka:TaskRetention")]
     [InlineData("Worker__DataDirectory", "/proc/nowhere", "Worker:DataDirectory cannot be written to")]

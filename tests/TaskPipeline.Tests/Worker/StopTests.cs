@@ -54,7 +54,7 @@ public sealed class StopTests(SharedPipeline shared, TestBroker broker) : IClass
         var id = await pipeline.SubmitAsync("silent");
         await pipeline.RecordAsync<AttemptRunning>(id);
         pipeline.Workers[0].Signal(PosixSignal.SIGTERM);
-        await pipeline.Workers[0].WaitForLineAsync("runs on for up to");
+        await pipeline.Workers[0].WaitForLineAsync("continues for up to");
         for (var round = 1; round <= 3; round++)   // for as long as it takes
         {
             await pipeline.PauseAsync(id);
