@@ -1,6 +1,6 @@
 namespace TaskPipeline.AgentCli;
 
-/// <summary>An expected end of a command: one sentence for the user, and the exit code that goes with it.</summary>
+/// <summary>An expected failure of a command: one sentence for the user, and the exit code.</summary>
 public sealed class CommandException : Exception
 {
     public CommandException()

@@ -1,6 +1,6 @@
 namespace TaskPipeline.AgentCli;
 
-/// <summary>Prints <c>Processing row 120/500</c>: every row of a small total, about a thousand lines of a large one, always the last.</summary>
+/// <summary>Prints <c>Processing row 120/500</c>: every row if there are few, about a thousand lines if there are many, and always the last row.</summary>
 internal sealed class RowProgress(long total)
 {
     private readonly long _step = Math.Max(1, total / 1000);

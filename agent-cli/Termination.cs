@@ -2,10 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace TaskPipeline.AgentCli;
 
-/// <summary>Turns SIGINT and SIGTERM into a cancelled token, and ends the process itself when the work does not follow in time.</summary>
+/// <summary>Turns SIGINT and SIGTERM into a cancelled token, and ends the process if the work does not end in time.</summary>
 internal sealed class Termination : IDisposable
 {
-    // Committed batches are safe and children end with their parent, so there is nothing a longer wait would save.
+    // A longer wait saves nothing: committed batches are durable, and children end with their parent.
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _requested = new();

@@ -8,7 +8,7 @@ internal static class AnalysisReport
 {
     private const int TopValues = 5;
 
-    /// <summary>Everything that was counted, without the title and the model's words.</summary>
+    /// <summary>All counted findings, without the title and the model's summary.</summary>
     public static string Findings(IReadOnlyList<ImportedTab> tabs, IReadOnlyList<TabProfile> profiles, Question question)
     {
         var report = new StringBuilder();
@@ -129,7 +129,7 @@ internal static class AnalysisReport
     private static string MostFrequent(ColumnProfile column)
     {
         var top = column.Values.OrderByDescending(value => value.Value).ThenBy(value => value.Key, StringComparer.Ordinal).Take(TopValues).ToList();
-        // Where each value comes once, none is the most frequent. Where some were not counted, none is known to be.
+        // If each value occurs once, or if some values were not counted, there is no most frequent value.
         return column.HasMoreValues || top is [] or [{ Value: 1 }, ..] ? "–" : Counted(top);
     }
 

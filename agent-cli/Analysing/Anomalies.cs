@@ -3,10 +3,10 @@ namespace TaskPipeline.AgentCli.Analysing;
 /// <summary>Cells that do not look like the rest of their column.</summary>
 internal static class Anomalies
 {
-    /// <summary>A kind of cell this rare in its column is a slip rather than a variant.</summary>
+    /// <summary>A kind of cell that is rarer than this in its column is a mistake rather than a variant.</summary>
     private const double RareShare = 0.05;
 
-    /// <summary>How many standard deviations away from the mean a number is an outlier.</summary>
+    /// <summary>A number this many standard deviations from the mean is an outlier.</summary>
     private const double FarAway = 4;
 
     public static IEnumerable<string> In(ColumnProfile column)

@@ -24,7 +24,7 @@ internal readonly record struct Cell(CellKind Kind, string Text, double Number)
 
     private static Cell OfText(string text)
     {
-        // Dates are stored in these forms, and sort as they read.
+        // Dates are stored in these forms, which sort by time.
         var isDate = DateTime.TryParseExact(text, DateForms, CultureInfo.InvariantCulture, DateTimeStyles.None, out _);
         var kept = text.Length <= LongestText ? text : text[..LongestText] + "…";
         return new Cell(isDate ? CellKind.Date : CellKind.Text, kept, 0);

@@ -1,9 +1,9 @@
 namespace TaskPipeline.AgentCli.Analysing;
 
-/// <summary>What is known of a column, gathered cell by cell. Profiles of two parts merge into that of both; they travel between processes as JSON.</summary>
+/// <summary>Statistics of a column. The profiles of two parts can be merged; processes exchange them as JSON.</summary>
 internal sealed class ColumnProfile
 {
-    /// <summary>Beyond this many different values a column is an identifier or free text; keeping all would take memory for nothing.</summary>
+    /// <summary>A column with more different values is an identifier or free text, and not all of them are kept.</summary>
     public const int TrackedValues = 5_000;
 
     private const int KeptSamples = 3;

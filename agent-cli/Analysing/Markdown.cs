@@ -2,7 +2,7 @@ namespace TaskPipeline.AgentCli.Analysing;
 
 internal static class Markdown
 {
-    /// <summary>Foreign text as it may stand in a table: on one line, and shown as it is.</summary>
+    /// <summary>Escapes text for a table cell: on one line, without markup.</summary>
     public static string Cell(string text)
     {
         var line = text.ReplaceLineEndings(" ").Replace("|", @"\|", StringComparison.Ordinal);

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace TaskPipeline.AgentCli.Analysing;
 
-/// <summary>Count, mean and spread of numbers, with the outermost of them. Spread is kept as squared distances from the mean, which stays exact for large numbers.</summary>
+/// <summary>
+/// Count, mean, spread and extremes of numbers. The spread is the sum of squared distances from the mean, which stays exact for large numbers.
+/// </summary>
 internal sealed class NumberProfile
 {
     private const int KeptExtremes = 3;

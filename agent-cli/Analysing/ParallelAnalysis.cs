@@ -3,7 +3,7 @@ using TaskPipeline.AgentCli.Importing;
 
 namespace TaskPipeline.AgentCli.Analysing;
 
-/// <summary>Shares the rows of all imported tabs out to child processes and merges what they found.</summary>
+/// <summary>Divides the rows of all imported tabs among child processes, and merges their profiles.</summary>
 internal static class ParallelAnalysis
 {
     public static async Task<List<TabProfile>> RunAsync(
@@ -17,7 +17,7 @@ internal static class ParallelAnalysis
             for (var part = 1; part <= workers; part++)
                 parts.Add(PartProcess.Start(database, tabs.Select(tab => tab.Id), part, workers));
             var running = parts.Select((part, index) => part.ResultAsync(rows => progress.Reached(index, rows), cancellationToken)).ToList();
-            // The first failure counts at once: the other parts' work is of no use without this one's.
+            // The first failure ends all: without this part the others are useless.
             await foreach (var ended in Task.WhenEach(running))
                 await ended;
             return Merge([.. running.Select(part => part.Result)], total);
@@ -29,7 +29,7 @@ internal static class ParallelAnalysis
         }
     }
 
-    // In the order of parts, so that samples come from the first rows whichever part was the fastest.
+    // In the order of parts, so that samples come from the first rows, not from the fastest part.
     private static List<TabProfile> Merge(List<List<TabProfile>> parts, long total)
     {
         var merged = parts[0];

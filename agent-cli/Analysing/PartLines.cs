@@ -1,11 +1,11 @@
 namespace TaskPipeline.AgentCli.Analysing;
 
-/// <summary>The words between an agent and its children: one line each on the child's stdout.</summary>
+/// <summary>The protocol between an agent and its children: lines on the child's stdout.</summary>
 internal static class PartLines
 {
-    /// <summary>Followed by how many rows the part has read so far.</summary>
+    /// <summary>Followed by the number of rows that the part has read so far.</summary>
     public const string Rows = "rows ";
 
-    /// <summary>Followed by the part's profiles as JSON; the last line.</summary>
+    /// <summary>Followed by the part's profiles as JSON. The last line.</summary>
     public const string Profiles = "profiles ";
 }

@@ -6,8 +6,7 @@ using TaskPipeline.AgentCli.Databases;
 namespace TaskPipeline.AgentCli.Analysing;
 
 /// <summary>
-/// One part of the analysis in a child process of its own. The child's stdin stays open for as long as its parent lives:
-/// it ends when stdin does, so it dies with the parent even when the parent is killed.
+/// One part of the analysis, in its own child process. The child ends when its stdin is closed, so it also ends when its parent is killed.
 /// </summary>
 internal sealed class PartProcess : IDisposable
 {
@@ -31,7 +30,7 @@ internal sealed class PartProcess : IDisposable
             RedirectStandardError = true,
             UseShellExecute = false,
         };
-        // Under `dotnet agent-cli.dll` the process is dotnet, and the program its first argument.
+        // With `dotnet agent-cli.dll` the process is dotnet, and the program is its first argument.
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
             start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
         foreach (var argument in (string[])["agent", "analyse-part", "--part", $"{part}", "--parts", $"{parts}"])
@@ -61,7 +60,7 @@ internal sealed class PartProcess : IDisposable
         await _process.WaitForExitAsync(cancellationToken);
         if (_process.ExitCode == ExitCodes.Succeeded && profiles is not null)
             return profiles;
-        // Ctrl-C reaches the whole group of processes, and a child may be the first to notice.
+        // Ctrl+C reaches the whole process group, and a child can end first.
         if (_process.ExitCode == ExitCodes.Interrupted)
             await Task.Delay(OwnSignal, cancellationToken);
         throw new CommandException($"{_name} ended with exit code {_process.ExitCode}: {(await complaint).Trim()}");
@@ -75,7 +74,7 @@ internal sealed class PartProcess : IDisposable
         }
         catch (InvalidOperationException)
         {
-            // It has ended by itself.
+            // It has already ended.
         }
 
         _process.Dispose();

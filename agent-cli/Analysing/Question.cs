@@ -1,6 +1,6 @@
 namespace TaskPipeline.AgentCli.Analysing;
 
-/// <summary>A question in someone's own words, reduced to the words that columns and values can be compared with.</summary>
+/// <summary>A question, reduced to the words that are compared with columns and values.</summary>
 internal sealed class Question
 {
     private const int ShortestWord = 3;
@@ -45,7 +45,7 @@ internal sealed class Question
         return new string(letters).Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Singular);
     }
 
-    // Rough, and the same for both sides of the comparison.
+    // A rough rule, applied to both sides of the comparison.
     private static string Singular(string word)
     {
         return word.Length > ShortestWord && word.EndsWith('s') && !word.EndsWith("ss", StringComparison.Ordinal) ? word[..^1] : word;

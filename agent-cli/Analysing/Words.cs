@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace TaskPipeline.AgentCli.Analysing;
 
-/// <summary>How the report says things.</summary>
+/// <summary>Words and numbers of the report.</summary>
 internal static class Words
 {
     public static string Of(CellKind kind)

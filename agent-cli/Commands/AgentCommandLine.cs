@@ -4,18 +4,18 @@ using System.Data.Common;
 
 namespace TaskPipeline.AgentCli.Commands;
 
-/// <summary>The whole command line. Whatever happens, the user gets a sentence and an exit code, never a stack trace.</summary>
+/// <summary>The whole command line. Every failure ends with one sentence and an exit code, never with a stack trace.</summary>
 internal static class AgentCommandLine
 {
     private const string Description = """
-        Sample agents for TaskPipeline: they work from a shell just as well.
+        Sample agents for TaskPipeline. They also work from a shell.
 
-        The database is named by --db, else by the environment variable DB_CONN, else it is the file ./agent.db:
-          a path, or Data Source=PATH             an SQLite file, made when it is not there
+        The database is --db, otherwise the environment variable DB_CONN, otherwise the file ./agent.db:
+          a path, or Data Source=PATH             an SQLite file, created if it does not exist
           postgres://USER:PASSWORD@HOST/DATABASE  PostgreSQL; Host=...;Database=... works too
 
-        Exit codes: 0 done, 1 failed, 2 the command line asks for what is not there (option, file, tab),
-        75 something that the work needs is away for now, 130 ended by SIGINT, 143 ended by SIGTERM.
+        Exit codes: 0 done, 1 failed, 2 the command line names something that does not exist (option, file, tab),
+        75 something that the work needs is temporarily unavailable, 130 ended by SIGINT, 143 ended by SIGTERM.
         """;
 
     public static async Task<int> RunAsync(string[] args)
@@ -23,12 +23,12 @@ internal static class AgentCommandLine
         var root = new RootCommand(Description)
         {
             SeedDbCommand.Create(),
-            new Command("task-context", "Bring the context of a task into the database.") { ImportExcelCommand.Create() },
-            new Command("agent", "Run an agent on what was imported.") { AgentRunCommand.Create(), AnalysePartCommand.Create() },
+            new Command("task-context", "Import the context of a task into the database.") { ImportExcelCommand.Create() },
+            new Command("agent", "Run an agent on the imported data.") { AgentRunCommand.Create(), AnalysePartCommand.Create() },
             MakeWorkbookCommand.Create(),
             DemoCommand.Create(),
         };
-        // A question may begin with @, and that shall not name a file of arguments.
+        // Without this, a question that begins with @ would name a response file.
         var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         (parsed.CommandResult.Command as DetailedCommand)?.AddDetails();
         return parsed.Errors.Count > 0 ? Refuse(parsed) : await RunAsync(parsed);
@@ -42,7 +42,7 @@ internal static class AgentCommandLine
             var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
             return await parsed.InvokeAsync(configuration, termination.Requested);
         }
-#pragma warning disable CA1031 // The outermost frame: beyond it there is only the runtime's stack trace.
+#pragma warning disable CA1031 // The outermost frame: an exception here would print a stack trace.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
@@ -52,7 +52,7 @@ internal static class AgentCommandLine
 
     private static int End(Exception exception, Termination termination)
     {
-        // Whatever broke after a signal broke because of it: drivers report a cancelled call in their own ways.
+        // After a signal every failure is a result of it: drivers report cancelled calls in different ways.
         if (termination.Requested.IsCancellationRequested)
         {
             Complain("ended by a signal");
@@ -76,7 +76,7 @@ internal static class AgentCommandLine
         return exception switch
         {
             CommandException => exception.Message,
-            DbException => $"the database refused: {exception.Message}",
+            DbException => $"database error: {exception.Message}",
             IOException or UnauthorizedAccessException => exception.Message,
             _ => $"unexpected {exception.GetType().Name}: {exception.Message}",
         };

@@ -11,24 +11,24 @@ internal static class AgentRunCommand
     private const int MostWorkers = 32;
 
     private const string Details = """
-        All imported tabs are read by N child processes, each with its share of the rows. The report is Markdown: per
-        column the types, empty cells, distinct and most frequent values, ranges of numbers and dates, cells worth a look,
-        and which columns and values the question touches, compared word by word.
+        N child processes read the rows of all imported tabs, each its share. The report is Markdown. For each column it has the
+        types, empty cells, distinct and most frequent values, ranges of numbers and dates, and unusual cells. It also says which
+        columns and values contain words of the question.
 
-        Where OPENAI_BASE_URL and OPENAI_MODEL (and OPENAI_API_KEY, if the endpoint wants one) are set, that model writes a
-        summary into the report as well, printed as it comes. Without it, or when it fails, the report has the rest.
+        If OPENAI_BASE_URL and OPENAI_MODEL are set (and OPENAI_API_KEY, if the endpoint needs one), that model also writes a
+        summary into the report, and its words are printed as they arrive. If the model fails, the report has no summary.
 
-        A relative --report lies in the folder TASK_ARTIFACTS where that is set, else in the current one.
+        A relative --report is in the folder TASK_ARTIFACTS if that is set, otherwise in the current folder.
         Example: agent-cli agent run --input "Which units are used, and what weighs most?" --parallel-workers 3
         """;
 
     public static Command Create()
     {
         var input = new Option<string>("--input") { Description = "The question; - reads it from stdin", HelpName = "TEXT", Required = true };
-        var workers = new CountOption("--parallel-workers", usual: 2, MostWorkers) { Description = "Child processes" };
+        var workers = new CountOption("--parallel-workers", usual: 2, MostWorkers) { Description = "Number of child processes" };
         var report = new Option<string>("--report") { Description = "The report to write", HelpName = "PATH", DefaultValueFactory = _ => "./report.md" };
         var database = new DatabaseOption();
-        var command = new DetailedCommand("run", "Analyse what was imported and write a report.", Details) { input, workers, report, database };
+        var command = new DetailedCommand("run", "Analyse the imported data and write a report.", Details) { input, workers, report, database };
         command.SetAction((parsed, cancellationToken) => RunAsync(
             database.Open(parsed), parsed.GetRequiredValue(input), parsed.GetValue(workers), parsed.GetRequiredValue(report), cancellationToken));
         return command;
@@ -56,7 +56,7 @@ internal static class AgentRunCommand
     {
         await using var connection = await database.OpenAsync(cancellationToken);
         var tabs = await ImportCatalog.FinishedAsync(database, connection, cancellationToken);
-        return tabs.Count > 0 ? tabs : throw new CommandException("nothing was imported yet; run agent-cli task-context import-excel first");
+        return tabs.Count > 0 ? tabs : throw new CommandException("nothing is imported yet; run agent-cli task-context import-excel first");
     }
 
     private static string PathOf(string report)
@@ -68,7 +68,7 @@ internal static class AgentRunCommand
     private static async Task WriteAsync(string path, string text, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        // Whoever watches the folder sees the whole report or none.
+        // A reader of the folder sees the complete report or none.
         var unfinished = $"{path}.{Environment.ProcessId}.tmp";
         try
         {

@@ -8,7 +8,7 @@ using TaskPipeline.AgentCli.Importing;
 
 namespace TaskPipeline.AgentCli.Commands;
 
-/// <summary>What `agent run` starts several times: it reads its share of the rows and tells its parent what is in them.</summary>
+/// <summary>A child of `agent run`: reads its share of the rows and sends its parent their profiles.</summary>
 internal static class AnalysePartCommand
 {
     private const int RowsPerLine = 50;
@@ -73,7 +73,7 @@ internal static class AnalysePartCommand
             using var stdin = Console.OpenStandardInput();
             while (stdin.ReadByte() >= 0)
             {
-                // Nobody writes here; what counts is the end.
+                // The parent writes nothing; only the end counts.
             }
 
             Environment.Exit(ExitCodes.Terminated);

@@ -8,7 +8,7 @@ internal sealed class DatabaseOption : Option<string?>
     public DatabaseOption()
         : base("--db")
     {
-        Description = "The project's database: an SQLite file or a PostgreSQL connection. Default: DB_CONN, else ./agent.db";
+        Description = "The project's database: an SQLite file or a PostgreSQL connection. Default: DB_CONN, otherwise ./agent.db";
         HelpName = "CONNECTION";
     }
 

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace TaskPipeline.AgentCli.Commands;
 
-/// <summary>A command with one line about it in lists of commands, and the details in its own help only.</summary>
+/// <summary>A command that has one line in lists of commands, and the details only in its own help.</summary>
 internal sealed class DetailedCommand(string name, string description, string details) : Command(name, description)
 {
     public void AddDetails()

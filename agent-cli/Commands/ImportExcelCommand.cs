@@ -9,20 +9,19 @@ namespace TaskPipeline.AgentCli.Commands;
 internal static class ImportExcelCommand
 {
     private const string Details = """
-        The first row of the tab is the header; every row below it that is not empty is imported. Formulas give the value
-        they had when the workbook was saved, error cells are kept as errors. Columns without a header are called
-        'Column D', and a name that comes twice gets a number.
+        The first row of the tab is the header. Every non-empty row below it is imported. Formulas give the value that was saved
+        with the workbook; error cells are kept as errors. Columns without a header are called 'Column D', and a repeated name
+        gets a number.
 
-        With --custom-structure the header is looked for in the first 50 rows: it begins at the first row that has only
-        texts, at least two of them (a merged cell is one), over at least half of the columns; titles and notes above it
-        are left out. Where merged cells join it with the rows below, those belong to the header too, and a column's name
-        is made of all levels: 'Net / List'.
+        With --custom-structure the header is searched for in the first 50 rows. It begins at the first row that has only texts,
+        at least two (a merged cell is one), over at least half of the columns; titles and notes above it are left out. Rows that
+        merged cells connect with it belong to the header too. The name of a column then joins all levels: 'Net / List'.
 
-        An import replaces what an earlier one of the same file name and tab had brought, in one step at its end, so
-        nothing is doubled and an interrupted import leaves the earlier state. A task (TASK_IDEMPOTENCY_KEY) that has
-        finished its import before does nothing when it is run again.
+        At its end an import replaces, in one step, what an earlier import of the same file name and tab has stored. So nothing
+        is duplicated, and an interrupted import changes nothing. A task (TASK_IDEMPOTENCY_KEY) that has already finished its
+        import does nothing when it runs again.
 
-        A missing file and an unknown tab end with exit code 2, a file that cannot be read as a workbook with 1.
+        If the file or the tab does not exist, the exit code is 2; if the file cannot be read as a workbook, it is 1.
         Example: agent-cli task-context import-excel attributes.xlsx --main-tab "MB Attributes"
         """;
 
@@ -30,7 +29,7 @@ internal static class ImportExcelCommand
     {
         var file = new Argument<string>("FILE") { Description = "The workbook, an .xlsx file" };
         var tab = new Option<string>("--main-tab") { Description = "The tab to import", HelpName = "NAME", Required = true };
-        var isCustom = new Option<bool>("--custom-structure") { Description = "The header is not simply the first row: find it" };
+        var isCustom = new Option<bool>("--custom-structure") { Description = "Find the header, because it is not simply the first row" };
         var database = new DatabaseOption();
         var command = new DetailedCommand("import-excel", "Import one tab of an Excel workbook.", Details) { file, tab, isCustom, database };
         command.SetAction((parsed, cancellationToken) => RunAsync(
@@ -50,7 +49,7 @@ internal static class ImportExcelCommand
         await CreateTablesAsync(database, connection, cancellationToken);
         if (await TabImport.WasFinishedAsync(connection, key, cancellationToken))
         {
-            Console.WriteLine($"This task has imported the tab '{tab}' of {key.FileName} already: nothing to do");
+            Console.WriteLine($"This task has already imported the tab '{tab}' of {key.FileName}: nothing to do");
             return ExitCodes.Succeeded;
         }
 

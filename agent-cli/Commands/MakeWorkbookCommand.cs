@@ -5,13 +5,13 @@ namespace TaskPipeline.AgentCli.Commands;
 
 internal static class MakeWorkbookCommand
 {
-    // Excel's own limit is 1,048,576, header and empty row included.
+    // Excel's limit is 1,048,576, including the header and the empty row.
     private const int MostRows = 1_000_000;
 
     private const string Details = """
-        Its tabs: 'MB Attributes' (header in the first row, one empty row in the middle), 'Regional Prices' (a title and
-        a merged header of two rows: import it with --custom-structure) and 'Notes'. The same number of rows always
-        gives the same file.
+        It has the tabs 'MB Attributes' (header in the first row, one empty row in the middle), 'Regional Prices' (a title and a
+        merged header of two rows: import it with --custom-structure) and 'Notes'. The same number of rows always gives the same
+        file.
         Example: agent-cli make-workbook big.xlsx --rows 100000
         """;
 
@@ -19,7 +19,7 @@ internal static class MakeWorkbookCommand
     {
         var file = new Argument<string>("FILE") { Description = "The .xlsx file to write; an existing one is replaced" };
         var rows = new CountOption("--rows", usual: 500, MostRows) { Description = "Rows of the tab 'MB Attributes'" };
-        var command = new DetailedCommand("make-workbook", "Write a sample workbook to try imports with.", Details) { file, rows };
+        var command = new DetailedCommand("make-workbook", "Write a sample workbook for trying imports.", Details) { file, rows };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(file), parsed.GetValue(rows)));
         return command;
     }

@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace TaskPipeline.AgentCli.Databases;
 
-/// <summary>SQL with named values on a connection or within a transaction.</summary>
+/// <summary>SQL with named parameters on a connection or within a transaction.</summary>
 internal static class DbCommandExtensions
 {
     extension(DbConnection connection)

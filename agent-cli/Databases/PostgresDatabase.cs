@@ -5,7 +5,7 @@ namespace TaskPipeline.AgentCli.Databases;
 
 internal sealed class PostgresDatabase : ProjectDatabase
 {
-    // Any number will do that the project's own programs agree on.
+    // An arbitrary number that the project's programs share.
     private const long ProjectLock = 7_205_401;
 
     private readonly NpgsqlConnectionStringBuilder _settings;
@@ -38,8 +38,8 @@ internal sealed class PostgresDatabase : ProjectDatabase
         }
         catch (Exception exception) when (exception is ArgumentException or FormatException or KeyNotFoundException)
         {
-            // The parser's message may quote the connection, and with it the password.
-            throw CommandException.Usage("the PostgreSQL connection is not understood; see agent-cli --help for its forms");
+            // The parser's message can quote the connection, including the password.
+            throw CommandException.Usage("the PostgreSQL connection is invalid; agent-cli --help shows its forms");
         }
     }
 
@@ -90,7 +90,7 @@ internal sealed class PostgresDatabase : ProjectDatabase
 
         foreach (var pair in address.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
-            // libpq writes sslmode, application_name; Npgsql takes them with spaces or without.
+            // libpq writes sslmode, application_name; Npgsql accepts them with or without spaces.
             if (pair.Split('=', 2) is [var name, var value])
                 settings[name.Replace('_', ' ')] = Uri.UnescapeDataString(value);
         }

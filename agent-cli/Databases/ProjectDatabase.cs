@@ -2,15 +2,15 @@ using System.Data.Common;
 
 namespace TaskPipeline.AgentCli.Databases;
 
-/// <summary>The project's database. Commands speak plain SQL that both engines understand; what differs between them is here.</summary>
+/// <summary>The project's database. Commands use SQL that both engines understand; the differences are here.</summary>
 internal abstract class ProjectDatabase
 {
     public const string DefaultFile = "./agent.db";
 
-    /// <summary>For the user's eyes: never holds a password.</summary>
+    /// <summary>A description for the user. It never contains a password.</summary>
     public abstract string Description { get; }
 
-    /// <summary>What a child process gets as DB_CONN. Holds the password, so it goes by environment, never by argument.</summary>
+    /// <summary>The DB_CONN of a child process. It contains the password, so it goes into the environment, never into an argument.</summary>
     public abstract string Connection { get; }
 
     public static ProjectDatabase Named(string? connection)
@@ -24,6 +24,6 @@ internal abstract class ProjectDatabase
 
     public abstract Task<bool> HasTableAsync(DbTransaction transaction, string table, CancellationToken cancellationToken);
 
-    /// <summary>Holds off, until the transaction ends, others that change the schema or begin or finish an import.</summary>
+    /// <summary>Locks out, until the transaction ends, others that change the schema, or begin or finish an import.</summary>
     public abstract Task LockAsync(DbTransaction transaction, CancellationToken cancellationToken);
 }

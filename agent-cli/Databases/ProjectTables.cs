@@ -2,7 +2,7 @@ using System.Data.Common;
 
 namespace TaskPipeline.AgentCli.Databases;
 
-/// <summary>The tables of the project, in an order in which they can be created; dropped backwards.</summary>
+/// <summary>The tables of the project, in the order of their creation; they are dropped in reverse.</summary>
 internal static class ProjectTables
 {
     public static readonly (string Name, string Columns)[] Samples =
@@ -16,7 +16,7 @@ internal static class ProjectTables
             """),
     ];
 
-    /// <summary>An import without finished_at is under way or was interrupted; nobody reads its rows.</summary>
+    /// <summary>An import without finished_at is in progress or was interrupted; nobody reads its rows.</summary>
     public static readonly (string Name, string Columns)[] Imports =
     [
         ("imports", """
@@ -33,7 +33,7 @@ internal static class ProjectTables
             """),
     ];
 
-    /// <summary>The names of those that were not there before.</summary>
+    /// <summary>Creates the missing tables and returns their names.</summary>
     public static async Task<List<string>> CreateMissingAsync(
         ProjectDatabase database, DbTransaction transaction, IEnumerable<(string Name, string Columns)> tables, CancellationToken cancellationToken)
     {
@@ -50,7 +50,7 @@ internal static class ProjectTables
         return created;
     }
 
-    /// <summary>The names of those that were there.</summary>
+    /// <summary>Drops the existing tables and returns their names.</summary>
     public static async Task<List<string>> DropAsync(ProjectDatabase database, DbTransaction transaction, CancellationToken cancellationToken)
     {
         await database.LockAsync(transaction, cancellationToken);

@@ -2,7 +2,7 @@ using System.Data.Common;
 
 namespace TaskPipeline.AgentCli.Databases;
 
-/// <summary>The sample data: always the same, keyed by fixed numbers, so that adding it twice adds nothing.</summary>
+/// <summary>The sample data. Their keys are fixed, so adding them twice adds nothing.</summary>
 internal static class SampleRows
 {
     private const int Customers = 20;

@@ -33,8 +33,8 @@ internal sealed class SqliteDatabase : ProjectDatabase
         }
         catch (ArgumentException)
         {
-            // The parser's message may quote the connection, and with it a password that was meant for another engine.
-            throw CommandException.Usage("the database connection is not understood; see agent-cli --help for its forms");
+            // The parser's message can quote the connection, including a password for another engine.
+            throw CommandException.Usage("the database connection is invalid; agent-cli --help shows its forms");
         }
     }
 
@@ -46,7 +46,7 @@ internal sealed class SqliteDatabase : ProjectDatabase
         try
         {
             await connection.OpenAsync(cancellationToken);
-            // Readers go on while an import writes; a commit then costs one write instead of two.
+            // Readers can continue while an import writes, and a commit costs one write instead of two.
             await connection.ExecuteAsync("PRAGMA journal_mode = WAL", cancellationToken);
             return connection;
         }
@@ -65,7 +65,7 @@ internal sealed class SqliteDatabase : ProjectDatabase
 
     public override Task LockAsync(DbTransaction transaction, CancellationToken cancellationToken)
     {
-        // A transaction begins as the file's only writer already.
+        // A transaction already begins as the only writer of the file.
         return Task.CompletedTask;
     }
 }

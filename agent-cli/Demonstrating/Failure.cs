@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace TaskPipeline.AgentCli.Demonstrating;
 
-/// <summary>A way to fail on purpose, by the word that the user picks it with.</summary>
+/// <summary>A way to fail on purpose, by the word that the user chose.</summary>
 internal sealed class Failure
 {
     private const string Flaky = "flaky:";
@@ -17,7 +17,7 @@ internal sealed class Failure
         _chance = chance;
     }
 
-    /// <summary>What can be picked, in words for the user.</summary>
+    /// <summary>The choices, for messages.</summary>
     public static string Words { get; } = "none, transform, tool_call, crash_worker, hang or flaky:0.3";
 
     public static Failure? Named(string word)
@@ -30,7 +30,7 @@ internal sealed class Failure
             : null;
     }
 
-    /// <summary>Fails, or comes back where this is a time at which it does not. Each attempt of a task is a process of its own, and so decides anew.</summary>
+    /// <summary>Fails, or returns if it does not fail this time. Each attempt of a task is a new process, so it decides again.</summary>
     public async Task HappenAsync(CancellationToken cancellationToken)
     {
         switch (_word)
@@ -44,7 +44,7 @@ internal sealed class Failure
             case "crash_worker":
                 Console.WriteLine("Killing the worker");
                 RunningWorker.OfThisRun().Kill();
-                await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);   // the worker's reaper ends what it leaves behind
+                await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);   // the worker's reaper ends this process
                 break;
             case "hang":
                 await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
@@ -52,7 +52,7 @@ internal sealed class Failure
         }
     }
 
-    /// <summary>The last line of stdout is for the rules of the task's type, that of stderr for people.</summary>
+    /// <summary>Reports a failure on stdout for the rules of the task's type; the exception goes to stderr for people.</summary>
     private static CommandException Reported(string whose, string message, int exitCode)
     {
         Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, string> { ["type"] = "error", ["class"] = whose, ["message"] = message }));

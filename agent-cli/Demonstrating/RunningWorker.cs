@@ -3,11 +3,11 @@ using System.Globalization;
 
 namespace TaskPipeline.AgentCli.Demonstrating;
 
-/// <summary>The worker that runs this agent, as it has marked the run: by its pid and its start time, since the pid alone may be somebody else's by now.</summary>
+/// <summary>The worker that runs this agent, by the marker of the run: its pid and its start time, because the pid alone can be reused.</summary>
 internal sealed class RunningWorker
 {
     private const string Marker = "TASKPIPELINE_RUN";   // PID.STARTTIME/TASK/ATTEMPT
-    private const int StartTime = 19;                   // among the fields of /proc/PID/stat behind the name
+    private const int StartTime = 19;                   // index among the fields of /proc/PID/stat after the name
 
     private readonly int _pid;
 
@@ -18,11 +18,11 @@ internal sealed class RunningWorker
 
     public static RunningWorker OfThisRun()
     {
-        var marker = Environment.GetEnvironmentVariable(Marker) ?? throw CommandException.Usage($"there is no worker to kill: {Marker} is not set, so this is no task's run");
+        var marker = Environment.GetEnvironmentVariable(Marker) ?? throw CommandException.Usage($"there is no worker to kill: {Marker} is not set, so this is not the run of a task");
         return marker.Split('/')[0].Split('.') is [var digits, var started]
             && int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var pid) && StartOf(pid) == started
             ? new RunningWorker(pid)
-            : throw CommandException.Usage($"there is no worker to kill: {Marker} names none that lives");
+            : throw CommandException.Usage($"there is no worker to kill: {Marker} names a worker that no longer runs");
     }
 
     public void Kill()
@@ -40,7 +40,7 @@ internal sealed class RunningWorker
         }
         catch (IOException)
         {
-            return null;   // it has ended
+            return null;   // the process has ended
         }
     }
 }

@@ -48,7 +48,7 @@ internal static class CellJson
                 json.WriteEndObject();
                 break;
             default:
-                // PostgreSQL's texts take no NUL, and in a cell it means nothing.
+                // PostgreSQL texts cannot contain NUL, and in a cell it means nothing.
                 json.WriteStringValue(Convert.ToString(cell, CultureInfo.InvariantCulture)!.Replace("\0", string.Empty, StringComparison.Ordinal));
                 break;
         }
@@ -56,7 +56,7 @@ internal static class CellJson
 
     private static string Iso(DateTime date)
     {
-        // A cell with a time and no day lies on the calendar's day zero.
+        // A cell with a time but no date has day zero.
         if (date.Year < 1900)
             return date.ToString("HH:mm:ss", CultureInfo.InvariantCulture);
         return date.ToString(date.TimeOfDay == TimeSpan.Zero ? "yyyy-MM-dd" : "yyyy-MM-ddTHH:mm:ss", CultureInfo.InvariantCulture);

@@ -4,7 +4,7 @@ using TaskPipeline.AgentCli.Databases;
 
 namespace TaskPipeline.AgentCli.Importing;
 
-/// <summary>The tabs whose import is finished.</summary>
+/// <summary>Reads the finished imports.</summary>
 internal static class ImportCatalog
 {
     public static async Task<List<ImportedTab>> FinishedAsync(ProjectDatabase database, DbConnection connection, CancellationToken cancellationToken)
@@ -38,10 +38,10 @@ internal static class ImportCatalog
     }
 }
 
-/// <summary>First and last row are the numbers in the sheet; empty rows lie between them, so their distance is no count.</summary>
+/// <summary>An imported tab. First and last row are row numbers in the sheet; there can be empty rows between them, so their distance is not a count.</summary>
 internal sealed record ImportedTab(string Id, string FileName, string Name, int RowCount, int FirstRow, int LastRow)
 {
-    /// <summary>The share of one of several parts: from a row up to, not including, another.</summary>
+    /// <summary>The row range of one part: from a row up to, but not including, another.</summary>
     public (int From, int Until) Share(int part, int parts)
     {
         long rows = LastRow - FirstRow + 1;

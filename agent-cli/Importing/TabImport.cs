@@ -4,13 +4,12 @@ using TaskPipeline.AgentCli.Databases;
 namespace TaskPipeline.AgentCli.Importing;
 
 /// <summary>
-/// One tab on its way into the database. Its rows are committed in batches under an id of their own and count only once
-/// the import is finished; that step also removes what an earlier import of the same file and tab had brought.
-/// So an interrupted import changes nothing that anybody reads, and starting again begins from a clean state.
+/// The import of one tab. Its rows are committed in batches under a new id, and count only when the import is finished. That step also removes an earlier
+/// import of the same file and tab. So an interrupted import changes nothing that anybody reads, and the next import starts from a clean state.
 /// </summary>
 internal sealed class TabImport : IAsyncDisposable
 {
-    // A statement's worth of rows: fewer round trips, and far below both engines' limits of parameters.
+    // Rows per statement: few round trips, and far below the parameter limits of both engines.
     private const int RowsPerStatement = 100;
     private const int RowsPerCommit = 2000;
 
@@ -34,7 +33,7 @@ internal sealed class TabImport : IAsyncDisposable
         _insert = InsertOf(RowsPerStatement);
     }
 
-    /// <summary>True when this very task has finished this import before: it was delivered twice.</summary>
+    /// <summary>Whether this task has already finished this import, because it was delivered twice.</summary>
     public static async Task<bool> WasFinishedAsync(DbConnection connection, ImportKey key, CancellationToken cancellationToken)
     {
         if (key.TaskKey is null)
@@ -87,7 +86,7 @@ internal sealed class TabImport : IAsyncDisposable
             await InsertAsync(rest, cancellationToken);
         }
 
-        // The batch ends first: whoever holds the lock may wait for our entry, so we must not wait for the lock with it in hand.
+        // The batch ends first: the holder of the lock can wait for our entry, so we must not hold the entry while we wait for the lock.
         await CommitAsync(cancellationToken);
         await using var last = await _connection.BeginTransactionAsync(cancellationToken);
         await _database.LockAsync(last, cancellationToken);
@@ -134,7 +133,7 @@ internal sealed class TabImport : IAsyncDisposable
         _batch = null;
     }
 
-    // Touching our own entry first keeps a second import of the tab from removing it in the middle of a batch.
+    // Updating our entry first prevents a second import of the tab from removing it during a batch.
     private async Task ClaimAsync(DbTransaction batch, CancellationToken cancellationToken)
     {
         if (await batch.ExecuteAsync("UPDATE imports SET row_count = row_count WHERE id = @id", cancellationToken, ("@id", _id)) == 0)
@@ -155,7 +154,7 @@ internal sealed class TabImport : IAsyncDisposable
     }
 }
 
-/// <summary>What an import is known by: the file's name without its folder, the tab, and the task that asked for it, if a task did.</summary>
+/// <summary>Identifies an import: the file's name without its folder, the tab, and the task that requested it, if any.</summary>
 internal sealed record ImportKey(string FileName, string TabName, string? TaskKey)
 {
     public (string Name, object? Value)[] Tab => [("@file", FileName), ("@tab", TabName)];

@@ -6,10 +6,10 @@ using System.Text.Json;
 
 namespace TaskPipeline.AgentCli.Summarising;
 
-/// <summary>Streamed chat completions. Whatever goes wrong on the way is a <see cref="ModelException"/> of one line.</summary>
+/// <summary>Streamed chat completions. Every failure is a <see cref="ModelException"/> with one line.</summary>
 internal sealed class ChatModel(ModelEndpoint endpoint) : IDisposable
 {
-    // A model that thinks before it speaks is silent for long; one that is silent for longer than this is gone.
+    // A reasoning model is silent for a long time; after this time the connection counts as lost.
     private static readonly TimeSpan LongestSilence = TimeSpan.FromMinutes(2);
 
     private readonly HttpClient _http = new() { Timeout = Timeout.InfiniteTimeSpan };
@@ -60,7 +60,7 @@ internal sealed class ChatModel(ModelEndpoint endpoint) : IDisposable
         using var chunk = JsonDocument.Parse(data);
         if (chunk.RootElement.TryGetProperty("error", out var error))
             throw new ModelException($"it reported: {(error.TryGetProperty("message", out var message) ? message : error)}");
-        // The last chunk may bring numbers on usage and no choice.
+        // The last chunk can contain usage numbers and no choice.
         return chunk.RootElement.TryGetProperty("choices", out var choices) && choices.GetArrayLength() > 0
             && choices[0].TryGetProperty("delta", out var delta) && delta.TryGetProperty("content", out var content)
             ? content.GetString() : null;

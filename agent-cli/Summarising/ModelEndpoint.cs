@@ -1,9 +1,9 @@
 namespace TaskPipeline.AgentCli.Summarising;
 
-/// <summary>An OpenAI-compatible endpoint, as the environment names it. The key is for the request only.</summary>
+/// <summary>An OpenAI-compatible endpoint from the environment. The key is only used for the request.</summary>
 internal sealed record ModelEndpoint(Uri Completions, string Model, string? Key)
 {
-    /// <summary>Null where none is configured; a half configuration is a <see cref="ModelException"/>.</summary>
+    /// <summary>Null if none is configured. An incomplete configuration is a <see cref="ModelException"/>.</summary>
     public static ModelEndpoint? FromEnvironment()
     {
         var address = Environment.GetEnvironmentVariable("OPENAI_BASE_URL");
@@ -13,7 +13,7 @@ internal sealed record ModelEndpoint(Uri Completions, string Model, string? Key)
         if (string.IsNullOrWhiteSpace(model))
             throw new ModelException("OPENAI_BASE_URL is set, OPENAI_MODEL is not");
         if (!Uri.TryCreate(address.TrimEnd('/') + "/chat/completions", UriKind.Absolute, out var completions) || !completions.Scheme.StartsWith("http", StringComparison.Ordinal))
-            throw new ModelException("OPENAI_BASE_URL is no http address");
+            throw new ModelException("OPENAI_BASE_URL is not an HTTP address");
         return new ModelEndpoint(completions, model, Environment.GetEnvironmentVariable("OPENAI_API_KEY"));
     }
 }

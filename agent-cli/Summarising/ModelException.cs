@@ -1,6 +1,6 @@
 namespace TaskPipeline.AgentCli.Summarising;
 
-/// <summary>The model gave no summary. The report does without.</summary>
+/// <summary>The model wrote no summary; the report is written without it.</summary>
 public sealed class ModelException : Exception
 {
     public ModelException()

@@ -2,10 +2,10 @@ using System.Text;
 
 namespace TaskPipeline.AgentCli.Summarising;
 
-/// <summary>Lets the model say in prose what was found, and prints its words as they come.</summary>
+/// <summary>Lets the model summarise the findings, and prints its words as they arrive.</summary>
 internal static class ModelSummary
 {
-    // The findings of many wide tabs would not fit a small model's window.
+    // The findings of many wide tabs would not fit into a small model's context window.
     private const int LongestMaterial = 24_000;
 
     private const string Instruction = """
@@ -13,7 +13,7 @@ internal static class ModelSummary
         Use only what is in the findings. Answer the question first, then name what deserves attention. Write short Markdown without headings.
         """;
 
-    /// <summary>Null when no model is configured, or when it failed: then a line on stderr says why.</summary>
+    /// <summary>Null if no model is configured, or if it failed; then a line on stderr says why.</summary>
     public static async Task<string?> TryWriteAsync(string question, string findings, CancellationToken cancellationToken)
     {
         try
@@ -54,6 +54,6 @@ internal static class ModelSummary
 
     private static void Complain(string reason)
     {
-        Console.Error.WriteLine($"agent-cli: warning: the model gave no summary, the report does without: {reason}");
+        Console.Error.WriteLine($"agent-cli: warning: the model wrote no summary, so the report has none: {reason}");
     }
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace TaskPipeline.AgentCli.Workbooks;
 
-/// <summary>Cells as people name them: column B, cell B12. Columns and rows count from one.</summary>
+/// <summary>Converts cell addresses: column B, cell B12. Columns and rows count from one.</summary>
 internal static class CellAddress
 {
     public static string Column(int column)

@@ -1,6 +1,6 @@
 namespace TaskPipeline.AgentCli.Workbooks;
 
-/// <summary>A made-up workbook with what real ones hold: dates, formulas, gaps, an empty row, a merged header, a few slips.</summary>
+/// <summary>A sample workbook with typical features: dates, formulas, gaps, an empty row, a merged header, some mistakes.</summary>
 internal static class SampleWorkbook
 {
     private static readonly string[] Header =

@@ -3,23 +3,22 @@ using ExcelDataReader;
 
 namespace TaskPipeline.AgentCli.Workbooks;
 
-/// <summary>Where a tab's header is, and the text above each column (null where there is none).</summary>
+/// <summary>The position of a tab's header, and the text above each column (null if there is none).</summary>
 internal sealed partial record TabHeader(int FirstRow, int LastRow, string?[] Names)
 {
-    /// <summary>How far down a header is looked for.</summary>
+    /// <summary>How many rows are searched for a header.</summary>
     public const int SearchedRows = 50;
 
     public static TabHeader InFirstRow(IReadOnlyList<SheetRow> rows)
     {
         return rows is [var first, ..] && !first.IsEmpty
             ? new TabHeader(1, 1, [.. first.Cells.Select(Text)])
-            : throw new CommandException("the first row is empty; --custom-structure looks for the header further down");
+            : throw new CommandException("the first row is empty; --custom-structure searches for the header further down");
     }
 
     /// <summary>
-    /// The header begins at the first row that has only texts, at least two of them (a merged cell is one text), and
-    /// reaches over at least half of the columns in use. It goes on below as far as merged cells join rows: through the
-    /// bottom of a cell merged downwards, and to the row of texts below a cell merged across.
+    /// The header begins at the first row that has only texts, at least two (a merged cell is one text), over at least half of the used columns. It
+    /// continues as far down as merged cells connect rows: to the bottom of a cell merged downwards, and to the row of texts below a cell merged across.
     /// </summary>
     public static TabHeader Detect(IReadOnlyList<SheetRow> rows, IReadOnlyList<CellRange> mergedRanges)
     {

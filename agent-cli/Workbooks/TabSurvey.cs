@@ -1,6 +1,6 @@
 namespace TaskPipeline.AgentCli.Workbooks;
 
-/// <summary>A first walk through a tab: where its header is, which columns are in use, and how many rows hold data.</summary>
+/// <summary>A first pass over a tab: where its header is, which columns are used, and how many rows contain data.</summary>
 internal sealed record TabSurvey(TabHeader Header, IReadOnlyList<TabColumn> Columns, int RowCount)
 {
     public static TabSurvey Of(Workbook workbook, string tab, bool isCustomStructure, CancellationToken cancellationToken)
@@ -62,5 +62,5 @@ internal sealed record TabSurvey(TabHeader Header, IReadOnlyList<TabColumn> Colu
     }
 }
 
-/// <summary>A column by its place in the tab, counted from zero; its name is unique within the tab.</summary>
+/// <summary>A column by its position in the tab, counted from zero. Its name is unique within the tab.</summary>
 internal readonly record struct TabColumn(int Index, string Name);

@@ -7,8 +7,8 @@ using ExcelDataReader.Exceptions;
 namespace TaskPipeline.AgentCli.Workbooks;
 
 /// <summary>
-/// An .xlsx file, read row by row: what grows with it in memory is only its table of distinct texts. Formulas give the
-/// value that was last calculated. A file that is no workbook, or a damaged one, ends in a <see cref="CommandException"/>.
+/// An .xlsx file, read row by row; only its table of distinct texts is in memory. Formulas give the value that was last calculated. A file that is not a
+/// workbook, or is damaged, gives a <see cref="CommandException"/>.
 /// </summary>
 internal sealed class Workbook : IDisposable
 {
@@ -22,7 +22,7 @@ internal sealed class Workbook : IDisposable
 
     static Workbook()
     {
-        // ExcelDataReader asks for the Windows code page even where it reads XML only.
+        // ExcelDataReader needs the Windows code page even if it only reads XML.
         Encoding.RegisterProvider(CodePagesEncodingProvider.Instance);
     }
 
@@ -37,7 +37,7 @@ internal sealed class Workbook : IDisposable
 
     public IReadOnlyCollection<string> Tabs => _parts.Tabs;
 
-    [SuppressMessage("Reliability", "CA2000", Justification = "The workbook owns the streams; where there is none, the catch closes them")]
+    [SuppressMessage("Reliability", "CA2000", Justification = "The workbook owns the streams; if there is no workbook, the catch closes them")]
     public static Workbook Open(string path)
     {
         if (!File.Exists(path))
@@ -58,8 +58,8 @@ internal sealed class Workbook : IDisposable
     }
 
     /// <summary>
-    /// Loading a million texts leaves more garbage than text, and with memory to spare the collector would let it lie. Given back on the
-    /// way it is not on top of the texts, and given back at the end it is not on top of what the rows need.
+    /// Loading a million texts leaves more garbage than text, and with enough memory the collector would not collect it. Collecting during and after the
+    /// load keeps that garbage from adding to the memory of the texts and rows.
     /// </summary>
     private static T GivingBack<T>(Func<T> load)
     {
@@ -71,7 +71,7 @@ internal sealed class Workbook : IDisposable
 
     private static void GiveBack() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
 
-    /// <summary>The tab's own spelling of a name that may differ in case, as in Excel.</summary>
+    /// <summary>The exact name of a tab, found in any case as in Excel.</summary>
     public string Tab(string name)
     {
         return Tabs.FirstOrDefault(tab => string.Equals(tab, name.Trim(), StringComparison.OrdinalIgnoreCase))
@@ -84,7 +84,7 @@ internal sealed class Workbook : IDisposable
         return _reader.MergeCells ?? [];
     }
 
-    /// <summary>All rows down to the last one in use, empty ones included. One walk at a time.</summary>
+    /// <summary>All rows down to the last used one, including empty rows. Only one enumeration at a time.</summary>
     public IEnumerable<SheetRow> Rows(string tab)
     {
         Sound(_path, () => MoveTo(tab));
@@ -118,7 +118,7 @@ internal sealed class Workbook : IDisposable
         while (_reader.Name != tab)
         {
             if (!_reader.NextResult())
-                throw new CommandException($"the tab '{tab}' of {_path} holds no cells");
+                throw new CommandException($"the tab '{tab}' of {_path} has no cells");
         }
 
         return true;
@@ -163,7 +163,7 @@ internal sealed class Workbook : IDisposable
         }
     }
 
-    // A broken file leads the reader astray in many ways; each of these has been the answer to one.
+    // The reader throws many kinds of exceptions for damaged files; each of these has occurred.
     private static bool IsDamage(Exception exception)
     {
         return exception is ExcelReaderException or InvalidDataException or EndOfStreamException or XmlException or FormatException

@@ -4,8 +4,8 @@ using System.Xml;
 namespace TaskPipeline.AgentCli.Workbooks;
 
 /// <summary>
-/// Reads straight from the workbook's XML what ExcelDataReader 3.6 keeps to itself: the tabs without walking through all
-/// of them, and error cells, which it gives out as empty (https://github.com/ExcelDataReader/ExcelDataReader/issues/466).
+/// Reads from the workbook's XML what ExcelDataReader 3.6 does not offer: the list of tabs without reading all of them, and error cells, which it returns
+/// as empty (https://github.com/ExcelDataReader/ExcelDataReader/issues/466).
 /// </summary>
 internal sealed class WorkbookParts : IDisposable
 {
@@ -19,7 +19,7 @@ internal sealed class WorkbookParts : IDisposable
             .ToDictionary(relation => relation.GetAttribute("Id")!, relation => relation.GetAttribute("Target")!);
         foreach (var sheet in Elements("xl/workbook.xml", "sheet"))
         {
-            // The prefix of this attribute's namespace is free, and strict workbooks have another namespace.
+            // The namespace prefix of this attribute is arbitrary, and strict workbooks use another namespace.
             var relation = Attributes(sheet).First(attribute => attribute.Name == "id").Value;
             var target = targets[relation];
             _partOfTab[sheet.GetAttribute("name")!] = target.StartsWith('/') ? target[1..] : "xl/" + target;

@@ -5,8 +5,8 @@ using System.Xml;
 namespace TaskPipeline.AgentCli.Workbooks;
 
 /// <summary>
-/// Writes an .xlsx file tab by tab and row by row, so its size does not matter. Only what the samples and tests need:
-/// shared strings, numbers, dates, booleans, error values, formulas with their cached value, merged cells.
+/// Writes an .xlsx file tab by tab and row by row, so its size does not matter. It supports only what the samples and tests need: shared strings, numbers,
+/// dates, booleans, error values, formulas with their cached value, merged cells.
 /// </summary>
 internal sealed class WorkbookWriter : IDisposable
 {
@@ -16,7 +16,7 @@ internal sealed class WorkbookWriter : IDisposable
     private const string ContentTypes = "http://schemas.openxmlformats.org/package/2006/content-types";
     private const string Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.";
 
-    // The earliest day a zip can name: the same rows give the same file, whenever it is written.
+    // The earliest date in a zip file: the same rows give the same file at any time.
     private static readonly DateTimeOffset WrittenAt = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     private readonly ZipArchive _archive;
@@ -28,7 +28,7 @@ internal sealed class WorkbookWriter : IDisposable
         _archive = ZipFile.Open(path, ZipArchiveMode.Create);
     }
 
-    /// <summary>Writes a tab; a row of null leaves its line empty. Merged ranges are given as A1:C1.</summary>
+    /// <summary>Writes a tab. A null row leaves its line empty. Merged ranges have the form A1:C1.</summary>
     public void AddTab(string name, IEnumerable<object?[]?> rows, params string[] mergedRanges)
     {
         _tabs.Add(name);

@@ -1,6 +1,6 @@
 namespace TaskPipeline.Taskpipe;
 
-/// <summary>An expected end of a command: one sentence for the user, and the exit code that goes with it.</summary>
+/// <summary>An expected failure of a command: one sentence for the user, and the exit code.</summary>
 internal sealed class CommandException(string message, int exitCode = ExitCodes.Failed) : Exception(message)
 {
     public int ExitCode => exitCode;

@@ -14,16 +14,16 @@ internal static class ExitCodes
     /// <summary>EX_PROTOCOL of sysexits.h.</summary>
     public const int Mismatch = 76;
 
-    /// <summary>As of timeout(1).</summary>
+    /// <summary>The exit code of timeout(1).</summary>
     public const int TimedOut = 124;
 
     public const int Interrupted = 130;
     public const int BrokenPipe = 141;
 
-    /// <summary>As of a program that SIGTERM has ended; also of a task that somebody has stopped.</summary>
+    /// <summary>Of a program that SIGTERM has ended; also of a task that somebody has stopped.</summary>
     public const int Terminated = 143;
 
-    /// <summary>Of a task: what a script would have seen if it had run the agent itself.</summary>
+    /// <summary>The exit code for a task: what a script would get if it ran the agent itself.</summary>
     public static int Of(Status status, int? exitCode) => status.Word switch
     {
         "succeeded" => Succeeded,

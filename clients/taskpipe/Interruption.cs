@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace TaskPipeline.Taskpipe;
 
-/// <summary>Turns SIGINT and SIGTERM into a cancelled token. Whoever sends a second one is obeyed at once.</summary>
+/// <summary>Turns SIGINT and SIGTERM into a cancelled token. A second signal ends the process at once.</summary>
 internal sealed class Interruption : IDisposable
 {
     private readonly CancellationTokenSource _requested = new();
@@ -29,7 +29,7 @@ internal sealed class Interruption : IDisposable
     private void Request(PosixSignalContext context, int exitCode)
     {
         if (_requested.IsCancellationRequested)
-            return;   // the runtime then ends the process
+            return;   // the runtime ends the process
         context.Cancel = true;
         ExitCode = exitCode;
         _requested.Cancel();

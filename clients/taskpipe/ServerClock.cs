@@ -2,20 +2,20 @@ using System.Diagnostics;
 
 namespace TaskPipeline.Taskpipe;
 
-/// <summary>The server's time, as its latest answer tells: ages by the clock of this machine would be as wrong as that is.</summary>
+/// <summary>The server's time, by its latest answer. The clock of this machine can be wrong, and ages with it.</summary>
 internal sealed class ServerClock : IDisposable
 {
-    private DateTimeOffset? _told;
-    private long _toldAt;
+    private DateTimeOffset? _serverTime;
+    private long _serverTimeReadAt;
 
 #pragma warning disable CA2000 // The client ends its handlers.
     public ServerClock() => Http = new HttpClient(new Listener(this, new SocketsHttpHandler()));
 #pragma warning restore CA2000
 
-    /// <summary>What hears the time.</summary>
+    /// <summary>Reads the time from every answer.</summary>
     public HttpClient Http { get; }
 
-    public DateTimeOffset Now => _told is { } told ? told + Stopwatch.GetElapsedTime(_toldAt) : DateTimeOffset.UtcNow;
+    public DateTimeOffset Now => _serverTime is { } time ? time + Stopwatch.GetElapsedTime(_serverTimeReadAt) : DateTimeOffset.UtcNow;
 
     public void Dispose() => Http.Dispose();
 
@@ -25,7 +25,7 @@ internal sealed class ServerClock : IDisposable
         {
             var answer = await base.SendAsync(request, cancellationToken);
             if (answer.Headers.Date is { } date)
-                (clock._told, clock._toldAt) = (date, Stopwatch.GetTimestamp());
+                (clock._serverTime, clock._serverTimeReadAt) = (date, Stopwatch.GetTimestamp());
             return answer;
         }
     }

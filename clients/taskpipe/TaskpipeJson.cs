@@ -5,7 +5,7 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe;
 
-/// <summary>What <c>--json</c> prints: the server's own fields, one object per line.</summary>
+/// <summary>The JSON of <c>--json</c>: the server's own fields, one object per line.</summary>
 [JsonSerializable(typeof(SubmittedTask))]
 [JsonSerializable(typeof(TaskSummary))]
 [JsonSerializable(typeof(TaskDetail))]
@@ -26,5 +26,5 @@ internal sealed partial class TaskpipeJson : JsonSerializerContext
     });
 }
 
-/// <summary>What was asked for was taken.</summary>
+/// <summary>The answer of a command that the server answers without data.</summary>
 internal sealed record Done(string TaskId, string Requested);

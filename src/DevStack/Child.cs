@@ -4,20 +4,19 @@ using TaskPipeline.LocalProcesses;
 namespace TaskPipeline.DevStack;
 
 /// <summary>
-/// One process of the stack, which may be started again. Its standard input stays open while this process lives: it ends with this one, however that
-/// ends.
+/// One process of the stack, which can be restarted. Its standard input stays open while this process lives, so it also ends when this process is killed.
 /// </summary>
 internal sealed class Child(string name, string project, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, Log log)
 {
     private readonly string _program = BuildOutput.ProgramOf(project);
     private readonly string[] _arguments = [.. arguments];
-    private ChildProcess? _process;   // the last one that was started
+    private ChildProcess? _process;   // the latest run
 
     public string Name => name;
 
     public int? Id => _process is { HasExited: false } process ? process.Id : null;
 
-    /// <summary>Runs the program once and returns its exit code. <paramref name="onLine"/> sees its lines and says which of them go to the log.</summary>
+    /// <summary>Runs the program once and returns its exit code. <paramref name="onLine"/> receives its lines and returns whether to log them.</summary>
     public async Task<int> RunAsync(Func<string, bool>? onLine = null)
     {
         var variables = environment.Select(variable => KeyValuePair.Create(variable.Key, (string?)variable.Value));
@@ -42,7 +41,7 @@ internal sealed class Child(string name, string project, IEnumerable<string> arg
 
     public void CloseInput() => Try(process => process.CloseInput());
 
-    /// <summary>With everything it has started.</summary>
+    /// <summary>Kills it and all processes that it started.</summary>
     public void End() => Try(process => process.KillTree());
 
     private void Try(Action<ChildProcess> act)
@@ -54,7 +53,7 @@ internal sealed class Child(string name, string project, IEnumerable<string> arg
         }
         catch (Exception exception) when (exception is IOException or InvalidOperationException)
         {
-            // It has ended in the meantime.
+            // It has already ended.
         }
     }
 }

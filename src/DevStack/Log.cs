@@ -1,6 +1,6 @@
 namespace TaskPipeline.DevStack;
 
-/// <summary>The one log of all processes: each line behind the name of who printed it, in a colour of its own on a terminal.</summary>
+/// <summary>The common log of all processes. Each line has the name of its process in front, on a terminal in its own colour.</summary>
 internal sealed class Log
 {
     private const int NameWidth = 14;
@@ -21,7 +21,7 @@ internal sealed class Log
         }
     }
 
-    /// <summary>Of the stack itself, without a name in front.</summary>
+    /// <summary>Prints a message of the stack itself, without a name in front.</summary>
     public void Say(string text)
     {
         lock (_lock)

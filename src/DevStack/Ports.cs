@@ -8,7 +8,7 @@ internal static class Ports
     private const string Listening = "0A";
     private static readonly string[] SocketTables = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-    /// <exception cref="StackException">It cannot be listened on; says by whom it is taken, and what to do.</exception>
+    /// <exception cref="StackException">The port is taken or cannot be used; the message says by whom it is taken, and what to do.</exception>
     public static void Require(int port)
     {
         try
@@ -18,18 +18,18 @@ internal static class Ports
         }
         catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse)
         {
-            throw new StackException($"port {port} is taken by {HolderOf(port)}: choose another with --port N, or let --port 0 pick one");
+            throw new StackException($"port {port} is taken by {HolderOf(port)}: choose another with --port N, or choose a free one with --port 0");
         }
         catch (SocketException exception)
         {
-            throw new StackException($"port {port} cannot be used ({exception.Message}): choose another with --port N, or let --port 0 pick one");
+            throw new StackException($"port {port} cannot be used ({exception.Message}): choose another with --port N, or choose a free one with --port 0");
         }
     }
 
     private static string HolderOf(int port)
     {
         if (!OperatingSystem.IsLinux())
-            return "another process (which one cannot be told on this system)";
+            return "another process (unknown on this system)";
         var sockets = SocketTables.Where(File.Exists).SelectMany(File.ReadLines)
             .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
             .Where(fields => fields is [_, var local, _, Listening, ..] && local.EndsWith($":{port:X4}", StringComparison.Ordinal))
@@ -49,7 +49,7 @@ internal static class Ports
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return false;   // it has ended, or is another user's
+            return false;   // the process has ended, or belongs to another user
         }
     }
 
@@ -61,7 +61,7 @@ internal static class Ports
         }
         catch (IOException)
         {
-            return null;   // closed in the meantime
+            return null;   // closed meanwhile
         }
     }
 

@@ -5,16 +5,16 @@ using TaskPipeline.LocalProcesses;
 namespace TaskPipeline.DevStack;
 
 /// <summary>
-/// All processes of the pipeline on one machine. Whoever dies is started again, but for the embedded broker: its records
-/// are gone with it, and so is everybody's reason to go on.
+/// All processes of the pipeline on one machine. A process that ends is restarted, except the embedded broker: its records are lost, so the whole stack
+/// ends.
 /// </summary>
 internal sealed class Stack(StackSettings options, Log log) : IDisposable
 {
     private const string Up = "up";
     private const string Ready = "ready ";
-    private const int BadConfiguration = 78;   // EX_CONFIG of sysexits: starting it again would not help
+    private const int BadConfiguration = 78;   // EX_CONFIG of sysexits: a restart does not help
     private const string EmbeddedLanes = "24";
-    private const string EmbeddedSession = "00:00:03";   // its rebalances last a session less 1 s, so it takes a short one
+    private const string EmbeddedSession = "00:00:03";   // its rebalances last a session minus 1 s, so the session is short
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(30);
@@ -23,8 +23,8 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(3.5);
     private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(1);
 
-    private readonly CancellationTokenSource _stop = new();    // asked to stop, or unable to go on
-    private readonly CancellationTokenSource _hurry = new();   // asked twice
+    private readonly CancellationTokenSource _stop = new();    // a stop was requested, or the stack cannot continue
+    private readonly CancellationTokenSource _hurry = new();   // a second stop was requested
     private readonly long _started = Stopwatch.GetTimestamp();
     private readonly List<Child> _children = [];
     private int _exitCode;
@@ -32,7 +32,7 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
     public async Task<int> RunAsync()
     {
         if (!File.Exists(options.TaskTypes))
-            throw new StackException($"there is no file {options.TaskTypes}: name the task types with --task-types FILE");
+            throw new StackException($"there is no file {options.TaskTypes}: set the task types with --task-types FILE");
         if (options.Port != 0)
             Ports.Require(options.Port);
         Directory.CreateDirectory(options.DataDirectory);
@@ -64,7 +64,7 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
             await EndAsync([], brokerRunning, EndTimeout);
             broker.End();
         }
-        log.Write(Up, "everything has ended");
+        log.Write(Up, "all processes have ended");
         return _exitCode;
     }
 
@@ -126,7 +126,7 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
         ["Worker__DataDirectory"] = options.DataDirectory,
         ["Artifacts__Directory"] = Artifacts,
         ["Worker__SearchPath"] = BuildOutput.FolderOf("agent-cli"),
-        ["Worker__DrainTimeout"] = "00:00:01",   // Ctrl-C means now
+        ["Worker__DrainTimeout"] = "00:00:01",   // Ctrl+C should be quick
         ["Catalogue__File"] = options.TaskTypes,
     }, log);
 
@@ -147,7 +147,7 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
         var ready = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         var running = broker.RunAsync(line => !(line.StartsWith(Ready, StringComparison.Ordinal) && ready.TrySetResult(line[Ready.Length..])));
         if (await Task.WhenAny(ready.Task, running) == running)
-            throw new StackException($"the embedded broker ended with exit code {await running}; what it said is above");
+            throw new StackException($"the embedded broker ended with exit code {await running}; its messages are above");
         var bootstrap = await ready.Task;
         log.Write(broker.Name, $"the embedded broker listens on {bootstrap}");
         return (WatchAsync(), bootstrap);
@@ -155,7 +155,7 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
         async Task WatchAsync()
         {
             var exitCode = await running;
-            GiveUp($"the embedded broker ended with exit code {exitCode}, and every task with it");
+            GiveUp($"the embedded broker ended with exit code {exitCode}; all tasks are lost");
         }
     }
 
@@ -170,11 +170,11 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
                 return;
             if (exitCode == BadConfiguration)
             {
-                GiveUp($"{child.Name} cannot run like this; what it said is above");
+                GiveUp($"{child.Name} cannot run with this configuration; its messages are above");
                 return;
             }
             pause = Stopwatch.GetElapsedTime(started) > Settled ? ShortestPause : pause;
-            log.Write(Up, $"{child.Name} ended with exit code {exitCode}, and is started again in {pause.TotalSeconds:0.#} s");
+            log.Write(Up, $"{child.Name} ended with exit code {exitCode}; restarting it in {pause.TotalSeconds:0.#} s");
             await Task.Delay(pause, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
         }
@@ -199,7 +199,7 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
         }
     }
 
-    /// <summary>Null once the API is ready, else why it is not.</summary>
+    /// <summary>Null if the API is ready, otherwise the reason why it is not.</summary>
     private async Task<string?> AskAsync(HttpClient http)
     {
         try
@@ -221,7 +221,7 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
         await ended.WaitAsync(timeout, _hurry.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var child in children.Where(child => child.Id is not null))
         {
-            log.Write(Up, $"{child.Name} does not end by itself and is killed");
+            log.Write(Up, $"{child.Name} did not end in time and is killed");
             child.End();
         }
     }
@@ -249,12 +249,12 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
         if (options.Kafka is null)
             log.Say($"""
 
-                The embedded broker keeps everything in memory: tasks and their output are gone when it ends. Of the output it keeps
-                the newest 5 MiB in each of its {EmbeddedLanes} partitions. --kafka HOST:PORT takes a real Kafka instead.
+                The embedded broker keeps everything in memory: tasks and their output are lost when it ends. Of the output it keeps
+                the newest 5 MiB in each of its {EmbeddedLanes} partitions. --kafka HOST:PORT uses a real Kafka instead.
                 """);
-        log.Say("\nCtrl-C ends everything.\n");
+        log.Say("\nCtrl+C ends everything.\n");
     }
 }
 
-/// <summary>The stack cannot be started here; the message says what to do.</summary>
+/// <summary>The stack cannot start; the message says what to do.</summary>
 internal sealed class StackException(string message) : Exception(message);

@@ -5,9 +5,9 @@ using TaskPipeline.LocalProcesses;
 
 namespace TaskPipeline.DevStack;
 
-/// <summary>What the command line asks for.</summary>
-/// <param name="Port">The API's; 0 picks a free one.</param>
-/// <param name="Kafka">A real Kafka instead of the embedded broker.</param>
+/// <summary>The values of the command line.</summary>
+/// <param name="Port">Port of the API; 0: a free port.</param>
+/// <param name="Kafka">HOST:PORT of a real Kafka; null: the embedded broker.</param>
 internal sealed record StackSettings(int Port, int Workers, string? Kafka, string DataDirectory, string TaskTypes);
 
 /// <summary>The options of the command line.</summary>
@@ -16,21 +16,21 @@ internal sealed class StackOptions
     public const string Description = """
         Starts the pipeline on this machine, in the foreground: broker, project-config API, task API, workers.
 
-        The embedded broker keeps everything in memory: tasks and their output are gone when it ends.
-        A worker that dies is started again. Ctrl-C ends everything.
+        The embedded broker keeps everything in memory: tasks and their output are lost when it ends.
+        A worker that ends is restarted. Ctrl+C ends everything.
         """;
 
     private const int MostWorkers = 64;
 
-    private readonly Option<int> _port = LocalCommandLine.Number("--port", "N", 8080, 0, 65535, "Port of the task API on 127.0.0.1; 0 picks a free one");
+    private readonly Option<int> _port = LocalCommandLine.Number("--port", "N", 8080, 0, 65535, "Port of the task API on 127.0.0.1; 0 chooses a free one");
     private readonly Option<int> _workers = LocalCommandLine.Number("--workers", "N", 2, 0, MostWorkers, "Number of workers");
     private readonly Option<string?> _kafka = new("--kafka")
     {
         HelpName = "HOST:PORT",
-        Description = "A real Kafka instead of the embedded broker; several with commas",
+        Description = "Use this Kafka instead of the embedded broker; several brokers with commas",
     };
 
-    private readonly Option<string> _data = PathOption("--data", "DIR", ".data", "Where the agents' workspaces and the sample project's database are");
+    private readonly Option<string> _data = PathOption("--data", "DIR", ".data", "Folder of the agents' workspaces and the sample project's database");
     private readonly Option<string> _taskTypes = PathOption("--task-types", "FILE", "task-types.yaml", "The catalogue of task types");
 
     public StackOptions()
@@ -66,6 +66,6 @@ internal sealed class StackOptions
         var isRight = text.Split(',').All(broker => broker.LastIndexOf(':') is >= 1 and var colon
             && ushort.TryParse(broker.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port > 0);
         if (!isRight)
-            result.AddError($"--kafka {text}: give HOST:PORT, such as localhost:9092.");
+            result.AddError($"--kafka {text}: must be HOST:PORT, such as localhost:9092.");
     }
 }

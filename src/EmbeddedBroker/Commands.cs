@@ -3,7 +3,7 @@ using Confluent.Kafka;
 
 namespace TaskPipeline.EmbeddedBroker;
 
-/// <summary>What can be asked of the running broker, one command per line; each gets one line, <c>ok …</c> or <c>error …</c>.</summary>
+/// <summary>Commands to the running broker, one per line. Each is answered with one line, <c>ok …</c> or <c>error …</c>.</summary>
 internal sealed class Commands(MockCluster cluster)
 {
     public const string Help =
@@ -49,7 +49,7 @@ internal sealed class Commands(MockCluster cluster)
             case ["help"]:
                 return Help;
             default:
-                throw new CommandException($"not understood; there are: {Help}");
+                throw new CommandException($"unknown command; the commands are: {Help}");
         }
     }
 
@@ -58,10 +58,10 @@ internal sealed class Commands(MockCluster cluster)
             ? number
             : throw new CommandException($"{text} is not a number from {least} to {most}");
 
-    // By number, as in the protocol (negative ones are librdkafka's own: -195 cuts the connection), or by Confluent.Kafka's name.
+    // By number, as in the protocol (negative numbers are librdkafka's: -195 cuts the connection), or by Confluent.Kafka's name.
     private static ErrorCode ErrorNamed(string text) =>
-        Enum.TryParse<ErrorCode>(text, ignoreCase: true, out var code) ? code : throw new CommandException($"{text} is no error code");
+        Enum.TryParse<ErrorCode>(text, ignoreCase: true, out var code) ? code : throw new CommandException($"{text} is not an error code");
 }
 
-/// <summary>The command cannot be carried out; the message goes back to the one who gave it.</summary>
+/// <summary>A command failed; the message is the answer to the caller.</summary>
 internal sealed class CommandException(string message) : Exception(message);

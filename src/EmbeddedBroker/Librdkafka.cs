@@ -6,14 +6,14 @@ using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.EmbeddedBroker;
 
-/// <summary>The part of librdkafka's C interface that Confluent.Kafka does not pass on: its mock cluster.</summary>
+/// <summary>The mock cluster in librdkafka's C interface, which Confluent.Kafka does not expose.</summary>
 internal static partial class Librdkafka
 {
     private const string Library = KafkaLibrary.Name;
     private const int Producer = 0;
     private const int ErrorTextBytes = 512;
 
-    /// <summary>A client handle; the mock cluster needs one to live in.</summary>
+    /// <summary>A client handle; a mock cluster belongs to one.</summary>
     public static nint NewClient()
     {
         var configuration = NewConfiguration();

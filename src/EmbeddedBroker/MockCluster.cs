@@ -4,10 +4,7 @@ using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.EmbeddedBroker;
 
-/// <summary>
-/// librdkafka's mock cluster: Kafka's protocol on loopback, everything in memory. It lives as long as the process;
-/// nothing in it is worth an orderly end.
-/// </summary>
+/// <summary>librdkafka's mock cluster: the Kafka protocol on loopback, with everything in memory. It lives as long as the process.</summary>
 internal sealed class MockCluster
 {
     private const int EveryBroker = -1;
@@ -22,8 +19,8 @@ internal sealed class MockCluster
         _cluster = Librdkafka.NewCluster(Librdkafka.NewClient(), brokers);
         if (_cluster == 0)
             throw new InvalidOperationException("librdkafka could not start its mock cluster");
-        Librdkafka.SetController(_cluster, FirstBroker);    // none by default: clients would wait for one before they describe the cluster
-        Librdkafka.SetInitialRebalanceDelay(_cluster, initialRebalanceDelay);   // the library's own is 3 s
+        Librdkafka.SetController(_cluster, FirstBroker);    // there is none by default, and clients wait for one before they describe the cluster
+        Librdkafka.SetInitialRebalanceDelay(_cluster, initialRebalanceDelay);   // the library's default is 3 s
         BootstrapServers = Marshal.PtrToStringUTF8(Librdkafka.Bootstraps(_cluster)) ?? "";
     }
 
@@ -32,14 +29,14 @@ internal sealed class MockCluster
     public void CreateTopic(string topic, int partitions) =>
         Check(Librdkafka.CreateTopic(_cluster, topic, partitions, _brokers), $"topic {topic} could not be created");
 
-    /// <summary>Fewer or more partitions than the library's own 4 need the topic before its first use.</summary>
+    /// <summary>Creates a topic before its first use, if it does not have the library's default of 4 partitions.</summary>
     public void CreatePipeline(string prefix, int lanes)
     {
         foreach (var topic in new Topics(new KafkaOptions { TopicPrefix = prefix, Partitions = lanes }).All)
             CreateTopic(topic.Name, topic.Partitions);
     }
 
-    /// <summary>The next <paramref name="count"/> requests of this kind are answered with the error.</summary>
+    /// <summary>Answers the next <paramref name="count"/> requests of this kind with the error.</summary>
     public void PushErrors(short apiKey, ErrorCode error, int count)
     {
         var errors = new int[count];
@@ -47,7 +44,7 @@ internal sealed class MockCluster
         Librdkafka.PushRequestErrors(_cluster, apiKey, (nuint)count, errors);
     }
 
-    /// <summary>Cuts every connection and takes no new ones, until <see cref="Up"/>. What was written is kept.</summary>
+    /// <summary>Cuts all connections and accepts no new ones until <see cref="Up"/>. Records are kept.</summary>
     public void Down() => Check(Librdkafka.SetDown(_cluster, EveryBroker), "the brokers could not be taken down");
 
     public void Up() => Check(Librdkafka.SetUp(_cluster, EveryBroker), "the brokers could not be brought up");

@@ -8,7 +8,7 @@ using TaskPipeline.Shared.Kafka;
 const string Description = $"""
     A Kafka broker for a first run and for tests. It keeps everything in memory.
 
-    Prints "ready HOST:PORT" once it takes requests. Ends with its standard input, so that it never outlives its parent.
+    Prints "ready HOST:PORT" when it accepts requests. Ends when its standard input is closed, so it never outlives its parent.
     Commands on standard input, one per line, each answered with "ok …" or "error …":
       {Commands.Help}
     """;
@@ -16,12 +16,12 @@ const string Description = $"""
 var prefix = new Option<string?>("--topic-prefix")
 {
     HelpName = "TEXT",
-    Description = "Create the pipeline's topics under this prefix ('' for none) at the start",
+    Description = "Create the pipeline's topics at the start, with this prefix ('' for none)",
 };
-var partitions = LocalCommandLine.Number("--partitions", "N", 24, 1, 1000, "Lanes of those topics");
-var brokers = LocalCommandLine.Number("--brokers", "N", 1, 1, 9, "Brokers in the cluster");
+var partitions = LocalCommandLine.Number("--partitions", "N", 24, 1, 1000, "Number of partitions (lanes) of those topics");
+var brokers = LocalCommandLine.Number("--brokers", "N", 1, 1, 9, "Number of brokers");
 var groupDelay = LocalCommandLine.Number("--group-delay", "MS", 0, 0, 60_000, "How long a new consumer group waits for further members");
-var ignoreInterrupt = new Option<bool>("--ignore-interrupt") { Description = "Leave Ctrl-C to the parent process" };
+var ignoreInterrupt = new Option<bool>("--ignore-interrupt") { Description = "Leave Ctrl+C to the parent process" };
 
 var root = new RootCommand(Description) { prefix, partitions, brokers, groupDelay, ignoreInterrupt };
 root.SetAction((parsed, _) => RunAsync(
@@ -41,7 +41,7 @@ static async Task<int> RunAsync(string? prefix, int partitions, int brokers, int
     }
     catch (KafkaLibraryException exception)
     {
-        await Console.Error.WriteLineAsync($"EmbeddedBroker does not start: {exception.Message}");
+        await Console.Error.WriteLineAsync($"EmbeddedBroker cannot start: {exception.Message}");
         return ExitCodes.BadConfiguration;
     }
     var cluster = new MockCluster(brokers, groupDelay);

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace TaskPipeline.LocalProcesses;
 
-/// <summary>The repository that this program was built in, and the programs that were built with it, in the same configuration.</summary>
+/// <summary>The repository in which this program was built, and the programs of the same configuration.</summary>
 public static class BuildOutput
 {
     // artifacts/bin/PROJECT/CONFIGURATION/
@@ -10,7 +10,7 @@ public static class BuildOutput
 
     public static string Repository { get; } = FindRepository();
 
-    /// <summary>Where the runtime is installed. Programs look there first.</summary>
+    /// <summary>The folder of the .NET runtime. Programs search there first.</summary>
     public static string DotnetRoot { get; } = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
 
     public static string FolderOf(string project) => Path.Combine(Repository, "artifacts", "bin", project, Own.Name);
@@ -30,5 +30,5 @@ public static class BuildOutput
     }
 }
 
-/// <summary>A program of this repository is missing; the message says what to run.</summary>
+/// <summary>A program of this repository is not built; the message says which command builds it.</summary>
 public sealed class NotBuiltException(string message) : Exception(message);

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace TaskPipeline.LocalProcesses;
 
 /// <summary>
-/// A program of this solution, started as a process of its own from its build output. Its lines are kept and can be waited for, or they are given to its
-/// owner as they come. Disposing it ends it and everything it started.
+/// A child process, usually a program of this solution from its build output. It keeps its lines, for which you can wait, or passes them to its owner.
+/// Disposing it ends it and all processes that it started.
 /// </summary>
 public sealed partial class ChildProcess : IAsyncDisposable
 {
@@ -18,7 +18,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
     private readonly List<string> _lines = [];
     private readonly string _name;
     private readonly Action<string>? _onLine;
-    private TaskCompletionSource _more = NewSignal();   // replaced with every line, under the lock
+    private TaskCompletionSource _more = NewSignal();   // replaced after every line, under the lock
     private int _open = 2;                              // stdout and stderr
 
     private ChildProcess(string name, ProcessStartInfo start, Action<string>? onLine)
@@ -30,7 +30,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
         _process.ErrorDataReceived += (_, line) => Take(line.Data);
     }
 
-    /// <summary>Whether this process was started in the background by a shell, with interrupts ignored; those it starts then ignore them too.</summary>
+    /// <summary>Whether this process ignores SIGINT, as shells arrange for background processes. Its children inherit that.</summary>
     public static bool IgnoresInterrupt { get; } = OperatingSystem.IsLinux()
         && File.ReadLines("/proc/self/status").First(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) is var ignored
         && (Convert.ToUInt64(ignored["SigIgn:".Length..].Trim(), 16) & 1ul << (NumberOf(PosixSignal.SIGINT) - 1)) != 0;
@@ -41,7 +41,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     public int ExitCode => _process.ExitCode;
 
-    /// <summary>Everything it has printed so far, stdout and stderr together.</summary>
+    /// <summary>All lines so far, of stdout and stderr together.</summary>
     public IReadOnlyList<string> Lines
     {
         get
@@ -53,12 +53,12 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     public string Output => string.Join('\n', Lines);
 
-    /// <summary>Starts a project's program, with <paramref name="environment"/> on top of what this process has; null takes a variable away.</summary>
+    /// <summary>Starts a project's program. <paramref name="environment"/> is added to this process's environment; null removes a variable.</summary>
     public static ChildProcess Start(string project, IEnumerable<string>? arguments = null, IEnumerable<KeyValuePair<string, string?>>? environment = null) =>
         StartFile(BuildOutput.ProgramOf(project), project, arguments, environment);
 
-    /// <summary>The same for any other program.</summary>
-    /// <param name="onLine">Is given each line of stdout and stderr, which is not kept then.</param>
+    /// <summary>Starts any program.</summary>
+    /// <param name="onLine">Receives each line of stdout and stderr; the lines are not kept then.</param>
     public static ChildProcess StartFile(
         string file,
         string name,
@@ -74,7 +74,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
             RedirectStandardError = true,
             WorkingDirectory = workingDirectory ?? "",
         };
-        // The programs find the runtime where this one did, wherever that is installed.
+        // The programs use the runtime of this process, wherever that is installed.
         start.Environment["DOTNET_ROOT"] = BuildOutput.DotnetRoot;
         foreach (var (key, value) in environment ?? [])
             start.Environment[key] = value;
@@ -85,7 +85,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
         return child;
     }
 
-    /// <summary>The first line that matches, from the <paramref name="from"/>-th on, as soon as it is there.</summary>
+    /// <summary>Waits for the first matching line, from the <paramref name="from"/>-th line on.</summary>
     public async Task<string> WaitForLineAsync(Func<string, bool> matches, TimeSpan? timeout = null, int from = 0)
     {
         using var limit = new CancellationTokenSource(timeout ?? DefaultTimeout);
@@ -98,7 +98,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
                     if (matches(_lines[next]))
                         return _lines[next];
                 if (_open == 0)
-                    throw new InvalidOperationException($"{_name} ended without the line that was waited for. It printed:\n{string.Join('\n', _lines)}");
+                    throw new InvalidOperationException($"{_name} ended without the expected line. It printed:\n{string.Join('\n', _lines)}");
                 more = _more.Task;
             }
             try
@@ -107,7 +107,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
             }
             catch (OperationCanceledException)
             {
-                throw new TimeoutException($"{_name} did not print the line that was waited for. It printed:\n{Output}");
+                throw new TimeoutException($"{_name} did not print the expected line. It printed:\n{Output}");
             }
         }
     }
@@ -115,7 +115,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
     public Task<string> WaitForLineAsync(string part, TimeSpan? timeout = null, int from = 0) =>
         WaitForLineAsync(line => line.Contains(part, StringComparison.Ordinal), timeout, from);
 
-    /// <summary>Waits until it is gone, and for a moment for its last lines: what it started may hold its output open for longer.</summary>
+    /// <summary>Waits until it has ended, and shortly for its last lines, because its children can keep its output open for longer.</summary>
     public async Task<int> WaitForExitAsync(TimeSpan? timeout = null)
     {
         try
@@ -138,16 +138,16 @@ public sealed partial class ChildProcess : IAsyncDisposable
 
     public void CloseInput() => _process.StandardInput.Close();
 
-    /// <summary>To this process alone, not to those it started.</summary>
+    /// <summary>Sends a signal to this process only, not to its children.</summary>
     public void Signal(PosixSignal signal) => Send(_process.Id, NumberOf(signal));
 
-    /// <summary>As <c>kill -9</c>: to this process alone; what it started stays behind.</summary>
+    /// <summary>Sends SIGKILL to this process only; its children continue.</summary>
     public void KillAlone() => _process.Kill();
 
-    /// <summary>With everything it has started.</summary>
+    /// <summary>Kills it and all processes that it started.</summary>
     public void KillTree() => _process.Kill(entireProcessTree: true);
 
-    /// <summary>To its process group, which it must lead.</summary>
+    /// <summary>Sends a signal to its process group, which it must lead.</summary>
     public void KillGroup() => Send(-_process.Id, 9);
 
     public void Pause() => Send(_process.Id, OperatingSystem.IsMacOS() ? 17 : 19);
@@ -164,7 +164,7 @@ public sealed partial class ChildProcess : IAsyncDisposable
             }
             catch (InvalidOperationException)
             {
-                // It was faster.
+                // It has already ended.
             }
         }
         await WaitForExitAsync();

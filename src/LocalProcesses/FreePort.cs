@@ -4,16 +4,16 @@ using System.Security.Cryptography;
 
 namespace TaskPipeline.LocalProcesses;
 
-/// <summary>Ports of the loopback for programs that are about to be started.</summary>
+/// <summary>Loopback ports for programs that are about to start.</summary>
 public static class FreePort
 {
     private const int First = 10_000;
 
-    // Linux gives ports from here on to outgoing connections (net.ipv4.ip_local_port_range): one of those could be taken before the program listens.
+    // Linux uses ports from here on for outgoing connections (net.ipv4.ip_local_port_range), so one of them could be taken before the program listens.
     private const int End = 32_768;
     private const int Tries = 100;
 
-    /// <summary>A port on which nobody listens at the moment.</summary>
+    /// <summary>A port on which no program listens now.</summary>
     public static int Find()
     {
         for (var tries = 1; ; tries++)
@@ -27,7 +27,7 @@ public static class FreePort
             }
             catch (SocketException) when (tries < Tries)
             {
-                // It is taken.
+                // The port is taken.
             }
         }
     }

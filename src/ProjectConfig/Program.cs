@@ -9,7 +9,7 @@ var builder = WebApplication.CreateBuilder(HostArguments.For(args));
 builder.AddPipelineLogging();
 builder.AddParentWatch();
 builder.WebHost.UseUrls(builder.Configuration["urls"] ?? DefaultAddress);
-// The answers hold connection strings: no web page may reach them by a name of its own for the loopback.
+// The answers contain connection strings, so no web page must reach them by DNS rebinding.
 builder.Configuration["AllowedHosts"] ??= LoopbackNames;
 builder.Services.AddProblemDetails();
 builder.Services.AddOptions<ProjectsOptions>().BindConfiguration(ProjectsOptions.Section);
@@ -28,7 +28,7 @@ try
 }
 catch (OperationCanceledException)
 {
-    return 0;   // told to end before everything had started
+    return 0;   // a stop was requested before the start was complete
 }
 catch (ProjectFileException exception)
 {

@@ -1,6 +1,6 @@
 namespace TaskPipeline.ProjectConfig;
 
-/// <summary>What an agent needs to know of the project it works for.</summary>
+/// <summary>What an agent needs to know about its project.</summary>
 /// <param name="DbConn">Connection string of the project's database.</param>
 /// <param name="Paths">The project's folders by name.</param>
 /// <param name="Env">Environment variables for its agents.</param>

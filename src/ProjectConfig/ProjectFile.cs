@@ -3,7 +3,7 @@ using Microsoft.Extensions.Options;
 
 namespace TaskPipeline.ProjectConfig;
 
-/// <summary>The projects there are. A file that has become unreadable is reported, and the last good one stays.</summary>
+/// <summary>Reads the projects. If the file becomes unreadable, this is reported and the last valid content remains in use.</summary>
 internal sealed partial class ProjectFile(IOptions<ProjectsOptions> options, ILogger<ProjectFile> logger)
 {
     public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
@@ -17,10 +17,10 @@ internal sealed partial class ProjectFile(IOptions<ProjectsOptions> options, ILo
 
     private readonly ProjectsOptions _options = options.Value;
     private readonly Lock _lock = new();
-    private IReadOnlyDictionary<string, Project>? _projects;   // with its stamp, under the lock
+    private IReadOnlyDictionary<string, Project>? _projects;   // with the file's time, under the lock
     private (DateTime, long) _stamp;
 
-    /// <exception cref="ProjectFileException">The file cannot be used, and there was no good one before.</exception>
+    /// <exception cref="ProjectFileException">The file cannot be used, and there was no valid content before.</exception>
     public IReadOnlyDictionary<string, Project> Read()
     {
         lock (_lock)
@@ -48,7 +48,7 @@ internal sealed partial class ProjectFile(IOptions<ProjectsOptions> options, ILo
     {
         try
         {
-            return JsonSerializer.Deserialize<Dictionary<string, Project>>(File.ReadAllBytes(file), Json) ?? throw new JsonException("it holds null");
+            return JsonSerializer.Deserialize<Dictionary<string, Project>>(File.ReadAllBytes(file), Json) ?? throw new JsonException("it contains null");
         }
         catch (Exception exception) when (exception is JsonException or IOException or UnauthorizedAccessException)
         {
@@ -64,9 +64,9 @@ internal sealed partial class ProjectFile(IOptions<ProjectsOptions> options, ILo
             new Dictionary<string, string>()),
     };
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{Reason}; the last good one stays in force")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Reason}; the last valid content remains in use")]
     private static partial void LogUnusable(ILogger logger, string reason);
 }
 
-/// <summary>The file of projects cannot be read; only a person can mend that.</summary>
+/// <summary>The file of projects cannot be read; a person must correct it.</summary>
 internal sealed class ProjectFileException(string message) : Exception(message);

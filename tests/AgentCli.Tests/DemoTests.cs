@@ -61,7 +61,7 @@ public sealed partial class DemoTests
         var start = stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19];
 
         workplace.Environment["TASKPIPELINE_RUN"] = $"{worker.Id}.{start}0/t/1";
-        (await workplace.RunAsync("demo", "--fail", "crash_worker")).ShouldFail(2, "names none that lives");
+        (await workplace.RunAsync("demo", "--fail", "crash_worker")).ShouldFail(2, "names a worker that no longer runs");
         Assert.False(worker.HasExited);
 
         workplace.Environment["TASKPIPELINE_RUN"] = $"{worker.Id}.{start}/t/1";

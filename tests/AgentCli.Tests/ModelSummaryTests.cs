@@ -38,8 +38,8 @@ public sealed class ModelSummaryTests
     [Theory(Timeout = 60_000)]
     [InlineData("refuses", "429")]
     [InlineData("breaks off", "broke off")]
-    [InlineData("hangs up", "the model gave no summary")]
-    [InlineData("talks nonsense", "the model gave no summary")]
+    [InlineData("hangs up", "the model wrote no summary")]
+    [InlineData("talks nonsense", "the model wrote no summary")]
     [InlineData("reports an error", "too many tokens")]
     [InlineData("says nothing", "it said nothing")]
     public async Task When_the_model_fails_the_report_does_without_and_a_line_says_why(string behaviour, string reason)

@@ -15,7 +15,7 @@ public sealed class PostgresTests(PostgresServer server) : IClassFixture<Postgre
 
         var seeded = (await workplace.RunAsync("seed-db")).ShouldSucceed();
         Assert.Contains("Added 20 rows to customers: 20 rows now", seeded.Output);
-        Assert.Contains("Nothing to add to customers: 20 rows are there", (await workplace.RunAsync("seed-db")).ShouldSucceed().Output);
+        Assert.Contains("Nothing to add to customers: it has 20 rows", (await workplace.RunAsync("seed-db")).ShouldSucceed().Output);
         await workplace.ImportSampleAsync(rows: 5000);
         (await workplace.ImportAsync("sample.xlsx", "MB Attributes")).ShouldSucceed();
         (await workplace.RunAsync("agent", "run", "--input", "weight", "--parallel-workers", "3")).ShouldSucceed();

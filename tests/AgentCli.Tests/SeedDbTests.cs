@@ -26,8 +26,8 @@ public sealed class SeedDbTests
 
         var again = (await workplace.RunAsync("seed-db")).ShouldSucceed();
 
-        Assert.Contains("Table customers is there already", again.Output);
-        Assert.Contains("Nothing to add to customers: 20 rows are there", again.Output);
+        Assert.Contains("Table customers exists already", again.Output);
+        Assert.Contains("Nothing to add to customers: it has 20 rows", again.Output);
         Assert.Equal(["Renamed"], workplace.Query("SELECT name FROM customers WHERE id = 3"));
     }
 

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Client;
 
-/// <summary>Where a task stands, as the server's own word for it. A word that this version does not know is kept as it came.</summary>
+/// <summary>Status of a task, as the word of the protocol. Words that this version does not know are kept.</summary>
 /// <param name="Word">Such as <c>running</c>.</param>
 [JsonConverter(typeof(StatusJson))]
 public readonly record struct Status(string Word)
@@ -11,54 +11,54 @@ public readonly record struct Status(string Word)
     /// <summary>Submitted for later.</summary>
     public static Status Scheduled => new("scheduled");
 
-    /// <summary>It waits for a worker.</summary>
+    /// <summary>Waits for a worker.</summary>
     public static Status Queued => new("queued");
 
-    /// <summary>A worker has taken it.</summary>
+    /// <summary>A worker has claimed it.</summary>
     public static Status Starting => new("starting");
 
     /// <summary>Its agent runs.</summary>
     public static Status Running => new("running");
 
-    /// <summary>Its agent stands still until somebody resumes it.</summary>
+    /// <summary>Its agent is paused until somebody resumes it.</summary>
     public static Status Paused => new("paused");
 
-    /// <summary>It was asked to stop.</summary>
+    /// <summary>A stop was requested.</summary>
     public static Status Stopping => new("stopping");
 
-    /// <summary>It waits for its next attempt.</summary>
+    /// <summary>Waits for its next attempt.</summary>
     public static Status RetryWaiting => new("retry_waiting");
 
-    /// <summary>It waits for a person.</summary>
+    /// <summary>Waits until somebody releases it.</summary>
     public static Status Held => new("held");
 
-    /// <summary>It has ended well.</summary>
+    /// <summary>Ended: it succeeded.</summary>
     public static Status Succeeded => new("succeeded");
 
-    /// <summary>It has failed for good.</summary>
+    /// <summary>Ended: it failed, and is not retried.</summary>
     public static Status Failed => new("failed");
 
-    /// <summary>It ran longer than it may.</summary>
+    /// <summary>Ended: it exceeded its time limit.</summary>
     public static Status TimedOut => new("timed_out");
 
-    /// <summary>Somebody has stopped it.</summary>
+    /// <summary>Ended: somebody stopped it.</summary>
     public static Status Stopped => new("stopped");
 
-    /// <summary>It did not start in time.</summary>
+    /// <summary>Ended: it did not start in time.</summary>
     public static Status Expired => new("expired");
 
-    /// <summary>All of them, in the order in which a task can come to them.</summary>
+    /// <summary>All statuses, in the order in which a task can reach them.</summary>
     public static IReadOnlyList<Status> All { get; } =
         [Scheduled, Queued, Starting, Running, Paused, Stopping, RetryWaiting, Held, Succeeded, Failed, TimedOut, Stopped, Expired];
 
-    /// <summary>Whether a task that has come to it never changes again.</summary>
+    /// <summary>Whether a task with this status has ended. It then never changes again.</summary>
     public bool IsEnd => Word is "succeeded" or "failed" or "timed_out" or "stopped" or "expired";
 
     /// <inheritdoc/>
     public override string ToString() => Word ?? "";
 }
 
-/// <summary>Writes a <see cref="Status"/> as its word; public for serializer contexts of other programs.</summary>
+/// <summary>JSON converter of <see cref="Status"/>; public for serializer contexts of other programs.</summary>
 public sealed class StatusJson : JsonConverter<Status>
 {
     /// <inheritdoc/>

@@ -7,16 +7,16 @@ namespace TaskPipeline.Taskpipe.Commands;
 internal static class ArtifactsCommand
 {
     private const string Details = """
-        Lists the files that the task's agents have left behind, attempt by attempt. With --to they are downloaded, into a
-        folder for each attempt; a file that is there already is replaced.
+        Lists the files that the task's agents have left, by attempt. --to downloads them into one folder for each attempt and
+        replaces existing files.
         Example: taskpipe artifacts 0199d0a0-6d6c-7b1e-9a55-0f3e7a8c2b11 --to report
         """;
 
     public static Command Create()
     {
         var id = new TaskIdArgument();
-        var to = new Option<DirectoryInfo?>("--to") { Description = "Download them into this directory", HelpName = "DIRECTORY" };
-        var artifacts = new DetailedCommand("artifacts", "List or download the files that a task has left behind.", Details) { id, to };
+        var to = new Option<DirectoryInfo?>("--to") { Description = "Download the files into this directory", HelpName = "DIRECTORY" };
+        var artifacts = new DetailedCommand("artifacts", "List or download the files that a task has left.", Details) { id, to };
         artifacts.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var taskId = parsed.GetRequiredValue(id);
@@ -37,13 +37,13 @@ internal static class ArtifactsCommand
     {
         if (artifact.Url is null)
         {
-            session.Screen.Say($"{artifact.Name} of attempt {artifact.Attempt} is no more, or was never within the server's reach");
+            session.Screen.Say($"{artifact.Name} of attempt {artifact.Attempt} is not available on the server");
             return;
         }
         var root = Path.GetFullPath(Path.Combine(directory.FullName, $"{artifact.Attempt}")) + Path.DirectorySeparatorChar;
         var path = Path.GetFullPath(Path.Combine(root, artifact.Name));
         if (!path.StartsWith(root, StringComparison.Ordinal))
-            throw new CommandException($"the server names a file outside of its folder: {artifact.Name}");
+            throw new CommandException($"the server sent a file name outside the attempt's folder: {artifact.Name}");
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         await using (var content = await session.Client.OpenArtifactAsync(taskId, artifact.Attempt, artifact.Name, cancellationToken))
         await using (var file = File.Create(path))
@@ -59,6 +59,6 @@ internal static class ArtifactsCommand
         if (screen.AsJson)
             screen.Json(artifact, TaskpipeJson.Readable.Artifact);
         else
-            screen.OutLine($"{artifact.Attempt,7} {artifact.Size,12} {artifact.Name}{(artifact.Url is null ? Paint.Aside(" (not within the server's reach)", screen.OutHasColour) : "")}");
+            screen.OutLine($"{artifact.Attempt,7} {artifact.Size,12} {artifact.Name}{(artifact.Url is null ? Paint.Aside(" (not available on the server)", screen.OutHasColour) : "")}");
     }
 }

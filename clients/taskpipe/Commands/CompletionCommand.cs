@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>Prints what a shell runs to complete command lines: it asks taskpipe itself, which knows the commands and asks the server for types and ids.</summary>
+/// <summary>Prints the completion script of a shell. The script asks taskpipe itself, which knows the commands and asks the server for types and ids.</summary>
 internal static class CompletionCommand
 {
     private const string Details = """
@@ -45,7 +45,7 @@ internal static class CompletionCommand
     {
         var shell = new Argument<string>("SHELL") { Description = "bash, zsh or fish" };
         shell.AcceptOnlyFromAmong("bash", "zsh", "fish");
-        var completion = new DetailedCommand("completion", "Print a script with which a shell completes command lines.", Details) { shell };
+        var completion = new DetailedCommand("completion", "Print a completion script for a shell.", Details) { shell };
         completion.SetAction(parsed =>
         {
             Console.Out.Write((parsed.GetRequiredValue(shell) switch { "bash" => Bash, "zsh" => Zsh, _ => Fish }).ReplaceLineEndings("\n") + "\n");

@@ -13,9 +13,9 @@ internal static class DeadLettersCommand
 
     public static Command Create()
     {
-        var all = new Option<bool>("--all") { Description = "Also those that are resolved" };
-        var limit = new Option<int>("--limit") { Description = "At most so many", HelpName = "N", DefaultValueFactory = _ => UsualLimit };
-        var list = new Command("dead-letters", "List tasks that are not run again by themselves, the newest first; redrive or discard one.") { all, limit, Redrive(), Discard() };
+        var all = new Option<bool>("--all") { Description = "Include resolved dead letters" };
+        var limit = new Option<int>("--limit") { Description = "Maximum number of dead letters", HelpName = "N", DefaultValueFactory = _ => UsualLimit };
+        var list = new Command("dead-letters", "List dead tasks, which are not retried, newest first; redrive or discard one.") { all, limit, Redrive(), Discard() };
         list.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var screen = session.Screen;
@@ -30,8 +30,8 @@ internal static class DeadLettersCommand
     private static Command Redrive()
     {
         var id = Letter();
-        var watch = new Option<bool>("--watch", "-w") { Description = "Show it to its end, and take its exit code" };
-        var redrive = new Command("redrive", "Let a new task go on in the place of a dead one; prints its id.") { id, watch };
+        var watch = new Option<bool>("--watch", "-w") { Description = "Watch the task to its end and return its exit code" };
+        var redrive = new Command("redrive", "Replace a dead task with a new task, and print its id.") { id, watch };
         redrive.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var submitted = await session.Client.RedriveAsync(parsed.GetRequiredValue(id), cancellationToken: cancellationToken);
@@ -43,7 +43,7 @@ internal static class DeadLettersCommand
     private static Command Discard()
     {
         var id = Letter();
-        var discard = new Command("discard", "Put a dead letter aside.") { id };
+        var discard = new Command("discard", "Discard a dead letter.") { id };
         discard.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var letter = parsed.GetRequiredValue(id);
@@ -51,7 +51,7 @@ internal static class DeadLettersCommand
             if (session.Screen.AsJson)
                 session.Screen.Json(new Done(letter, "discard"), TaskpipeJson.Readable.Done);
             else
-                session.Screen.Say($"{letter} is put aside");
+                session.Screen.Say($"{letter} is discarded");
             return ExitCodes.Succeeded;
         }));
         return discard;
@@ -59,7 +59,7 @@ internal static class DeadLettersCommand
 
     private static Argument<string> Letter()
     {
-        var id = new Argument<string>("ID") { Description = "The dead letter" };
+        var id = new Argument<string>("ID") { Description = "Id of the dead letter" };
         id.CompletionSources.Add(context => Suggestions.Of(context, (client, _) => client.DeadLettersAsync().Select(letter => letter.Id)));
         return id;
     }

@@ -3,7 +3,8 @@ using TaskPipeline.Taskpipe.Printing;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>Watches a task to its end for a person or a program, and answers with its exit code.</summary>
+/// <summary>Watches tasks for a person or a program.</summary>
+/// <summary>Watches a task to its end and returns its exit code.</summary>
 internal static class Following
 {
     public static async Task<int> WatchAsync(Session session, string taskId, IAsyncEnumerable<WatchEvent> events, CancellationToken cancellationToken)
@@ -13,57 +14,57 @@ internal static class Following
         EndEvent? end = null;
         try
         {
-            await PrintAllAsync(screen, events, told =>
+            await PrintAllAsync(screen, events, next =>
             {
-                end = told as EndEvent;
-                Print(screen, told, printer.Print);
+                end = next as EndEvent;
+                Print(screen, next, printer.Print);
             });
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             screen.SetFooter("");
             screen.Flush();
-            throw new CommandException($"no longer watching {taskId}, which goes on; 'taskpipe stop {taskId}' ends it");
+            throw new CommandException($"stopped watching {taskId}, which continues; 'taskpipe stop {taskId}' ends it");
         }
         if (end is not null)
             return ExitCodes.Of(end.Status, end.ExitCode);
-        var detail = await session.Client.GetAsync(taskId, cancellationToken: cancellationToken);   // its end was seen before
+        var detail = await session.Client.GetAsync(taskId, cancellationToken: cancellationToken);   // the watch began after the task's end
         return ExitCodes.Of(detail.Status, detail.ExitCode);
     }
 
-    /// <summary>Watches many tasks, until the person has had enough.</summary>
+    /// <summary>Watches many tasks until Ctrl+C.</summary>
     public static async Task<int> WatchAllAsync(Session session, ViewOptions options, CancellationToken cancellationToken)
     {
         var screen = session.Screen;
         var printer = new ViewPrinter(screen);
         try
         {
-            await PrintAllAsync(screen, session.Client.WatchAllAsync(options, cancellationToken), told => Print(screen, told, printer.Print));
+            await PrintAllAsync(screen, session.Client.WatchAllAsync(options, cancellationToken), next => Print(screen, next, printer.Print));
             return ExitCodes.Succeeded;
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             screen.Flush();
-            throw new CommandException("no longer watching");
+            throw new CommandException("stopped watching");
         }
     }
 
-    /// <summary>Prints what comes, and shows it whenever nothing more is there yet.</summary>
+    /// <summary>Prints the items of a source, and flushes the screen whenever the next item is not there yet.</summary>
     public static async Task PrintAllAsync<T>(Screen screen, IAsyncEnumerable<T> source, Action<T> print)
     {
         await using var items = source.GetAsyncEnumerator();
         while (true)
         {
-            var next = items.MoveNextAsync();
-            if (!next.IsCompleted)
+            var hasNext = items.MoveNextAsync();
+            if (!hasNext.IsCompleted)
                 screen.Flush();
-            if (!await next)
+            if (!await hasNext)
                 break;
             print(items.Current);
         }
     }
 
-    /// <summary>The same with a heading, once there is something below it.</summary>
+    /// <summary>Prints the items with a heading above the first one.</summary>
     public static async Task PrintTableAsync<T>(Screen screen, string heading, IAsyncEnumerable<T> source, Action<T> print)
     {
         var isEmpty = true;
@@ -75,10 +76,10 @@ internal static class Following
             print(item);
         });
         if (isEmpty)
-            screen.Say("There are none");
+            screen.Say("Nothing found");
     }
 
-    /// <summary>Tells of a task that was just submitted, and watches it where that is wanted.</summary>
+    /// <summary>Reports a task that was just submitted, and watches it if requested.</summary>
     public static async Task<int> AnswerAsync(Session session, SubmittedTask task, bool isWatched, CancellationToken cancellationToken)
     {
         if (isWatched)
@@ -93,19 +94,19 @@ internal static class Following
         return ExitCodes.Succeeded;
     }
 
-    private static void Print(Screen screen, WatchEvent told, Action<WatchEvent> forPeople)
+    private static void Print(Screen screen, WatchEvent next, Action<WatchEvent> forPeople)
     {
         if (screen.AsJson)
-            screen.Json(told.Json);
+            screen.Json(next.Json);
         else
-            forPeople(told);
+            forPeople(next);
     }
 
     public static WatchOptions Options(Session session) => new()
     {
         OnConnectionLost = loss =>
         {
-            session.Screen.Say($"taskpipe: connection lost ({loss.Reason}); trying again");
+            session.Screen.Say($"taskpipe: connection lost ({loss.Reason}); reconnecting");
             session.Screen.Flush();
         },
     };

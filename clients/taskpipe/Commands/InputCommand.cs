@@ -13,8 +13,8 @@ internal static class InputCommand
     {
         var id = new TaskIdArgument();
         var text = new Argument<string?>("TEXT") { Description = "A line for the agent's stdin", Arity = ArgumentArity.ZeroOrOne };
-        var close = new Option<bool>("--close") { Description = "End the agent's stdin, behind the text where there is one" };
-        var input = new DetailedCommand("input", "Write a line to a running task's agent.", Details) { id, text, close };
+        var close = new Option<bool>("--close") { Description = "Close the agent's stdin, after the text if there is one" };
+        var input = new DetailedCommand("input", "Write a line to the stdin of a running task's agent.", Details) { id, text, close };
         input.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var taskId = parsed.GetRequiredValue(id);
@@ -27,7 +27,7 @@ internal static class InputCommand
             if (session.Screen.AsJson)
                 session.Screen.Json(sent!, TaskpipeJson.Readable.SentInput);
             else
-                session.Screen.Say($"it is on its way to the agent of attempt {sent!.Attempt}");
+                session.Screen.Say($"input sent to the agent of attempt {sent!.Attempt}");
             return ExitCodes.Succeeded;
         }));
         return input;

@@ -13,12 +13,12 @@ internal static class ListCommand
 
     public static Command Create()
     {
-        var status = new Option<string?>("--status") { Description = "Only those that stand there, such as running or failed", HelpName = "STATUS" };
+        var status = new Option<string?>("--status") { Description = "Only tasks with this status, such as running or failed", HelpName = "STATUS" };
         status.CompletionSources.Add([.. Status.All.Select(known => known.Word)]);
-        var project = new Option<string?>("--project") { Description = "Only those of a project", HelpName = "NAME" };
-        var type = new Option<string?>("--type") { Description = "Only those of a type", HelpName = "TYPE" };
-        var limit = new Option<int>("--limit") { Description = "At most so many", HelpName = "N", DefaultValueFactory = _ => UsualLimit };
-        var list = new Command("ls", "List tasks, the newest first.") { status, project, type, limit };
+        var project = new Option<string?>("--project") { Description = "Only tasks of this project", HelpName = "NAME" };
+        var type = new Option<string?>("--type") { Description = "Only tasks of this type", HelpName = "TYPE" };
+        var limit = new Option<int>("--limit") { Description = "Maximum number of tasks", HelpName = "N", DefaultValueFactory = _ => UsualLimit };
+        var list = new Command("ls", "List tasks, newest first.") { status, project, type, limit };
         list.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var filter = new TaskFilter { Status = parsed.GetValue(status) is { } word ? new Status(word) : null, Project = parsed.GetValue(project), Type = parsed.GetValue(type) };

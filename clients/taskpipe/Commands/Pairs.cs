@@ -1,6 +1,6 @@
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>Options that are given as <c>name=value</c>, any number of times.</summary>
+/// <summary>Parses options of the form <c>name=value</c>, which can be repeated.</summary>
 internal static class Pairs
 {
     public static Dictionary<string, string> Of(string option, IEnumerable<string>? given)

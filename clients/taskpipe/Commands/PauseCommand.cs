@@ -3,7 +3,7 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>Pause, resume and release: they are asked for in the same way.</summary>
+/// <summary>Pause, resume and release, which have the same form.</summary>
 internal static class PauseCommand
 {
     public static Command Create(string name, string description, Func<TaskPipelineClient, string, CancellationToken, Task> ask)
@@ -24,7 +24,7 @@ internal static class PauseCommand
         if (session.Screen.AsJson)
             session.Screen.Json(new Done(taskId, requested), TaskpipeJson.Readable.Done);
         else
-            session.Screen.Say($"{requested} of {taskId} is on its way");
+            session.Screen.Say($"requested: {requested} {taskId}");
         return ExitCodes.Succeeded;
     }
 }

@@ -6,8 +6,8 @@ namespace TaskPipeline.Taskpipe.Commands;
 internal static class ReplayCommand
 {
     private const string Details = """
-        Prints the id of the new task; the ended one stays as it is. Params that are given take the place of those of the
-        same name, the others stay as they were.
+        Prints the id of the new task. The ended task does not change. Each given param replaces the one with the same name; the
+        other params are kept.
         """;
 
     public static Command Create()
@@ -15,8 +15,8 @@ internal static class ReplayCommand
         var id = new TaskIdArgument();
         var parameters = TaskParams.Option();
         var key = new Option<string?>("--key") { Description = "Idempotency key", HelpName = "KEY" };
-        var watch = new Option<bool>("--watch", "-w") { Description = "Show it to its end, and take its exit code" };
-        var replay = new DetailedCommand("replay", "Run an ended task again, as a new one.", Details) { id, parameters, key, watch };
+        var watch = new Option<bool>("--watch", "-w") { Description = "Watch the task to its end and return its exit code" };
+        var replay = new DetailedCommand("replay", "Run an ended task again, as a new task.", Details) { id, parameters, key, watch };
         replay.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var taskId = parsed.GetRequiredValue(id);

@@ -4,7 +4,7 @@ using TaskPipeline.Taskpipe.Printing;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>What a command works with: the server that was named, and where to print.</summary>
+/// <summary>The server and the screen of a command.</summary>
 internal sealed class Session : IDisposable
 {
     private const string UrlVariable = "TASKPIPE_URL";
@@ -12,7 +12,7 @@ internal sealed class Session : IDisposable
 
     public static Option<string?> Url { get; } = new("--url")
     {
-        Description = $"The server. Default: {UrlVariable}, else {UsualUrl}",
+        Description = $"The server. Default: {UrlVariable}, otherwise {UsualUrl}",
         HelpName = "URL",
         Recursive = true,
     };
@@ -35,7 +35,7 @@ internal sealed class Session : IDisposable
     {
         using var session = new Session(parsed);
         var exitCode = await work(session);
-        session.Screen.Flush();   // here a reader that has gone is still noticed
+        session.Screen.Flush();   // reports a broken pipe, which Dispose ignores
         return exitCode;
     }
 
@@ -45,7 +45,7 @@ internal sealed class Session : IDisposable
         var url = string.IsNullOrEmpty(given) ? UsualUrl : given;
         return Uri.TryCreate(url, UriKind.Absolute, out var address) && address.Scheme is ("http" or "https")
             ? clock is null ? new TaskPipelineClient(address) : new TaskPipelineClient(address, clock.Http)
-            : throw CommandException.Usage($"'{url}' is no address of a server: it begins with http:// or https://");
+            : throw CommandException.Usage($"'{url}' is not a server address: it must begin with http:// or https://");
     }
 
     public void Dispose()

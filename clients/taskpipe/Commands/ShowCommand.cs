@@ -12,7 +12,7 @@ internal static class ShowCommand
     public static Command Create()
     {
         var id = new TaskIdArgument();
-        var show = new Command("show", "Show all that is known of a task, but its output.") { id };
+        var show = new Command("show", "Show all details of a task, without its output.") { id };
         show.SetAction((parsed, cancellationToken) => Session.RunAsync(parsed, async session =>
         {
             var task = await session.Client.GetAsync(parsed.GetRequiredValue(id), cancellationToken: cancellationToken);
@@ -46,13 +46,13 @@ internal static class ShowCommand
         Field("start by", At(task.StartBy));
         Field("deadline", At(task.Deadline));
         Field("ended", At(task.EndedAt));
-        Field("exited", At(task.ExitedAt) is { } exited ? $"{exited}; what follows is for the next worker to say" : null);
+        Field("exited", At(task.ExitedAt) is { } exited ? $"{exited}; the next worker decides what follows" : null);
         Field("stop", task.Stop is { } stop ? $"requested {At(stop.At)}{(stop.TooLate ? ", too late" : "")}{(stop.Reason is null ? "" : $": {Paint.Plain(stop.Reason)}")}" : null);
         Field("replay of", task.ReplayOf);
         Field("redrive of", task.RedriveOf);
         Field("replays", task.Replays is null ? null : string.Join(", ", task.Replays));
         foreach (var attempt in task.Attempts)
-            Field($"attempt {attempt.Attempt}", Told(attempt));
+            Field($"attempt {attempt.Attempt}", TextOf(attempt));
 
         void Field(string name, string? value)
         {
@@ -61,7 +61,7 @@ internal static class ShowCommand
         }
     }
 
-    private static string Told(TaskAttempt attempt)
+    private static string TextOf(TaskAttempt attempt)
     {
         var how = attempt.Signal ?? (attempt.ExitCode is { } code ? $"exit code {code}" : attempt.Reason ?? "running");
         return attempt.EndedAt is { } endedAt

@@ -9,7 +9,7 @@ internal sealed class StreamOption : Option<OutputStream[]>
     public StreamOption()
         : base("--stream")
     {
-        Description = "Only stdout, stderr or system; may be given several times";
+        Description = "Only stdout, stderr or system; can be repeated";
         HelpName = "STREAM";
     }
 }

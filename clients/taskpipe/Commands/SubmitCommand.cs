@@ -6,8 +6,8 @@ namespace TaskPipeline.Taskpipe.Commands;
 internal static class SubmitCommand
 {
     private const string Details = """
-        Prints the id of the task, and comes back at once; with --watch it shows the task to its end and takes its exit code.
-        With --key, sending the same again makes no second task. Times are such as 2026-03-01T09:30:00Z, durations 90s, 10m, 6h.
+        Prints the id of the task and returns at once; with --watch it shows the task to its end and returns its exit code. With
+        --key, repeating the call submits no second task. A TIME is like 2026-03-01T09:30:00Z, a DURATION like 90s, 10m or 6h.
         Example: taskpipe submit agent run -p input="Which attributes are empty?" -p parallel_workers=3 --watch
         """;
 
@@ -15,22 +15,22 @@ internal static class SubmitCommand
     {
         var type = new Argument<string>("TYPE") { Description = "The task type" };
         type.CompletionSources.Add(context => Suggestions.Of(context, (client, _) => TypesOf(client).Select(known => known.Type)));
-        var command = new Argument<string?>("COMMAND") { Description = "One of the type's commands, where it has some", Arity = ArgumentArity.ZeroOrOne };
+        var command = new Argument<string?>("COMMAND") { Description = "One of the type's commands, if it has any", Arity = ArgumentArity.ZeroOrOne };
         command.CompletionSources.Add(context => Suggestions.Of(context, (client, parsed) => CommandsOf(client, Given(parsed, type))));
         var parameters = TaskParams.Option();
         parameters.CompletionSources.Add(context => Suggestions.Of(context, (client, parsed) => ParamsOf(client, Given(parsed, type), Given(parsed, command))));
-        var labels = new Option<string[]>("--label") { Description = "A name and value of your own; may be given several times", HelpName = "NAME=VALUE" };
-        var watch = new Option<bool>("--watch", "-w") { Description = "Show it to its end, and take its exit code" };
+        var labels = new Option<string[]>("--label") { Description = "Your own label; can be repeated", HelpName = "NAME=VALUE" };
+        var watch = new Option<bool>("--watch", "-w") { Description = "Watch the task to its end and return its exit code" };
         var key = new Option<string?>("--key") { Description = "Idempotency key", HelpName = "KEY" };
-        var id = new Option<string?>("--id") { Description = "An id of your own for the task", HelpName = "ID" };
-        var project = new Option<string?>("--project") { Description = "The project; default where it is missing", HelpName = "NAME" };
-        var delay = new Option<string?>("--delay") { Description = "Run it so much later", HelpName = "DURATION" };
-        var runAt = new Option<string?>("--run-at") { Description = "Run it at a time", HelpName = "TIME" };
-        var startBy = new Option<string?>("--start-by") { Description = "Let it expire if it has not started by then", HelpName = "TIME|DURATION" };
+        var id = new Option<string?>("--id") { Description = "Your own id for the task", HelpName = "ID" };
+        var project = new Option<string?>("--project") { Description = "The project. Default: default", HelpName = "NAME" };
+        var delay = new Option<string?>("--delay") { Description = "Run it after this time", HelpName = "DURATION" };
+        var runAt = new Option<string?>("--run-at") { Description = "Run it at this time", HelpName = "TIME" };
+        var startBy = new Option<string?>("--start-by") { Description = "Expire it if it has not started by then", HelpName = "TIME|DURATION" };
         var deadline = new Option<string?>("--deadline") { Description = "End it by then", HelpName = "TIME|DURATION" };
         var priority = new Option<Priority?>("--priority") { Description = "high, normal or low", HelpName = "PRIORITY" };
-        var concurrencyKey = new Option<string?>("--concurrency-key") { Description = "Of the tasks with this key only so many run at a time", HelpName = "KEY" };
-        var concurrencyLimit = new Option<int?>("--concurrency-limit") { Description = "How many; 1 where it is missing", HelpName = "N" };
+        var concurrencyKey = new Option<string?>("--concurrency-key") { Description = "Limit how many tasks with this key run at the same time", HelpName = "KEY" };
+        var concurrencyLimit = new Option<int?>("--concurrency-limit") { Description = "The limit for --concurrency-key. Default: 1", HelpName = "N" };
         var submit = new DetailedCommand("submit", "Submit a task.", Details)
         {
             type, command, parameters, labels, watch, key, id, project, delay, runAt, startBy, deadline, priority, concurrencyKey, concurrencyLimit,
@@ -67,7 +67,7 @@ internal static class SubmitCommand
         return key is null ? null : new Concurrency { Key = key, Limit = limit };
     }
 
-    /// <summary>Of a command line that is not finished, and may not have it.</summary>
+    /// <summary>The value of an argument in an unfinished command line, where it can be missing.</summary>
     private static string? Given(ParseResult parsed, Argument argument) => parsed.GetResult(argument)?.Tokens is [var token, ..] ? token.Value : null;
 
     private static IAsyncEnumerable<string> CommandsOf(TaskPipelineClient client, string? type) =>

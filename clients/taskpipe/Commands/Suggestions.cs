@@ -4,14 +4,14 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>What a shell may complete a word with, as the server knows it. A server that does not answer at once has nothing to suggest.</summary>
+/// <summary>Completions that the server knows. If the server does not answer quickly, there are none.</summary>
 internal static class Suggestions
 {
     private const int Most = 50;
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
 
     public static IEnumerable<string> Of(CompletionContext context, Func<TaskPipelineClient, ParseResult, IAsyncEnumerable<string>> source) =>
-        AskAsync(context.ParseResult, source).GetAwaiter().GetResult();   // the library asks for words, not for a task
+        AskAsync(context.ParseResult, source).GetAwaiter().GetResult();   // the library has no asynchronous completions
 
     private static async Task<List<string>> AskAsync(ParseResult parsed, Func<TaskPipelineClient, ParseResult, IAsyncEnumerable<string>> source)
     {

@@ -3,13 +3,13 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>A task; shells complete it with the latest ones.</summary>
+/// <summary>The id of a task; shells complete it with the latest tasks.</summary>
 internal sealed class TaskIdArgument : Argument<string>
 {
     public TaskIdArgument()
         : base("ID")
     {
-        Description = "The task";
+        Description = "Id of the task";
         CompletionSources.Add(context => Suggestions.Of(context, Latest));
     }
 

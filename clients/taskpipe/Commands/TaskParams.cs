@@ -5,12 +5,12 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>Params of a task, as they are written on a command line: the schema of the task's type says which of them are numbers.</summary>
+/// <summary>Parses the params of a command line. The schema of the task's type says which of them are numbers.</summary>
 internal static class TaskParams
 {
     public static Option<string[]> Option() => new("--param", "-p")
     {
-        Description = "A param of the task; may be given several times. For one of type file, @PATH stores that file first",
+        Description = "A param of the task; can be repeated. For a param of type file, @PATH stores that file first",
         HelpName = "NAME=VALUE",
     };
 
@@ -41,7 +41,7 @@ internal static class TaskParams
         }
     }
 
-    /// <summary>What does not fit goes as it is: the server names it, with the rule that it breaks.</summary>
+    /// <summary>A value that does not match its type is sent as text: the server reports it, with the rule that it breaks.</summary>
     private static JsonValue ValueOf(string text, string? type) => type switch
     {
         "integer" when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => JsonValue.Create(number),

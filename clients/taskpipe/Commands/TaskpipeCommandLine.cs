@@ -5,22 +5,21 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>The whole command line. Whatever happens, the user gets a sentence and an exit code, never a stack trace.</summary>
+/// <summary>The whole command line. Every failure ends with one sentence and an exit code, never with a stack trace.</summary>
 internal static class TaskpipeCommandLine
 {
     private const int BrokenPipe = 32;   // EPIPE
 
     private const string Description = """
-        Submits tasks to a TaskPipeline, watches and steers them.
+        Submits, watches and controls tasks of a TaskPipeline.
 
-        What a task prints comes out as the task has printed it, stdout to stdout and stderr to stderr; what taskpipe says
-        itself goes to stderr. With --json it prints JSON objects instead, one per line. NO_COLOR takes the colours away; a
-        terminal shows an agent's ::task:progress as a bar in place of those lines.
+        A task's stdout appears on stdout, and its stderr on stderr. Messages of taskpipe itself go to stderr. With --json each
+        line of stdout is a JSON object. NO_COLOR turns colours off. On a terminal, a bar replaces an agent's ::task:progress lines.
 
         Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 69 the server cannot be reached, 76 lines of the output are
         missing or are not as they were printed, 130 ended by Ctrl+C, 143 ended by SIGTERM. Commands that watch a task to its
-        end take its exit code: that of its agent, 143 where somebody has stopped it, 124 where it ran out of time, 1 where
-        it failed without one.
+        end return its result: 0 if it succeeded, its agent's exit code if it failed (1 if there is none), 143 if somebody
+        stopped it, 124 if it timed out or expired.
         """;
 
     public static async Task<int> RunAsync(string[] args)
@@ -34,9 +33,9 @@ internal static class TaskpipeCommandLine
             ShowCommand.Create(),
             OutputCommand.Create(),
             InputCommand.Create(),
-            PauseCommand.Create("pause", "Let a running task stand still.", (client, id, cancellationToken) => client.PauseAsync(id, cancellationToken: cancellationToken)),
-            PauseCommand.Create("resume", "Let a paused task go on.", (client, id, cancellationToken) => client.ResumeAsync(id, cancellationToken: cancellationToken)),
-            PauseCommand.Create("release", "Let a task go on at once that is held, or waits for its time.", (client, id, cancellationToken) => client.ReleaseAsync(id, cancellationToken)),
+            PauseCommand.Create("pause", "Pause a running task.", (client, id, cancellationToken) => client.PauseAsync(id, cancellationToken: cancellationToken)),
+            PauseCommand.Create("resume", "Resume a paused task.", (client, id, cancellationToken) => client.ResumeAsync(id, cancellationToken: cancellationToken)),
+            PauseCommand.Create("release", "Run a task now that is held, or that waits for its time.", (client, id, cancellationToken) => client.ReleaseAsync(id, cancellationToken)),
             EmitCommand.Create(),
             ArtifactsCommand.Create(),
             ReplayCommand.Create(),
@@ -45,10 +44,10 @@ internal static class TaskpipeCommandLine
         };
         root.Add(Session.Url);
         root.Add(Session.Json);
-        // A text may begin with @, and that shall not name a file of arguments.
+        // Without this, an argument that begins with @ would name a response file.
         var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         (parsed.CommandResult.Command as DetailedCommand)?.AddDetails();
-        // A half-written command line that a shell wants to have completed is no mistake.
+        // A shell completes command lines that are not finished, so their errors do not count.
         var isSuggestion = root.Directives.OfType<SuggestDirective>().Any(directive => parsed.GetResult(directive) is not null);
         return parsed.Errors.Count > 0 && !isSuggestion ? Refuse(parsed) : await RunAsync(parsed);
     }
@@ -61,7 +60,7 @@ internal static class TaskpipeCommandLine
             var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
             return await parsed.InvokeAsync(configuration, interruption.Requested);
         }
-#pragma warning disable CA1031 // The outermost frame: beyond it there is only the runtime's stack trace.
+#pragma warning disable CA1031 // The outermost frame: an exception here would print a stack trace.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
@@ -72,7 +71,7 @@ internal static class TaskpipeCommandLine
     private static int End(Exception exception, Interruption interruption)
     {
         if (exception is IOException { HResult: BrokenPipe })
-            return ExitCodes.BrokenPipe;   // whoever read this has seen enough
+            return ExitCodes.BrokenPipe;   // the reader of the pipe has ended
         if (exception is not OperationCanceledException)
             Complain(Explain(exception));
         return interruption.Requested.IsCancellationRequested ? interruption.ExitCode : CodeOf(exception);
@@ -80,8 +79,8 @@ internal static class TaskpipeCommandLine
 
     private static string Explain(Exception exception) => exception switch
     {
-        ServerUnreachableException { Cursor: { } cursor } => $"{exception.Message}; '--from {cursor}' goes on from here",
-        ServerUnreachableException => $"{exception.Message}; --url or TASKPIPE_URL names another",
+        ServerUnreachableException { Cursor: { } cursor } => $"{exception.Message}; continue with '--from {cursor}'",
+        ServerUnreachableException => $"{exception.Message}; set another server with --url or TASKPIPE_URL",
         TaskPipelineException or CommandException or IOException => exception.Message,
         _ => $"unexpected {exception.GetType().Name}: {exception.Message}",
     };

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace TaskPipeline.Taskpipe.Commands;
 
-/// <summary>Durations and times as people write them.</summary>
+/// <summary>Parses durations and times of options.</summary>
 internal static partial class Times
 {
     public static TimeSpan? Duration(string option, string? text)

@@ -2,7 +2,7 @@ namespace TaskPipeline.Taskpipe.Printing;
 
 internal static class Ages
 {
-    /// <summary>As short as it fits: <c>42s</c>, <c>17m</c>, <c>5h</c>, <c>3d</c>.</summary>
+    /// <summary>An age in its largest unit: <c>42s</c>, <c>17m</c>, <c>5h</c>, <c>3d</c>.</summary>
     public static string Of(TimeSpan age) => age switch
     {
         { TotalSeconds: < 0 } => "0s",

@@ -2,16 +2,16 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Printing;
 
-/// <summary>Shows a watch to a person.</summary>
+/// <summary>Prints the events of a watched task for a person.</summary>
 internal sealed class EventPrinter(Screen screen)
 {
     private const int UsualWidth = 80;
 
     private readonly LinePrinter _lines = new(screen);
 
-    public void Print(WatchEvent told)
+    public void Print(WatchEvent watchEvent)
     {
-        switch (told)
+        switch (watchEvent)
         {
             case LinesEvent lines:
                 foreach (var line in lines.Lines)
@@ -21,7 +21,7 @@ internal sealed class EventPrinter(Screen screen)
                 screen.Say(Aside($"[lines {gap.From} to {gap.To} of attempt {gap.Attempt} {(gap.Reason == GapEvent.NotKept ? "are no longer kept" : "are left out: more than the output limit")}]"));
                 break;
             case StateEvent state:
-                screen.Say(Told(state));
+                screen.Say(TextOf(state));
                 break;
             case ProgressEvent progress:
                 screen.SetFooter(ProgressBar.Of(progress, Width));
@@ -36,23 +36,23 @@ internal sealed class EventPrinter(Screen screen)
                 screen.Say(Aside($"artifact: {name}"));
                 break;
             case InputEvent { Text: { } text } input:
-                screen.Say(Aside(input.Refused ? $"> {text} (the agent takes no more input)" : $"> {text}"));
+                screen.Say(Aside(input.Refused ? $"> {text} (the agent accepts no more input)" : $"> {text}"));
                 break;
             case EmittedEvent emitted:
                 screen.Say(Aside($"event: {emitted.Name} {emitted.Data}".TrimEnd()));
                 break;
             case EndEvent end:
                 screen.SetFooter("");
-                screen.Say(Told(end));
+                screen.Say(TextOf(end));
                 break;
         }
     }
 
     private static int Width => Console.WindowWidth is > 0 and var width ? width : UsualWidth;
 
-    private string Told(StateEvent state) => Aside("-- ") + Paint.Of(state.Status, screen.ErrorHasColour) + Aside(EventText.Of(state) is { Length: > 0 } details ? $" ({details})" : "");
+    private string TextOf(StateEvent state) => Aside("-- ") + Paint.Of(state.Status, screen.ErrorHasColour) + Aside(EventText.Of(state) is { Length: > 0 } details ? $" ({details})" : "");
 
-    private string Told(EndEvent end)
+    private string TextOf(EndEvent end)
     {
         var proof = end.Verification switch
         {

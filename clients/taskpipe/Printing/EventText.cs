@@ -2,7 +2,7 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Printing;
 
-/// <summary>What stands behind a status, for a person.</summary>
+/// <summary>Details of a status, for a person.</summary>
 internal static class EventText
 {
     public static string Of(StateEvent state)
@@ -13,7 +13,7 @@ internal static class EventText
         if (state.Worker is not null)
             more.Add($"on {state.Worker}");
         if (state.RequestedBy is not null)
-            more.Add($"asked for by {state.RequestedBy}");
+            more.Add($"requested by {state.RequestedBy}");
         if (state.Reason is not null)
             more.Add(state.Reason);
         if (state.DueAt is { } dueAt)
@@ -21,7 +21,7 @@ internal static class EventText
         return string.Join(", ", more);
     }
 
-    /// <param name="end">How a task has ended.</param>
+    /// <param name="end">The end of a task.</param>
     /// <param name="proof">What is known of its lines.</param>
     public static string Of(EndEvent end, string proof = "")
     {

@@ -2,19 +2,19 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Printing;
 
-/// <summary>Prints an agent's lines where the agent has printed them: stdout or stderr. What is not the agent's is told apart there.</summary>
+/// <summary>Prints an agent's stdout to stdout and its stderr to stderr. System lines go to stderr in faint text.</summary>
 internal sealed class LinePrinter(Screen screen)
 {
     private const string ProgressWord = "::task:progress ";
 
-    private readonly HashSet<OutputStream> _open = [];   // those whose latest line is not over
+    private readonly HashSet<OutputStream> _open = [];   // streams whose latest line is unfinished
 
     public void Print(OutputLine line)
     {
         if (screen is { HasFooter: true, OutIsTerminal: true } && line.Text.StartsWith(ProgressWord, StringComparison.Ordinal))
-            return;   // a person sees it in the bar
+            return;   // the progress bar shows it
         var isOut = line.Stream == OutputStream.Stdout;
-        // An earlier attempt, or lines that are missing, may have left the row of this stream unfinished.
+        // An earlier attempt or a gap can have left the row of this stream unfinished.
         if (line.Part is null or 1 && _open.Remove(line.Stream))
             Write("\n");
         if (line.Last == false)
@@ -35,6 +35,6 @@ internal sealed class LinePrinter(Screen screen)
         }
     }
 
-    /// <summary>On a terminal, what is written after a carriage return takes the place of all that stood in the row.</summary>
+    /// <summary>On a terminal, text after a carriage return replaces the whole row.</summary>
     private static string Row(string text, bool onTerminal) => onTerminal ? text.Replace("\r", "\r\e[K", StringComparison.Ordinal) : text;
 }

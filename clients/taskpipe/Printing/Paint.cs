@@ -3,7 +3,7 @@ using TaskPipeline.Client;
 
 namespace TaskPipeline.Taskpipe.Printing;
 
-/// <summary>Colours, where they are wanted.</summary>
+/// <summary>Colours for terminals.</summary>
 internal static partial class Paint
 {
     private const string Red = "31";
@@ -20,7 +20,7 @@ internal static partial class Paint
 
     public static string Of(Status status, bool isWanted, int width = 0) => In(ColourOf(status), status.ToString().PadRight(width), isWanted);
 
-    /// <summary>What an agent prints may have colours of its own. They end with the line.</summary>
+    /// <summary>Agents can print their own colours. These end with the line.</summary>
     public static string OfAgent(string text, bool isWanted)
     {
         if (!text.Contains('\e', StringComparison.Ordinal))
@@ -28,7 +28,7 @@ internal static partial class Paint
         return isWanted ? text + "\e[0m" : Plain(text);
     }
 
-    /// <summary>Without the colours that an agent has given it.</summary>
+    /// <summary>The text without an agent's colours.</summary>
     public static string Plain(string text) => Sequences().Replace(text, "");
 
     private static string In(string colour, string text, bool isWanted) => isWanted ? $"\e[{colour}m{text}\e[0m" : text;

@@ -16,6 +16,6 @@ internal static class ProgressBar
             text = string.Create(CultureInfo.InvariantCulture, $"[{new string('#', full)}{new string('.', Cells - full)}] {percent,3:0}% {text}");
         }
         text = new string([.. text.TrimEnd().Where(letter => !char.IsControl(letter))]);
-        return text.Length < width ? text : text[..Math.Max(0, width - 1)];   // a line that wraps could not be taken back
+        return text.Length < width ? text : text[..Math.Max(0, width - 1)];   // a row that wraps cannot be erased
     }
 }

@@ -5,8 +5,8 @@ using System.Text.Json.Serialization.Metadata;
 namespace TaskPipeline.Taskpipe.Printing;
 
 /// <summary>
-/// Where a command prints: what was asked for goes to stdout, what is said about it to stderr. Both are flushed when a command says so, not with every
-/// line; the one that is written to last is behind the other on a terminal too.
+/// The output of a command: results go to stdout, messages to stderr. Both are flushed when the command says so, not after every line. They keep their
+/// order on a terminal.
 /// </summary>
 internal sealed class Screen : IDisposable
 {
@@ -16,8 +16,8 @@ internal sealed class Screen : IDisposable
     private readonly StreamWriter _outText;
     private readonly StreamWriter _errorText;
     private string _footer = "";
-    private bool _hasFooter;   // it stands on the terminal
-    private bool? _isOutOpen;  // on the terminal a row is not over: one of stdout, or of stderr; null: none
+    private bool _hasFooter;   // the footer is on the terminal
+    private bool? _isOutOpen;  // the unfinished row on the terminal is of stdout, or of stderr; null: there is none
 
     public Screen(bool asJson)
     {
@@ -40,14 +40,14 @@ internal sealed class Screen : IDisposable
 
     public bool ErrorIsTerminal { get; }
 
-    /// <summary>Whether a terminal can take a row back.</summary>
+    /// <summary>Whether the terminal can erase a row.</summary>
     public bool CanErase { get; }
 
     public bool OutHasColour { get; }
 
     public bool ErrorHasColour { get; }
 
-    /// <summary>Whether there is a terminal that can show a last line which changes.</summary>
+    /// <summary>Whether a terminal can show a footer: a last row that changes.</summary>
     public bool HasFooter { get; }
 
     public void Out(string text)
@@ -82,20 +82,20 @@ internal sealed class Screen : IDisposable
         _errorText.Write(text);
     }
 
-    /// <summary>A sentence about what was asked for; machines do not want it.</summary>
+    /// <summary>Prints a message for people; not with <c>--json</c>.</summary>
     public void Say(string sentence)
     {
         if (!AsJson)
             Error(sentence + "\n");
     }
 
-    /// <summary>What stays below all that is printed, until it is set to nothing.</summary>
+    /// <summary>Sets the row that stays below all output; an empty text removes it.</summary>
     public void SetFooter(string text) => _footer = HasFooter ? text : "";
 
     public void Flush()
     {
         FlushOut();
-        if ((_footer.Length > 0 || _hasFooter) && _isOutOpen is null)   // a row that is not over, such as a prompt, is what is looked at
+        if ((_footer.Length > 0 || _hasFooter) && _isOutOpen is null)   // a footer would hide an unfinished row, such as a prompt
         {
             HideFooter();
             _errorText.Write(_footer);
@@ -116,11 +116,11 @@ internal sealed class Screen : IDisposable
         }
         catch (IOException)
         {
-            // Nobody reads any more.
+            // The reader of the pipe has ended.
         }
     }
 
-    /// <summary>A row that the other stream has begun is left first.</summary>
+    /// <summary>Ends a row that the other stream has begun.</summary>
     private void BeginRow(bool ofOut, string text)
     {
         if (_isOutOpen is { } isOutOpen && isOutOpen != ofOut)

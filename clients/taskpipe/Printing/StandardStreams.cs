@@ -5,14 +5,14 @@ namespace TaskPipeline.Taskpipe.Printing;
 internal static class StandardStreams
 {
     /// <summary>
-    /// The console's own stream keeps silent when the reader of a pipe has gone, as <c>head</c> does, and a long output would be read to its end for nobody.
-    /// A file has no reader; there the console's stream keeps its place, which others may share.
+    /// Opens stdout. The console's stream does not report a broken pipe, such as with <c>head</c>, so a command would read a long output to its end for
+    /// nobody. For a file it uses the console's stream, which keeps a position that other processes can share.
     /// </summary>
     public static Stream OpenOutput()
     {
         if (OperatingSystem.IsWindows())
             return Console.OpenStandardOutput();
-#pragma warning disable CA2000 // The process keeps its own stdout to its end.
+#pragma warning disable CA2000 // The process keeps its stdout until it ends.
         var stream = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
 #pragma warning restore CA2000
         return stream.CanSeek ? Console.OpenStandardOutput() : stream;

@@ -4,7 +4,7 @@ namespace TaskPipeline.Taskpipe.Printing;
 
 internal static class WholeLines
 {
-    /// <summary>Long lines come in parts, between which there may be lines of another stream: each line once, when it is over.</summary>
+    /// <summary>Joins the parts of long lines, between which there can be lines of another stream. Returns each line once, when it is complete.</summary>
     public static async IAsyncEnumerable<OutputLine> Of(IAsyncEnumerable<OutputLine> lines)
     {
         var open = new SortedDictionary<OutputStream, List<OutputLine>>();
@@ -30,7 +30,7 @@ internal static class WholeLines
             yield return Join(parts);
     }
 
-    /// <summary>Whether a line that is open will never be over, by what comes next.</summary>
+    /// <summary>Whether the next line shows that an open line will never be completed.</summary>
     private static bool EndsWithout(this OutputLine next, KeyValuePair<OutputStream, List<OutputLine>> open) =>
         open.Value[0].Attempt != next.Attempt || (open.Key == next.Stream && next.Part is null or 1);
 

@@ -8,29 +8,29 @@ import type {
 import { viewOver, watchOver, type ConnectionOptions, type Transport, type ViewOptions, type WatchOptions } from "./watch.js";
 import { webSocketMessages, type WebSocketConstructor } from "./websocket.js";
 
-/** What a client is made with. */
+/** Options of a client. */
 export interface ClientOptions {
-  /** Headers for every request, as a proxy in front of the API may want them. A browser's WebSocket cannot send any. */
+  /** Headers for every request, for example for a proxy in front of the API. A browser's WebSocket cannot send any. */
   headers?: Readonly<Record<string, string>> | undefined;
 
-  /** How many milliseconds a call may take, 100,000 by default; a watch has limits of its own. */
+  /** Timeout of a call in milliseconds; 100,000 by default. Watches have their own limits. */
   timeout?: number | undefined;
 
-  /** In place of the global `fetch`. */
+  /** Replaces the global `fetch`. */
   fetch?: typeof fetch | undefined;
 
-  /** In place of the global `WebSocket`, or where there is none: Node 20 has none, and takes that of the package `ws`. */
+  /** Replaces the global `WebSocket`. Node 20 has none; pass the one of the package `ws` there. */
   WebSocket?: WebSocketConstructor | undefined;
 }
 
-/** What every call takes. */
+/** Options of every call. */
 export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What calls take that change something. */
+/** Options of calls that write. */
 export interface WriteOptions extends CallOptions {
-  /** 1 to 200 printable ASCII characters: with it the call can be sent again and happens once. */
+  /** 1 to 200 printable ASCII characters. With it you can repeat the call, and it takes effect once. */
   idempotencyKey?: string | undefined;
 }
 
@@ -44,7 +44,7 @@ export interface ListOptions extends CallOptions {
   /** 1 to 500; 50 by default. */
   limit?: number | undefined;
 
-  /** The `next` of the page before. */
+  /** The `next` of the previous page. */
   after?: string | undefined;
 }
 
@@ -52,61 +52,61 @@ export interface ListOptions extends CallOptions {
 export interface DeadLetterOptions extends Omit<ListOptions, "status"> {
   reason?: string | undefined;
 
-  /** Those that are resolved: `true`, `false` (the default), or `"all"`. */
+  /** Resolved dead letters: `true` (only these), `false` (none, the default), or `"all"`. */
   resolved?: boolean | "all" | undefined;
 }
 
-/** How to ask for a task. */
+/** How to read a task. */
 export interface GetOptions extends CallOptions {
-  /** A cursor: with `wait`, the answer comes as soon as something is new behind it. */
+  /** A cursor. With `wait`, the answer comes as soon as something new follows this cursor. */
   after?: string | undefined;
 
-  /** How long to wait for news: a duration such as `30s`, at most `60s`. */
+  /** How long to wait for news: a duration such as `30s`, `60s` at most. */
   wait?: string | undefined;
 }
 
 /** Which output to read. */
 export interface OutputOptions extends CallOptions {
-  /** Only of this attempt. */
+  /** Only lines of this attempt. */
   attempt?: number | undefined;
 
-  /** Only of these streams. */
+  /** Only lines of these streams. */
   stream?: StreamName | readonly StreamName[] | undefined;
 
-  /** Only lines that have this text, in upper or lower case. */
+  /** Only lines that contain this text, in upper or lower case. */
   q?: string | undefined;
 
-  /** Begin at this line, of `attempt` or of the latest one. */
+  /** Begin at this line of `attempt`, or of the latest attempt. */
   seq?: number | undefined;
 
-  /** Begin behind this cursor. */
+  /** Begin after this cursor. */
   after?: string | undefined;
 
-  /** Go on with what is printed from now on, until the task has ended. */
+  /** Continue with new lines until the task has ended. */
   follow?: boolean | undefined;
 }
 
 /** How to stop a task. */
 export interface StopOptions extends WriteOptions {
-  /** For the people who read the task's history. */
+  /** A reason for people who read the task's history. */
   reason?: string | undefined;
 
-  /** End the agent at once, without its grace. */
+  /** End the agent at once, without its grace period. */
   force?: boolean | undefined;
 }
 
 /** How to run a task again. */
 export interface RepeatOptions extends WriteOptions {
-  /** In place of the task's own, all of them. */
+  /** Replaces all params of the task. */
   params?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What to write to an agent's stdin. */
+/** Input for an agent's stdin. */
 export interface AgentInput {
-  /** A line, at most 3 KiB; its line feed is added. */
+  /** A line of at most 3 KiB; the line feed is added. */
   readonly text?: string;
 
-  /** Close the stdin, behind the text. */
+  /** Close stdin after the text. */
   readonly close?: boolean;
 }
 
@@ -124,25 +124,25 @@ const DefaultTimeoutMs = 100_000;
 const DefaultBuffered = 4 << 20;
 
 /**
- * A client of one TaskPipeline API. What it sends and answers is the JSON of docs/protocol.md, with its names. Refusals are thrown as {@link ApiError}s by name,
- * an API that cannot be reached as a {@link ConnectionError}. Plain calls are not repeated; watches come back by themselves.
+ * Client of one TaskPipeline API. Requests and answers are the JSON of docs/protocol.md, with the same names. If the API refuses a request, calls throw
+ * an {@link ApiError}; if it cannot be reached, a {@link ConnectionError}. The client does not repeat plain calls; watches reconnect by themselves.
  */
 export class TaskPipelineClient {
   readonly #http: Http;
   readonly #WebSocket: WebSocketConstructor | undefined;
 
-  /** @param url Where the API is, such as `http://127.0.0.1:8080`. */
+  /** @param url Address of the API, such as `http://127.0.0.1:8080`. */
   constructor(url: string | URL, options: ClientOptions = {}) {
     this.#http = new Http(url, options.fetch ?? globalThis.fetch, options.headers ?? {}, options.timeout ?? DefaultTimeoutMs);
     this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
   }
 
-  /** Submits a task; the answer says where to follow it, and can be given to every other method in place of the id. */
+  /** Submits a task. You can pass the answer to every other method in place of the id; its links let every replica know the task at once. */
   submit(task: TaskSubmission, options: WriteOptions = {}): Promise<SubmittedTask> {
     return this.#http.post(this.#http.url("tasks"), { ...options, body: task });
   }
 
-  /** Everything that is known of a task, but its output. */
+  /** All details of a task, without its output. */
   get(task: TaskRef, { after, wait, signal }: GetOptions = {}): Promise<TaskDetail> {
     return this.#http.get(this.#http.taskUrl(task, "", { after, wait }), signal);
   }
@@ -152,7 +152,7 @@ export class TaskPipelineClient {
     return this.#http.get(this.#http.url("tasks", { status, project, type, class: failureClass, limit, after }), signal);
   }
 
-  /** The lines of a task, page by page as they are asked for. Lines that are missing are told in their place: a gap has `from` and `to`, a line has a `text`. */
+  /** The lines of a task. Further pages are fetched during the iteration. A gap takes the place of missing lines: it has `from` and `to`, a line has `text`. */
   async *output(task: TaskRef, { attempt, stream, q, seq, after, follow, signal }: OutputOptions = {}): AsyncGenerator<OutputLine | OutputGap, void, undefined> {
     const wait = follow ? LongestWait : undefined;
     for (let place: { seq?: number | undefined; after?: string | undefined } = { seq, after }; ;) {
@@ -164,53 +164,53 @@ export class TaskPipelineClient {
     }
   }
 
-  /** Asks for a stop; the `end` event says when it has happened. */
+  /** Requests a stop; the `end` event says when the task has ended. */
   stop(task: TaskRef, { reason, force, ...options }: StopOptions = {}): Promise<StatusAnswer> {
     return this.#http.post(this.#http.taskUrl(task, "/stop"), { ...options, body: { reason, force } });
   }
 
-  /** Lets a running task stand still; the `state` event `paused` says when it does. */
+  /** Pauses a running task; the `state` event `paused` says when it is paused. */
   pause(task: TaskRef, options: WriteOptions = {}): Promise<StatusAnswer> {
     return this.#http.post(this.#http.taskUrl(task, "/pause"), options);
   }
 
-  /** Lets a paused task go on; the `state` event `running` says when it does. */
+  /** Resumes a paused task; the `state` event `running` says when it runs again. */
   resume(task: TaskRef, options: WriteOptions = {}): Promise<StatusAnswer> {
     return this.#http.post(this.#http.taskUrl(task, "/resume"), options);
   }
 
-  /** Writes to the agent's stdin, for types with `input: true`; the `input` event with the answer's id says when the agent has it. */
+  /** Writes to the agent's stdin, for types with `input: true`. The `input` event with the answer's id says when the agent has it. */
   input(task: TaskRef, input: AgentInput, options: WriteOptions = {}): Promise<InputAnswer> {
     return this.#http.post(this.#http.taskUrl(task, "/input"), { ...options, body: input });
   }
 
-  /** Lets a task go on at once that is held, or waits for its time. */
+  /** Runs a task now that is held, or that waits for its time. */
   release(task: TaskRef, options: CallOptions = {}): Promise<StatusAnswer> {
     return this.#http.post(this.#http.taskUrl(task, "/release"), options);
   }
 
-  /** Puts an event of your own into a task's timeline, where every watcher is told of it once. */
+  /** Adds your own event to a task's timeline; every watcher receives it once. */
   emit(task: TaskRef, name: string, data?: unknown, options: WriteOptions = {}): Promise<EmitAnswer> {
     return this.#http.post(this.#http.taskUrl(task, "/emit"), { ...options, body: { name, data } });
   }
 
-  /** Stores a file for tasks: the answer's `file` goes into a param of type `file`. */
+  /** Stores a file for tasks. The answer's `file` is the value for a param of type `file`. */
   storeFile(content: Blob | ArrayBuffer | Uint8Array<ArrayBuffer>, name: string, { signal }: CallOptions = {}): Promise<StoredFile> {
     return this.#http.upload(this.#http.url("files", { name }), content, signal);
   }
 
-  /** The files that a task's agents have left behind. */
+  /** The artifacts of a task: files that its agents have left. */
   async artifacts(task: TaskRef, { signal }: CallOptions = {}): Promise<readonly Artifact[]> {
     return (await this.#http.get<{ artifacts: readonly Artifact[] }>(this.#http.taskUrl(task, "/artifacts"), signal)).artifacts;
   }
 
-  /** The content of one of them, as the `Response` that brings it. */
+  /** The content of an artifact, as a `Response` whose body is still to be read. */
   openArtifact(task: TaskRef, { attempt, name }: Pick<Artifact, "attempt" | "name">, { signal }: CallOptions = {}): Promise<Response> {
     const path = name.split("/").map(encodeURIComponent).join("/");
     return this.#http.open(this.#http.taskUrl(task, `/artifacts/${attempt}/${path}`), signal ? { signal } : {});
   }
 
-  /** Runs an ended task again, as a new one. */
+  /** Runs an ended task again, as a new task. */
   replay(task: TaskRef, { params, ...options }: RepeatOptions = {}): Promise<SubmittedTask> {
     return this.#http.post(this.#http.taskUrl(task, "/replay"), { ...options, body: params && { params } });
   }
@@ -220,24 +220,24 @@ export class TaskPipelineClient {
     return this.#http.get(this.#http.url("dead-letters", { project, type, class: failureClass, reason, resolved: resolved?.toString(), limit, after }), signal);
   }
 
-  /** Lets a new task go on in the place of a dead one. */
+  /** Replaces a dead task with a new task. */
   redrive(id: string, { params, ...options }: RepeatOptions = {}): Promise<SubmittedTask> {
     return this.#http.post(this.#http.url(`dead-letters/${encodeURIComponent(id)}/redrive`), { ...options, body: params && { params } });
   }
 
   /**
-   * The events of a task, each once: what has happened since the beginning, or since `from`, then what happens, until its `end`. A lost connection is taken up again
-   * from the last cursor. Unless `verify` is false, lines that are missing, doubled or changed throw an {@link OutputMismatchError}. It completes without an `end`
-   * only where `from` is a cursor behind it. To leave, break out of the loop, or abort the `signal`.
+   * Returns the events of a task, each once: first those since the beginning, or since `from`, then new ones, until its `end`. If the connection is lost,
+   * the watch reconnects with the last cursor. Missing, duplicated or changed lines throw an {@link OutputMismatchError}, unless `verify` is false. The
+   * watch completes without an `end` only if `from` is a cursor after it. To leave, break out of the loop or abort the `signal`.
    */
   watch(task: TaskRef, options: WatchOptions = {}): AsyncGenerator<WatchEvent, void, undefined> {
-    const { since, tail, stream } = options;   // where there is a place to begin at, the API passes over since and tail
+    const { since, tail, stream } = options;   // the API ignores since and tail if there is a from
     return watchOver(this.#connect((way, from) => this.#http.taskUrl(task, `/${way}`, { from, since, tail, stream }), options.from, options), options);
   }
 
   /**
-   * How tasks stand, from now on: a `hello`, then each `state`, `progress` and `end` of all tasks or of a project, and `missed` where some could not be told. Whoever
-   * lists the tasks behind the first and the last of these misses nothing. It ends only with its consumer, or by the `signal`.
+   * Returns the status changes of all tasks, or of one project, from now on: a `hello`, then each `state`, `progress` and `end`. A `missed` says that some
+   * events were not sent. If you call `list` after the `hello` and after each `missed`, you miss nothing. It ends only with its consumer or the `signal`.
    */
   watchAll(options: ViewOptions = {}): AsyncGenerator<ViewEvent, void, undefined> {
     const { project } = options;
@@ -256,7 +256,7 @@ export class TaskPipelineClient {
     if (overSocket && transport !== "sse")
       return overSocket;
     if (transport === "websocket")
-      throw new TypeError("there is no WebSocket here: give the client one, such as that of the package ws, or take the transport sse or auto");
+      throw new TypeError("there is no WebSocket: give the client one, such as that of the package ws, or use the transport sse or auto");
     const url = urlOf("events", from);
     return (place, signal) => overSocket && hasManyStreams(url) ? overSocket(place, signal) : eventStreamMessages(this.#http, url, place, signal);
   }

@@ -1,16 +1,16 @@
 import { TaskPipelineError } from "./errors.js";
 
 /**
- * One connection of a watch: the messages that it brings, each the JSON of an event. It throws {@link ConnectionLost} where the watcher should come back, another
- * error where that is of no use, and ends by itself where the API has nothing more to say.
+ * One connection of a watch: yields its messages, each the JSON of an event. It throws a {@link ConnectionLost} if the watcher should reconnect, and
+ * another error if reconnecting is of no use. It completes if the API has nothing more to send.
  */
 export type Connect = (cursor: string | undefined, signal: AbortSignal | undefined) => AsyncIterable<string>;
 
-/** The connection is gone; the watcher comes back to where it was. */
+/** The connection is lost; the watcher reconnects and continues where it was. */
 export class ConnectionLost extends TaskPipelineError {
   override readonly name = "ConnectionLost";
 
-  /** How many seconds the API would like not to be asked. */
+  /** How many seconds to wait before the next try, as the API asked. */
   readonly retryAfter: number;
 
   constructor(reason: string, { cause, retryAfter = 0 }: { cause?: unknown; retryAfter?: number | undefined } = {}) {

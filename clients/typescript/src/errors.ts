@@ -1,16 +1,16 @@
-/** What everything that this client throws of itself has in common. An `AbortSignal` throws its own reason instead. */
+/** Base class of all errors of this client. An `AbortSignal` throws its own reason instead. */
 export class TaskPipelineError extends Error {
   override readonly name: string = "TaskPipelineError";
 }
 
-/** The API said no. The subclasses say which no it was. */
+/** The API refused the request. The subclasses say why. */
 export class ApiError extends TaskPipelineError {
   override readonly name: string = "ApiError";
 
-  /** The HTTP status, also where a WebSocket's close code said it. */
+  /** The HTTP status. For a WebSocket it is derived from the close code. */
   readonly status: number;
 
-  /** What is wrong, by the name of the field; empty where the API named none. */
+  /** What is wrong, by the name of the field; empty if the API named no field. */
   readonly errors: Readonly<Record<string, readonly string[]>>;
 
   constructor(status: number, message: string, errors: Readonly<Record<string, readonly string[]>> = {}) {
@@ -20,7 +20,7 @@ export class ApiError extends TaskPipelineError {
   }
 }
 
-/** The request cannot be understood or does not fit (400, 413, 415; close code 4505): `errors` names the fields. */
+/** The request is invalid (400, 413, 415; close code 4505); `errors` names the fields. */
 export class InvalidRequestError extends ApiError {
   override readonly name = "InvalidRequestError";
 }
@@ -30,12 +30,12 @@ export class NotFoundError extends ApiError {
   override readonly name = "NotFoundError";
 }
 
-/** It cannot be done as things stand, such as stopping a task that has ended (409). */
+/** The task's state does not allow it, such as stopping a task that has ended (409). */
 export class ConflictError extends ApiError {
   override readonly name = "ConflictError";
 }
 
-/** The API cannot do it now and may be asked again (429, 502, 503, 504), after `retryAfter` seconds where it said so. */
+/** The API cannot do it now (429, 502, 503, 504). Try again after `retryAfter` seconds, if it said so. */
 export class UnavailableError extends ApiError {
   override readonly name = "UnavailableError";
   readonly retryAfter: number | undefined;
@@ -46,17 +46,17 @@ export class UnavailableError extends ApiError {
   }
 }
 
-/** The API cannot be reached, or what answers is none. `cause` has what was told of it. */
+/** The API cannot be reached, or the answer is not from an API. `cause` has details. */
 export class ConnectionError extends TaskPipelineError {
   override readonly name = "ConnectionError";
 }
 
-/** What was watched is not what the agent printed: lines are missing, came twice, or are not the same. */
+/** The received lines are not what the agent printed: lines are missing, duplicated or changed. */
 export class OutputMismatchError extends TaskPipelineError {
   override readonly name = "OutputMismatchError";
 }
 
-/** The error for an HTTP status; `problem` is the body of the answer, where it was a problem document. */
+/** The error for an HTTP status. `problem` is the body of the answer, if it was a problem document. */
 export function errorFor(status: number, problem: unknown, fallback: string, retryAfter: string | null = null): ApiError {
   const { detail, errors } = (typeof problem === "object" && problem !== null ? problem : {}) as {
     detail?: string;

@@ -1,31 +1,31 @@
 import type { Verified } from "./verifier.js";
 
-/** Where a line was printed; `system` lines are the worker's own. */
+/** Stream of a line; `system` lines are printed by the worker. */
 export type StreamName = "stdout" | "stderr" | "system";
 
-/** Where a task is; the last five are ends. */
+/** Status of a task; the last five are final. */
 export type TaskStatus =
   | "scheduled" | "queued" | "starting" | "running" | "paused" | "stopping" | "retry_waiting" | "held"
   | "succeeded" | "failed" | "timed_out" | "stopped" | "expired";
 
-/** Why an attempt or a task ended. A later API may know more. */
+/** Why an attempt or a task ended. A later API can have more reasons. */
 export type EndReason =
   | "exit_code" | "user_request" | "time_limit" | "output_limit" | "worker_shutdown" | "worker_lost" | "spawn_failed" | "start_by" | "deadline"
   | "memory_limit" | "silence_limit" | "process_limit" | "disk_limit" | "result" | "result_error" | "type_changed"
   | (string & {});
 
-/** What every event has. */
+/** Fields of every event. */
 export interface EventBase {
   readonly v: number;
   readonly task_id: string;
 
-  /** The place behind this event, opaque: give it as `from` to go on from here, over any transport and at any replica. */
+  /** The cursor after this event, opaque. Pass it as `from` to continue here, over any transport and at any replica. */
   readonly cursor: string;
 }
 
 /** One line of output. */
 export interface Line {
-  /** Counts from 1 in each attempt. */
+  /** Line number, from 1 in each attempt. */
   readonly seq: number;
   readonly stream: StreamName;
   readonly text: string;
@@ -34,25 +34,25 @@ export interface Line {
   /** Number of this part of a line that is too long for one record, from 1. */
   readonly part?: number;
 
-  /** Of such a part, whether it is the last one. */
+  /** Of a part: whether it is the last part. */
   readonly last?: boolean;
 
-  /** How many bytes of the line are left out. */
+  /** How many bytes of the line were left out. */
   readonly cut?: number;
 }
 
-/** The first event: where the watch begins, and what is there. */
+/** The first event: where the watch begins, and which cursors there are. */
 export interface HelloEvent extends EventBase {
   readonly type: "hello";
   readonly status: TaskStatus;
   readonly earliest: string;
   readonly latest: string;
 
-  /** After so many seconds of silence the API shows that it is still there. */
+  /** After this many seconds of silence the API sends a sign of life. */
   readonly heartbeat: number;
 }
 
-/** A transition, or a further attempt. */
+/** A new status, or another attempt. */
 export interface StateEvent extends EventBase {
   readonly type: "state";
   readonly status: TaskStatus;
@@ -72,7 +72,7 @@ export interface LinesEvent extends EventBase {
   readonly lines: readonly Line[];
 }
 
-/** Lines that are missing, by their exact range. */
+/** Missing lines, by their exact range. */
 export interface GapEvent extends EventBase {
   readonly type: "gap";
   readonly attempt: number;
@@ -80,14 +80,14 @@ export interface GapEvent extends EventBase {
   readonly to: number;
   readonly count: number;
 
-  /** `not_kept`: Kafka has them no more; `output_limit`: the worker left them out. */
+  /** `not_kept`: Kafka no longer has them; `output_limit`: the worker left them out. */
   readonly reason: "not_kept" | "output_limit" | (string & {});
 }
 
-/** What agents may say besides. */
+/** Further fields that an agent can add. */
 type More = Readonly<Record<string, unknown>>;
 
-/** What the agent said of its work. */
+/** Something that the agent reported about its work. */
 export interface AgentWatchEvent<Type extends string, Data> extends EventBase {
   readonly type: Type;
   readonly attempt: number;
@@ -95,28 +95,28 @@ export interface AgentWatchEvent<Type extends string, Data> extends EventBase {
   readonly at: string;
 }
 
-/** How far the agent is. */
+/** The agent's progress. */
 export type ProgressEvent = AgentWatchEvent<"progress", { readonly percent?: number; readonly step?: string } & More>;
 
-/** What follows belongs together, up to the next one. */
+/** Beginning of a group of events, which lasts until the next group. */
 export type GroupEvent = AgentWatchEvent<"group", { readonly name: string } & More>;
 
-/** Something to look at. */
+/** A warning for people. */
 export type WarningEvent = AgentWatchEvent<"warning", { readonly message: string } & More>;
 
-/** A file was left behind. */
+/** The agent has made a file. */
 export type ArtifactEvent = AgentWatchEvent<"artifact", { readonly name: string } & More>;
 
-/** What the agent says to people. */
+/** A message of the agent to people. */
 export type MessageEvent = AgentWatchEvent<"message", { readonly text: string } & More>;
 
-/** A tool that the agent uses. */
+/** The agent uses a tool. */
 export type ToolEvent = AgentWatchEvent<"tool", { readonly name: string; readonly input?: unknown } & More>;
 
-/** What the agent gives as its result; `end` has it again. */
+/** The agent's result; `end` repeats it. */
 export type ResultEvent = AgentWatchEvent<"result", unknown>;
 
-/** What the agent's stdin was given or, `refused`, could not be. */
+/** Input that was written to the agent's stdin, or that could not be written (`refused`). */
 export interface InputEvent extends EventBase {
   readonly type: "input";
   readonly attempt: number;
@@ -128,7 +128,7 @@ export interface InputEvent extends EventBase {
   readonly at: string;
 }
 
-/** What somebody emitted, at its place among the lines. */
+/** An event that a user emitted, at its place among the lines. */
 export interface EmittedEvent extends EventBase {
   readonly type: "event";
   readonly event_id: string;
@@ -137,7 +137,7 @@ export interface EmittedEvent extends EventBase {
   readonly at: string;
 }
 
-/** How an attempt ended; what follows from that, an end or another attempt, is told when it is decided. */
+/** How an attempt ended. A later event says what follows: an end or another attempt. */
 export interface ExitedEvent extends EventBase {
   readonly type: "exited";
   readonly attempt: number;
@@ -147,12 +147,12 @@ export interface ExitedEvent extends EventBase {
   readonly at: string;
 }
 
-/** The history was told; what follows happens now. */
+/** The events of the past have been sent; what follows is new. */
 export interface CaughtUpEvent extends EventBase {
   readonly type: "caught_up";
 }
 
-/** How the task ended: the last event, exactly once. */
+/** The task has ended. Comes exactly once, as the last event. */
 export interface EndEvent extends EventBase {
   readonly type: "end";
   readonly status: TaskStatus;
@@ -161,76 +161,76 @@ export interface EndEvent extends EventBase {
   readonly signal?: string;
   readonly error?: string;
 
-  /** The attempt that decided; 0 where none was started. */
+  /** The attempt that decided the end; 0 if none was started. */
   readonly attempt: number;
 
-  /** How many lines that attempt has, with those of its gaps. */
+  /** How many lines that attempt printed, including those in gaps. */
   readonly lines: number;
 
-  /** SHA-256 over those that were published. */
+  /** SHA-256 of the lines that were published. */
   readonly hash?: string;
   readonly result?: unknown;
 
-  /** When somebody asked for its stop, where somebody did. */
+  /** When a stop was requested, if one was. */
   readonly stop_requested_at?: string;
 
-  /** It had ended by itself before that stop came. */
+  /** The task had ended by itself before that stop arrived. */
   readonly stop_too_late?: true;
   readonly project?: string;
   readonly at: string;
 }
 
-/** An `end` as `watch` gives it. */
+/** An `end` as `watch` returns it. */
 export interface VerifiedEndEvent extends EndEvent {
-  /** Whether what was told is what the agent printed. */
+  /** Whether the received lines are what the agent printed. */
   readonly verified: Verified;
 }
 
-/** Everything that the API tells of a task. */
+/** All events that the API sends about a task. */
 export type WireEvent =
   | HelloEvent | StateEvent | LinesEvent | GapEvent
   | ProgressEvent | GroupEvent | WarningEvent | ArtifactEvent | MessageEvent | ToolEvent | ResultEvent
   | InputEvent | EmittedEvent | ExitedEvent | CaughtUpEvent | EndEvent;
 
-/** What a watcher is given, told apart by `type`. */
+/** All events that a watcher of a task receives, distinguished by `type`. */
 export type WatchEvent = Exclude<WireEvent, EndEvent> | VerifiedEndEvent;
 
 const Types: ReadonlySet<string> = new Set<WireEvent["type"]>([
   "hello", "state", "lines", "gap", "progress", "group", "warning", "artifact", "message", "tool", "result", "input", "event", "exited", "caught_up", "end",
 ]);
 
-/** Whether this client knows such events; those of a later API are passed over, as the protocol asks. */
+/** Whether this client knows the event's type. As the protocol asks, it skips events of a later API. */
 export function isKnown(event: { readonly type: string }): event is WireEvent {
   return Types.has(event.type);
 }
 
-/** First where many tasks are watched: what follows is new, and a list of the tasks says how things stand. */
+/** The first event of a watch of many tasks. What follows is new; `list` returns the current statuses. */
 export interface ViewHelloEvent {
   readonly type: "hello";
   readonly v: number;
   readonly place: string;
 
-  /** Whose tasks are watched; all where it is missing. */
+  /** The project that is watched; all if missing. */
   readonly project?: string;
   readonly heartbeat: number;
 }
 
-/** Some events were not told, since the watcher was away for too long or has come to another replica: a list of the tasks says how things stand. */
+/** Some events were not sent: the watcher was disconnected for too long, or has reconnected to another replica. `list` returns the current statuses. */
 export interface MissedEvent {
   readonly type: "missed";
   readonly v: number;
   readonly place: string;
 
-  /** How many, of all projects; nobody knows where it is missing. */
+  /** How many, over all projects; missing if unknown. */
   readonly count?: number;
 }
 
-/** What a watcher of many tasks is given. Its `place` is that behind it among all that a replica tells: give it as `from` to go on there. */
+/** All events that a watcher of many tasks receives. Pass an event's `place` as `from` to continue after it. */
 export type ViewEvent = ViewHelloEvent | MissedEvent | (StateEvent | ProgressEvent | EndEvent) & { readonly place: string };
 
 const ViewTypes: ReadonlySet<string> = new Set<ViewEvent["type"]>(["hello", "missed", "state", "progress", "end"]);
 
-/** Whether this client knows such events, where many tasks are watched. */
+/** Whether this client knows the event's type in a watch of many tasks. */
 export function isOfView(event: { readonly type: string }): event is ViewEvent {
   return ViewTypes.has(event.type);
 }

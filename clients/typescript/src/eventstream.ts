@@ -4,21 +4,21 @@ import { reasonOf, type Http } from "./http.js";
 import { Leaving } from "./leaving.js";
 
 const NoContent = 204;
-const AnswerMs = 15_000;    // also for Node 20, whose fetch may wait for ever where a connection is closed as soon as it is open
+const AnswerMs = 15_000;    // fetch of Node 20 can wait for ever if a connection closes as soon as it is open
 const SilenceMs = 45_000;   // three heartbeats
 
-// Browsers open six connections to an origin over HTTP/1.1, and then let every further call wait until one of them is free: a stop too.
+// Browsers open at most six connections to an origin over HTTP/1.1. Every further call waits until one of them is free, including a stop.
 const MostStreams = 4;
 const streams = new Map<string, number>();   // by origin
 
-/** Whether so many streams are open that further ones could leave no connection for anything else. */
+/** Whether further streams could leave no connection for other calls. */
 export function hasManyStreams({ origin }: URL): boolean {
   return (streams.get(origin) ?? 0) >= MostStreams;
 }
 
 /**
- * The messages of one stream of server-sent events, read with fetch. It reads on only when the next message is asked for: a consumer that takes its time holds the
- * API back, through the connection, and nothing is kept here but the chunk at hand.
+ * The messages of one stream of server-sent events, read with fetch. It reads on only when the next message is requested. So a slow consumer slows down
+ * the API through the connection, and only the current chunk is in memory.
  */
 export async function* eventStreamMessages(http: Http, url: URL, cursor: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<string, void> {
   const leaving = new Leaving(signal);
@@ -29,7 +29,7 @@ export async function* eventStreamMessages(http: Http, url: URL, cursor: string 
       headers["Last-Event-ID"] = cursor;
     const response = await leaving.within(AnswerMs, http.open(url, { headers, signal: leaving.signal }), () => new ConnectionLost(`no answer within ${AnswerMs / 1000} s`));
     if (response.status === NoContent || !response.body)
-      return;   // the end was seen
+      return;   // the watcher has already seen the end
     const reader = response.body.getReader();
     const messages = new EventStreamReader();
     for (;;) {
@@ -46,7 +46,7 @@ export async function* eventStreamMessages(http: Http, url: URL, cursor: string 
     throw lossOf(leaving.signal.aborted ? leaving.signal.reason : error);
   } finally {
     streams.set(url.origin, (streams.get(url.origin) ?? 1) - 1);
-    leaving.release();   // closes the connection, where the consumer leaves in the middle
+    leaving.release();   // closes the connection if the consumer leaves early
   }
   throw new ConnectionLost("the stream ended before the task");
 }
@@ -59,13 +59,13 @@ function lossOf(error: unknown): unknown {
   return error instanceof TypeError || error instanceof DOMException ? new ConnectionLost(`the stream broke off: ${reasonOf(error)}`, { cause: error }) : error;
 }
 
-/** Takes a stream of server-sent events apart. The ids need not be read: each event has its cursor in itself. */
+/** Parses a stream of server-sent events. It ignores the ids, because each event contains its cursor. */
 class EventStreamReader {
   readonly #decoder = new TextDecoder();
-  #text = "";          // behind the last whole line
+  #text = "";          // after the last whole line
   #data: string[] = [];
 
-  /** The messages that are whole now. */
+  /** The messages that this chunk completes. */
   *read(chunk: Uint8Array): Generator<string, void> {
     const known = this.#text.length;
     this.#text += this.#decoder.decode(chunk, { stream: true });

@@ -2,10 +2,10 @@ import { ConnectionError, errorFor } from "./errors.js";
 import { Leaving } from "./leaving.js";
 import type { TaskRef } from "./tasks.js";
 
-/** What a query may hold; what is undefined is left out, and lists are joined by commas. */
+/** Fields of a query string: undefined values are left out, and lists are joined by commas. */
 export type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
-/** A call of the API. */
+/** A request to the API. */
 export interface Call {
   readonly query?: Query;
   readonly body?: object | undefined;
@@ -15,7 +15,7 @@ export interface Call {
 
 type Request = RequestInit & { headers?: Readonly<Record<string, string>> };
 
-/** Calls one API: JSON goes out and comes back, and what it refuses is an error by name. */
+/** Sends requests to one API: JSON in both directions. If the API refuses a request, it throws the matching error. */
 export class Http {
   readonly #base: URL;
   readonly #fetch: typeof fetch;
@@ -25,15 +25,15 @@ export class Http {
   constructor(url: string | URL, fetcher: typeof fetch, headers: Readonly<Record<string, string>>, timeout: number) {
     this.#base = new URL(url);
     if (this.#base.protocol !== "http:" && this.#base.protocol !== "https:")
-      throw new TypeError(`url must begin with http:// or https://, not '${this.#base.protocol}//'; watches over WebSocket find theirs by themselves`);
+      throw new TypeError(`url must begin with http:// or https://, not '${this.#base.protocol}//'; watches over WebSocket derive theirs from it`);
     if (!this.#base.pathname.endsWith("/"))
       this.#base.pathname += "/";
-    this.#fetch = (input, init) => fetcher(input, init);   // as a method of this object a browser's fetch would refuse
+    this.#fetch = (input, init) => fetcher(input, init);   // a browser's fetch fails if it is called as a method of another object
     this.#headers = headers;
     this.#timeout = timeout;
   }
 
-  /** The address of something at this API. */
+  /** The URL of a path of this API. */
   url(path: string, query: Query = {}): URL {
     const url = new URL(path, this.#base);
     for (const [name, value] of Object.entries(query))
@@ -42,7 +42,7 @@ export class Http {
     return url;
   }
 
-  /** The address of something of a task. */
+  /** The URL of a path of a task. */
   taskUrl(task: TaskRef, part = "", query: Query = {}): URL {
     const id = typeof task === "string" ? task : task.task_id;
     const url = this.url(`tasks/${encodeURIComponent(id)}${part}`, query);
@@ -70,7 +70,7 @@ export class Http {
     return this.#call(url, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body }, signal);
   }
 
-  /** The answer to a request, with its body still to be read; a refusal is thrown as the error that it is. */
+  /** The response to a request, whose body is still to be read. A refusal throws the matching error. */
   async open(url: URL, init: Request): Promise<Response> {
     let response: Response;
     try {
@@ -81,7 +81,7 @@ export class Http {
     }
     if (response.ok)
       return response;
-    const problem: unknown = await response.json().catch(() => undefined);   // a proxy's page: the status has to do
+    const problem: unknown = await response.json().catch(() => undefined);   // a page of a proxy: only the status is known
     throw errorFor(response.status, problem, `${url.pathname} answered ${response.status} ${response.statusText}`, response.headers.get("Retry-After"));
   }
 
@@ -108,7 +108,7 @@ export class Http {
   }
 }
 
-/** What a failed connection says of itself; Node hides it one level deeper. */
+/** The reason of a failed connection; Node has it one level deeper. */
 export function reasonOf(error: unknown): string {
   const { message, cause } = error as { message?: string; cause?: { message?: string; code?: string } };
   return cause?.message || cause?.code || message || String(error);

@@ -1,4 +1,4 @@
-/** Aborts what was begun: when the caller's signal does, when something takes too long, and when it is released. */
+/** Aborts an operation: with the caller's signal, after a timeout, or on release. */
 export class Leaving {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
@@ -14,7 +14,7 @@ export class Leaving {
     return this.#controller.signal;
   }
 
-  /** The outcome of something that ends with {@link signal}, which is aborted for this reason where it takes longer. */
+  /** Awaits an operation that uses {@link signal}. After this many milliseconds the signal is aborted with this reason. */
   async within<T>(milliseconds: number, outcome: Promise<T>, reason: () => Error): Promise<T> {
     const timer = setTimeout(() => this.#controller.abort(reason()), milliseconds);
     try {

@@ -13,13 +13,13 @@ const RoundConstants = Int32Array.of(
 const BlockBytes = 64;
 const LengthBytes = 8;
 
-/** SHA-256 over bytes that come in pieces, which WebCrypto cannot do: it wants them all at once. */
+/** Incremental SHA-256. WebCrypto cannot do that: it needs all bytes at once. */
 export class Sha256 {
   readonly #state = Int32Array.of(0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19);
-  readonly #rest = new Uint8Array(BlockBytes);   // bytes that do not fill a block yet
+  readonly #rest = new Uint8Array(BlockBytes);   // bytes that do not yet fill a block
   #length = 0;
 
-  /** Takes the bytes that come next. */
+  /** Adds bytes. */
   update(bytes: Uint8Array): this {
     const waiting = this.#length % BlockBytes;
     this.#length += bytes.length;
@@ -37,7 +37,7 @@ export class Sha256 {
     return this;
   }
 
-  /** The hash of everything up to here, as 64 hexadecimal digits. More bytes may follow. */
+  /** The hash of all bytes so far, as 64 hexadecimal digits. You can add more bytes after it. */
   hex(): string {
     const waiting = this.#length % BlockBytes;
     const end = new Uint8Array(waiting + 1 + LengthBytes > BlockBytes ? 2 * BlockBytes : BlockBytes);
@@ -51,7 +51,7 @@ export class Sha256 {
   }
 }
 
-const schedule = new Int32Array(64);   // of the block at hand; JavaScript does one at a time
+const schedule = new Int32Array(64);   // of the current block; JavaScript runs one call at a time
 
 function compress(state: Int32Array, bytes: Uint8Array, at: number): void {
   const w = schedule;

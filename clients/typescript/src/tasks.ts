@@ -1,46 +1,46 @@
 import type { EndReason, Line, TaskStatus } from "./events.js";
 
-/** In which order the tasks of a lane are taken. */
+/** The order in which waiting tasks of a lane start. */
 export type Priority = "high" | "normal" | "low";
 
-/** Whose failure it was: the task's own, the world's around it, or none, as something ended it. */
+/** Failure class: `permanent` is the task's own fault, `transient` the fault of its environment, `terminated` means that something ended it. */
 export type FailureClass = "permanent" | "transient" | "terminated";
 
-/** Of the tasks of a project with the same `key`, `limit` (1 to 1000, by default 1) run at a time. */
+/** At most `limit` tasks (1 to 1000, by default 1) of a project with the same `key` run at the same time. */
 export interface Concurrency {
   readonly key: string;
   readonly limit?: number;
 }
 
-/** What to run. */
+/** A task to submit. */
 export interface TaskSubmission {
   readonly type: string;
 
-  /** One of the type's commands, where it has some. */
+  /** One of the type's commands, if it has any. */
   readonly command?: string;
   readonly project?: string;
   readonly params?: Readonly<Record<string, unknown>>;
 
-  /** An id of your own; the same with the same content again is the same task. */
+  /** Your own id. Submitting the same content with the same id again creates no second task. */
   readonly task_id?: string;
 
   /** A duration such as `90s` or `10m`, or seconds. Not together with `run_at`. */
   readonly delay?: string | number;
 
-  /** A time, RFC 3339. */
+  /** When the task enters its queue (RFC 3339). */
   readonly run_at?: string;
 
-  /** Expire it unless an attempt has started by then: a time, or a duration. */
+  /** The task expires if no attempt has started by then: a time, or a duration. */
   readonly start_by?: string;
 
-  /** End it by then: a time, or a duration. */
+  /** The task is ended at this time: a time, or a duration. */
   readonly deadline?: string;
   readonly priority?: Priority;
   readonly concurrency?: Concurrency;
   readonly labels?: Readonly<Record<string, string>>;
 }
 
-/** Where a task can be followed. They name the place of its record, so that every replica knows the task at once. */
+/** Links to follow a task. They contain the position of its record, so every replica knows the task at once. */
 export interface TaskLinks {
   readonly self: string;
   readonly watch: string;
@@ -56,13 +56,13 @@ export interface SubmittedTask {
   readonly links: TaskLinks;
   readonly due_at?: string;
 
-  /** Of a replay and a redrive: the type is not what it was for the task that is repeated. The hashes are there then. */
+  /** Of a replay or redrive: the type has changed since the repeated task. Then both hashes are present. */
   readonly type_changed?: true;
   readonly type_hash?: string;
   readonly previous_type_hash?: string;
 }
 
-/** A task: its id, or what an answer said of it, whose links let every replica know it at once. */
+/** A task: its id, or an answer about it. The answer's links let every replica know the task at once. */
 export type TaskRef = string | { readonly task_id: string; readonly links?: Pick<TaskLinks, "self"> };
 
 /** A task as lists show it. */
@@ -80,14 +80,14 @@ export interface TaskSummary {
   readonly attempt: number;
   readonly worker?: string;
 
-  /** Lines of output of the latest attempt. */
+  /** Number of output lines of the latest attempt. */
   readonly lines: number;
   readonly progress?: { readonly percent?: number; readonly step?: string };
   readonly submitted_at: string;
   readonly started_at?: string;
   readonly ended_at?: string;
 
-  /** When the agent of its latest attempt ended, while it is not decided yet what follows from that. */
+  /** When the agent of its latest attempt ended; only until the outcome is decided. */
   readonly exited_at?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly priority: Priority;
@@ -99,11 +99,11 @@ export interface TaskSummary {
   /** The ended task that this one repeats. */
   readonly replay_of?: string;
 
-  /** The dead letter in whose place this task goes on. */
+  /** The dead letter that this task replaces. */
   readonly redrive_of?: string;
 }
 
-/** One run of the agent; without an end it still goes on. */
+/** One run of the agent. Without an end it still runs. */
 export interface Attempt {
   readonly attempt: number;
   readonly worker: string;
@@ -116,58 +116,61 @@ export interface Attempt {
   readonly class?: FailureClass;
   readonly lines?: number;
 
-  /** SHA-256 of its lines, as `end` has it. */
+  /** SHA-256 of its lines, as in `end`. */
   readonly hash?: string;
 
-  /** Of the catalogue entry that it ran by; not the task's where the type had changed by then. */
+  /** Hash of the type that it ran with; it differs from the task's if the type had changed. */
   readonly type_hash?: string;
 
-  /** The signal that it took to end all of the agent; missing where it ended by itself. */
+  /** The signal that was needed to end all of the agent; missing if it ended by itself. */
   readonly ended_by?: "TERM" | "KILL";
 
-  /** Milliseconds from the order to end it until nothing of it was left. */
+  /** Milliseconds from the order to end it until no process was left. */
   readonly stop_ms?: number;
   readonly processes_ended?: number;
 
-  /** Names of the programs that had not ended within their grace and needed SIGKILL. */
+  /** Names of the programs that did not end within their grace period and needed SIGKILL. */
   readonly processes_killed?: readonly string[];
 }
 
-/** Everything that is known of a task, but its output. */
+/** All details of a task, without its output. */
 export interface TaskDetail extends TaskSummary {
   readonly params: Readonly<Record<string, unknown>>;
   readonly signal?: string;
   readonly error?: string;
 
-  /** What its agent gave as the result; while it runs, the latest. */
+  /** The result that its agent reported; while it runs, the latest one. */
   readonly result?: unknown;
 
-  /** When its agent gave that. */
+  /** When its agent reported the result. */
   readonly result_at?: string;
 
-  /** That was too large, and is left out. */
+  /** The result was left out because it was too large. */
   readonly result_left_out?: true;
 
-  /** What of its end is not kept because Kafka would not have taken it, such as `artifacts`, `errors` or `params`. */
+  /** Fields of its end that were left out because the record was too large for Kafka, such as `artifacts`, `errors` or `params`. */
   readonly left_out?: readonly string[];
   readonly dead_lettered: boolean;
 
-  /** How many tasks of its lane come before it, where it is queued. */
+  /** How many tasks of its lane are before it, if it is queued. */
   readonly queue_position?: number;
 
-  /** The task that has the concurrency key that this one waits for, or is next; with `until`, one whose attempt was lost and may live until then. */
+  /**
+   * The task that has the concurrency key that this one waits for, or gets it next. With `until`: that task's attempt was lost and may still run
+   * until then.
+   */
   readonly waits_for?: { readonly key: string; readonly task_id: string; readonly until?: string };
   readonly attempts: readonly Attempt[];
   readonly replays?: readonly string[];
   readonly stop?: { readonly force: boolean; readonly requested_by?: string; readonly reason?: string; readonly at?: string; readonly too_late?: true };
 
-  /** Of its type in the catalogue, as that was when it was submitted. */
+  /** Hash of its type in the catalogue when it was submitted. */
   readonly type_hash?: string;
 
-  /** That of the task which it repeats, where the type had changed between the two. */
+  /** The type hash of the task that it repeats; only if the type had changed in between. */
   readonly previous_type_hash?: string;
 
-  /** The place behind all that is known now: give it as `after` with `wait` to hear of what is new, or as `from` to watch. */
+  /** The cursor after all of this. Pass it as `after` with `wait` to wait for news, or as `from` to watch. */
   readonly cursor: string;
   readonly lane: number;
   readonly offset?: number;
@@ -178,40 +181,40 @@ export interface TaskDetail extends TaskSummary {
 export interface TaskPage {
   readonly tasks: readonly TaskSummary[];
 
-  /** The `after` of the next page, where there is one. */
+  /** The `after` of the next page, if there is one. */
   readonly next?: string;
 }
 
-/** A line of output, with its attempt. */
+/** A line of output with its attempt. */
 export interface OutputLine extends Line {
   readonly attempt: number;
 }
 
-/** Lines of output that are missing, in their place. */
+/** A gap in the place of missing lines of output. */
 export interface OutputGap {
   readonly attempt: number;
   readonly from: number;
   readonly to: number;
   readonly count: number;
 
-  /** `not_kept`: Kafka has them no more; `output_limit`: the worker left them out. */
+  /** `not_kept`: Kafka no longer has them; `output_limit`: the worker left them out. */
   readonly reason: "not_kept" | "output_limit" | (string & {});
 }
 
-/** The answer to a stop, a pause and a resume: the status that it is on its way to. */
+/** The answer to a stop, a pause and a resume: the status that follows. */
 export interface StatusAnswer {
   readonly task_id: string;
   readonly status: TaskStatus;
 }
 
-/** The answer to an input: the event `input` with this id says when the agent has it. */
+/** The answer to an input. The `input` event with this id says when the agent has it. */
 export interface InputAnswer {
   readonly task_id: string;
   readonly attempt: number;
   readonly input_id: string;
 }
 
-/** The answer to an emit: watchers are told of the `event` with this id. */
+/** The answer to an emit. Watchers receive the `event` with this id. */
 export interface EmitAnswer {
   readonly task_id: string;
   readonly event_id: string;
@@ -219,31 +222,31 @@ export interface EmitAnswer {
 
 /** A file that the API keeps for tasks. */
 export interface StoredFile {
-  /** For a param of type `file`. */
+  /** Value for a param of type `file`. */
   readonly file: string;
   readonly name: string;
   readonly size: number;
   readonly sha256: string;
 
-  /** Until then a task can be given it. */
+  /** Until when tasks can use it. */
   readonly kept_until: string;
 }
 
-/** A file that a task's agent has left behind. */
+/** A file that a task's agent has left. */
 export interface Artifact {
   readonly attempt: number;
   readonly name: string;
 
-  /** In bytes. */
+  /** Size in bytes. */
   readonly size: number;
 
-  /** Where it can be downloaded; missing where the API does not have it, or no more. */
+  /** Where to download it; missing if the API does not have it, or no longer has it. */
   readonly url?: string;
 }
 
 /** A dead letter as lists show it. */
 export interface DeadLetter {
-  /** The task's id, or `raw-{lane}-{offset}` of a record that nobody could read. */
+  /** The task's id, or `raw-{lane}-{offset}` for a record that could not be read. */
   readonly id: string;
   readonly project?: string;
   readonly type?: string;
@@ -257,7 +260,7 @@ export interface DeadLetter {
   readonly offset: number;
   readonly resolution?: "redriven" | "discarded";
 
-  /** The tasks that went on in its place, in order. */
+  /** Ids of the tasks that replaced it, in order. */
   readonly redrives?: readonly string[];
 }
 
@@ -265,6 +268,6 @@ export interface DeadLetter {
 export interface DeadLetterPage {
   readonly dead_letters: readonly DeadLetter[];
 
-  /** The `after` of the next page, where there is one. */
+  /** The `after` of the next page, if there is one. */
   readonly next?: string;
 }

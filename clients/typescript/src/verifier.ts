@@ -7,25 +7,25 @@ const LineFeed = 10;
 const BufferBytes = 16 * 1024;   // a call of the hash costs more than a short line
 const MostBytesPerUnit = 3;      // of UTF-8, for one UTF-16 unit
 
-/** What an {@link OutputVerifier} may expect. */
+/** Options of an {@link OutputVerifier}. */
 export interface VerifierOptions {
-  /** Whether it is told everything from the task's first line on, which is the default. Else the first attempt that it hears of may begin anywhere. */
+  /** Whether it gets every event from the task's first line on, which is the default. Otherwise the first attempt that it sees can begin at any line. */
   fromStart?: boolean;
 
-  /** Whether lines of some streams are left out on purpose. Then it only sees to it that none comes twice. */
+  /** Whether lines of some streams are left out on purpose. Then it only checks that no line comes twice. */
   filtered?: boolean;
 }
 
 /**
- * `true`: every line of the attempt that decided was told, and is what its agent printed. `"partial"`: only a part was to be told (a later beginning, a filter,
- * lines that Kafka has no more), and nothing contradicts it. `false`: nothing can be proved, as the end has no hash, which it lacks where the attempt was lost
- * with its worker; or nobody asked for it.
+ * `true`: every line of the attempt that decided the end was received as its agent printed it. `"partial"`: only a part was received (a later beginning,
+ * a filter, lines that Kafka no longer has), and nothing contradicts it. `false`: nothing is proved. Either the end has no hash because the attempt was
+ * lost with its worker, or `verify` is off.
  */
 export type Verified = boolean | "partial";
 
 /**
- * Proves that a watcher has a task's output: the lines of each attempt are numbered without a hole or a double, and those of the attempt that decided
- * have the hash that the end carries. It keeps a hash and some numbers, never lines.
+ * Proves that a watcher has a task's output: the line numbers of each attempt have no holes and no duplicates, and the lines of the attempt that decided
+ * the end have the hash in the `end` event. It keeps a hash and some numbers, no lines.
  */
 export class OutputVerifier {
   readonly #fromStart: boolean;
@@ -34,16 +34,16 @@ export class OutputVerifier {
   readonly #buffer = new Uint8Array(BufferBytes);
   #used = 0;
   #hash = new Sha256();
-  #attempt = 0;        // the latest one that was heard of; 0: none
+  #attempt = 0;        // the latest attempt seen; 0: none
   #last = 0;           // its last line
-  #isWhole = true;     // all that was printed in it was seen
+  #isWhole = true;     // every published line of it was seen
 
   constructor({ fromStart = true, filtered = false }: VerifierOptions = {}) {
     this.#fromStart = fromStart;
     this.#filtered = filtered;
   }
 
-  /** Takes the next event with lines, or of lines that are missing; throws an {@link OutputMismatchError} where it does not go on from those before. */
+  /** Adds the next `lines` or `gap` event. Throws an {@link OutputMismatchError} if it does not continue the previous ones. */
   add(event: LinesEvent | GapEvent): void {
     if (event.type === "gap")
       this.#pass(event);
@@ -55,10 +55,10 @@ export class OutputVerifier {
       }
   }
 
-  /** What is proved at the end; throws an {@link OutputMismatchError} where lines are missing or are not what was printed. */
+  /** What is proved at the end. Throws an {@link OutputMismatchError} if lines are missing or are not what was printed. */
   verify(end: Pick<EndEvent, "attempt" | "lines" | "hash">): Verified {
     if (end.attempt < this.#attempt)
-      throw new OutputMismatchError(`attempt ${end.attempt} decided, but lines of attempt ${this.#attempt} were told`);
+      throw new OutputMismatchError(`attempt ${end.attempt} decided, but there were lines of attempt ${this.#attempt}`);
     const isUnseen = end.attempt > this.#attempt;
     if (isUnseen && this.#mayBeginAnywhere && end.lines > 0)
       return "partial";
@@ -67,7 +67,7 @@ export class OutputVerifier {
     if (end.hash === undefined)
       return !this.#filtered && end.lines === 0 && this.#last === 0;
     if (this.#last > end.lines || (this.#last < end.lines && !this.#filtered))
-      throw new OutputMismatchError(`attempt ${end.attempt} has ${end.lines} lines, but the last that was told is line ${this.#last}`);
+      throw new OutputMismatchError(`attempt ${end.attempt} has ${end.lines} lines, but the last one received is line ${this.#last}`);
     if (this.#filtered || !this.#isWhole)
       return "partial";
     this.#flush();
@@ -91,7 +91,7 @@ export class OutputVerifier {
 
   #goOn(attempt: number, seq: number): void {
     if (attempt < this.#attempt)
-      throw new OutputMismatchError(`line ${seq} of attempt ${attempt} came behind lines of attempt ${this.#attempt}`);
+      throw new OutputMismatchError(`line ${seq} of attempt ${attempt} came after lines of attempt ${this.#attempt}`);
     if (attempt > this.#attempt) {
       const mayBeginAnywhere = this.#mayBeginAnywhere;
       this.#begin(attempt);
@@ -107,7 +107,8 @@ export class OutputVerifier {
   }
 
   #pass(gap: GapEvent): void {
-    // That nothing is left of an earlier attempt is told late. And a range that Kafka has given up meanwhile may begin in front of lines that were seen.
+    // A gap for an earlier attempt, of which nothing is left, can come late. And a range that Kafka has deleted meanwhile can begin before lines that
+    // were seen.
     if (gap.attempt < this.#attempt || (gap.attempt === this.#attempt && gap.to <= this.#last))
       return;
     if (gap.attempt > this.#attempt || gap.from > this.#last)

@@ -3,61 +3,64 @@ import { ConnectionError } from "./errors.js";
 import { isKnown, isOfView, type StreamName, type ViewEvent, type WatchEvent } from "./events.js";
 import { OutputVerifier } from "./verifier.js";
 
-/** How events come: see {@link WatchOptions.transport}. */
+/** How events are transported: see {@link ConnectionOptions.transport}. */
 export type Transport = "auto" | "websocket" | "sse";
 
-/** A connection was lost, and the watch is about to come back. */
+/** A connection was lost, and the watch is about to reconnect. */
 export interface Reconnection {
-  /** How often it has tried without news since. */
+  /** Number of tries since the last news. */
   readonly tries: number;
 
-  /** In how many milliseconds it tries again. */
+  /** Milliseconds until the next try. */
   readonly delay: number;
   readonly reason: string;
 }
 
-/** How to be connected. */
+/** Options of the connection. */
 export interface ConnectionOptions {
-  /** `auto` (the default) takes a WebSocket where there is one, and server-sent events else. */
+  /** `auto` (the default) uses a WebSocket if there is one, otherwise server-sent events. */
   transport?: Transport | undefined;
 
-  /** Ends the watch; its reason is thrown. */
+  /** Ends the watch, which then throws the signal's reason. */
   signal?: AbortSignal | undefined;
 
-  /** After how many tries in a row without news the watch gives up with a {@link ConnectionError}; 30 by default, which takes about five minutes. */
+  /** Maximum number of tries in a row without news; then the watch throws a {@link ConnectionError}. 30 by default, which takes about five minutes. */
   maxTries?: number | undefined;
 
-  /** How many characters may wait for a slow consumer before a WebSocket is closed, and opened again when they were taken; 4 Mi by default. Server-sent events need no such limit. */
+  /**
+   * How many characters can wait for a slow consumer of a WebSocket; 4 Mi by default. Above it the socket is closed, and opened again when the consumer has
+   * taken them. Server-sent events need no such limit.
+   */
   maxBuffered?: number | undefined;
 
-  /** Told of each loss of the connection. */
+  /** Called for each lost connection. */
   onReconnect?: ((reconnection: Reconnection) => void) | undefined;
 }
 
 /** What to watch of a task, and how. */
 export interface WatchOptions extends ConnectionOptions {
-  /** Where to begin: `start` (the default), `now`, or the cursor behind which to go on. */
+  /** Where to begin: `start` (the default), `now`, or a cursor, after which the watch continues. */
   from?: "start" | "now" | (string & {}) | undefined;
 
-  /** Begin with the first line from a time on (RFC 3339), or of the last `10m`, `2h` …; not together with `from`. */
+  /** Begin with the first line since a time (RFC 3339), or within the last `10m`, `2h` …; not together with `from`. */
   since?: string | undefined;
 
-  /** Begin with the last lines, so many; not together with `from`. */
+  /** Begin with this number of last lines; not together with `from`. */
   tail?: number | undefined;
 
   /** Only lines of these streams. */
   stream?: StreamName | readonly StreamName[] | undefined;
 
-  /** Whether to prove that the output is whole, which is the default. */
+  /** Whether to prove that the output is complete; true by default. */
   verify?: boolean | undefined;
 }
 
 /** Which tasks to watch, and how. */
 export interface ViewOptions extends ConnectionOptions {
-  /** Only its tasks; all where it is missing. */
+  /** Only tasks of this project; all if missing. */
   project?: string | undefined;
 
-  /** The `place` of the last event that was seen, to go on behind it; else it begins now. */
+  /** The `place` of the last event: continue after it. By default the watch begins now. */
   from?: string | undefined;
 }
 
@@ -65,13 +68,13 @@ const FirstDelayMs = 250;
 const LongestDelayMs = 10_000;
 const DefaultTries = 30;
 
-/** The events of a task over as many connections as it takes, each once. */
+/** The events of a task, each once, over as many connections as needed. */
 export async function* watchOver(connect: Connect, options: WatchOptions): AsyncGenerator<WatchEvent, void, undefined> {
   const verifier = options.verify === false ? undefined : new OutputVerifier({
     fromStart: options.tail === undefined && options.since === undefined && (options.from ?? "start") === "start",
     filtered: (options.stream?.length ?? 0) > 0,
   });
-  const greetings = new Set<string>();   // every connection begins with them; of each the first counts
+  const greetings = new Set<string>();   // every connection sends them; only the first of each is returned
   for await (const event of reconnecting(connect, options, event => event.cursor)) {
     if (isGreeting(event)) {
       if (greetings.has(event.type))
@@ -90,14 +93,17 @@ export async function* watchOver(connect: Connect, options: WatchOptions): Async
   }
 }
 
-/** How many tasks stand, over as many connections as it takes. */
+/** The events of many tasks, over as many connections as needed. */
 export async function* viewOver(connect: Connect, options: ViewOptions): AsyncGenerator<ViewEvent, void, undefined> {
   for await (const event of reconnecting(connect, options, event => event.place))
     if (isOfView(event))
       yield event;
 }
 
-/** What comes over one connection after the other; it ends only where the API has closed one for good with nothing told, since what was asked for lies behind the end. */
+/**
+ * The events of one connection after the other. It completes only if the API has ended a watch that never had news: the caller's place is after the
+ * task's end.
+ */
 async function* reconnecting(connect: Connect, options: ConnectionOptions, placeOf: (event: RawEvent) => string | undefined): AsyncGenerator<RawEvent, void, undefined> {
   const { signal, maxTries = DefaultTries, onReconnect } = options;
   let place: string | undefined;
@@ -124,9 +130,9 @@ async function* reconnecting(connect: Connect, options: ConnectionOptions, place
       ({ message: reason, retryAfter } = error);
     }
     if (performance.now() - since > LongestDelayMs)
-      tries = 0;   // it worked; there just was nothing to tell
+      tries = 0;   // it worked, although it sent no news
     if (++tries > maxTries)
-      throw new ConnectionError(`the watch was lost, and ${maxTries} tries to come back have failed: ${reason}`);
+      throw new ConnectionError(`the watch was lost, and ${maxTries} tries to reconnect have failed: ${reason}`);
     const delay = Math.max(retryAfter * 1000, withJitter(Math.min(FirstDelayMs * 2 ** (tries - 1), LongestDelayMs)));
     onReconnect?.({ tries, delay, reason });
     await wait(delay, signal);
@@ -149,12 +155,12 @@ function parse(message: string): RawEvent {
     if (typeof event === "object" && event !== null && "type" in event)
       return event as RawEvent;
   } catch {
-    // Told below.
+    // Reported below.
   }
-  throw new ConnectionLost("what came is no event");
+  throw new ConnectionLost("the API sent a message that is not an event");
 }
 
-/** So that a thousand watchers of one replica do not come back at the same moment. */
+/** Prevents a thousand watchers of one replica from reconnecting at the same moment. */
 function withJitter(delay: number): number {
   return Math.round(delay * (0.5 + Math.random() / 2));
 }

@@ -1,7 +1,7 @@
 import { ConnectionError, InvalidRequestError, NotFoundError, TaskPipelineError } from "./errors.js";
 import { ConnectionLost } from "./connection.js";
 
-/** What this client needs of a WebSocket: the one of browsers and Node 22 has it, and so has that of the package `ws`. */
+/** The part of a WebSocket that this client uses. Those of browsers, Node 22 and the package `ws` have it. */
 export interface WebSocketLike {
   onopen: ((event: any) => void) | null;
   onmessage: ((event: any) => void) | null;
@@ -10,14 +10,14 @@ export interface WebSocketLike {
   close(): void;
 }
 
-/** Makes such WebSockets. */
+/** Constructor of such WebSockets. */
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
 const HandshakeMs = 15_000;
 
 /**
- * The messages of one WebSocket. A WebSocket cannot be told to wait, so where the consumer falls behind by more than `mostBuffered` characters the socket is closed;
- * what has come until then is still handed out, and the watcher comes back for the rest.
+ * The messages of one WebSocket. A WebSocket has no backpressure, so if more than `mostBuffered` characters wait for the consumer, the socket is closed.
+ * The messages that have arrived are still delivered, and the watcher reconnects for the rest.
  */
 export async function* webSocketMessages(
   Socket: WebSocketConstructor, url: URL, mostBuffered: number, signal: AbortSignal | undefined,
@@ -40,7 +40,7 @@ export async function* webSocketMessages(
   const abort = () => giveUp("aborted");
   signal?.addEventListener("abort", abort);
   socket.onopen = () => clearTimeout(handshake);
-  socket.onerror = () => {};   // the close follows, and says more; the package ws would throw without this
+  socket.onerror = () => {};   // the close event follows and says more; without a handler the package ws throws
   socket.onclose = ({ code, reason }: { code: number; reason: string }) => end(reason, code);
   socket.onmessage = ({ data }: { data: string }) => {
     if (closed)
@@ -73,15 +73,15 @@ export async function* webSocketMessages(
   }
 }
 
-/** What a close code means, as docs/protocol.md has it. The reason of 4008 and 1001 is the cursor, which the watcher has from the last event. */
+/** Reacts to a close code as docs/protocol.md says. The reason of 4008 and 1001 is the cursor, which the watcher has from the last event. */
 function judge(code: number | undefined, reason: string): void {
   switch (code) {
     case 1000: return;
     case 4504: throw new NotFoundError(404, reason);
     case 4505: throw new InvalidRequestError(400, reason);
-    case 1003: case 1007: case 1009: throw new ConnectionError(`the API refused what it was sent (${code}): ${reason}`);
+    case 1003: case 1007: case 1009: throw new ConnectionError(`the API refused a message (${code}): ${reason}`);
   }
   if (code !== undefined && code >= 4500 && code <= 4999)
-    throw new TaskPipelineError(`the API closed the watch for good (${code}): ${reason}`);
+    throw new TaskPipelineError(`the API ended the watch (${code}): ${reason}`);
   throw new ConnectionLost(code === undefined ? reason : `the socket was closed (${code}${reason && `: ${reason}`})`);
 }

@@ -2,9 +2,7 @@ using Microsoft.AspNetCore.StaticFiles;
 
 namespace TaskPipeline.TaskApi.Ui;
 
-/// <summary>
-/// The plain page: lists tasks, submits a sample, watches, stops. Served from the assembly, so there is nothing to build or to deploy with it.
-/// </summary>
+/// <summary>The built-in page: list, submit a sample, watch, stop. Its files are embedded in the assembly, so they need no build and no deployment.</summary>
 internal static class PlainUi
 {
     private const string Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; "

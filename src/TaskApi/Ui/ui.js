@@ -1,5 +1,5 @@
 'use strict';
-// Text from agents becomes text nodes only.
+// The text of agents is only inserted as text nodes, never as HTML.
 const samples = [
   { name: 'seed the database', body: { type: 'seed-db', params: { reset: true } } },
   { name: 'import the sample workbook', body: { type: 'task-context', command: 'import-excel', params: { file_path: 'attributes.xlsx', main_tab: 'MB Attributes' } } },
@@ -44,14 +44,14 @@ async function list() {
   }));
 }
 
-// One request at a time, and one more if something changed meanwhile.
+// One list request at a time, and another one if something happened meanwhile.
 function refresh() {
   if (listing) { listing.again = true; return; }
   const mine = listing = { again: false };
   attempt(list).finally(() => setTimeout(() => { listing = null; if (mine.again) refresh(); }, 300));
 }
 
-// State events of all tasks. SignalR's JSON protocol is small enough to be written by hand.
+// Receives the state events of all tasks. SignalR's JSON protocol is simple enough to do without its library.
 function follow() {
   const hub = new WebSocket(`${location.origin.replace('http', 'ws')}/hubs/tasks`);
   const send = message => hub.send(JSON.stringify(message) + '\x1e');
@@ -73,7 +73,7 @@ function show(nodes) {
   if (atEnd) output.scrollTop = output.scrollHeight;
 }
 
-// Long lines and prompts arrive in parts, and each part is shown at once. After a carriage return the following text replaces the line.
+// Long lines and prompts arrive in parts; each part is shown at once. Text after a carriage return replaces the row, as on a terminal.
 function line({ stream, text, part, last }) {
   const row = part > 1 && open[stream] || { node: element('div', '', stream), isBack: false };
   const shown = text.replace(/\r+$/, '');
@@ -113,7 +113,7 @@ function connect(path) {
         status(event.status);
         return show([element('div', `${event.status}${event.worker ? ` on ${event.worker}, attempt ${event.attempt}` : ''}${event.reason ? ` (${event.reason})` : ''}`, 'event')]);
       case 'event': return show([element('div', event.data === undefined ? event.name : `${event.name} ${JSON.stringify(event.data)}`, 'event')]);
-      case 'exited': return show([element('div', `attempt ${event.attempt} has exited${event.exit_code == null ? '' : `, exit code ${event.exit_code}`}`, 'event')]);
+      case 'exited': return show([element('div', `attempt ${event.attempt} exited${event.exit_code == null ? '' : `, exit code ${event.exit_code}`}`, 'event')]);
       case 'gap': return show([element('div', `lines ${event.from} to ${event.to} of attempt ${event.attempt} are no longer kept`, 'event')]);
       case 'end':
         ended = true;
@@ -122,7 +122,7 @@ function connect(path) {
         return show([element('div', `${event.status}${event.exit_code == null ? '' : `, exit code ${event.exit_code}`}, ${event.lines} lines${event.error ? `: ${event.error}` : ''}`, 'event')]);
     }
   };
-  // After codes from 4500, do not reconnect.
+  // Close codes from 4500 mean: do not reconnect.
   mine.onclose = close => { if (mine === socket && !ended && close.code < 4500) setTimeout(() => mine === socket && connect(path), 1000); };
 }
 

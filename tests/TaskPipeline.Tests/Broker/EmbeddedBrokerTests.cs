@@ -51,17 +51,17 @@ public sealed class EmbeddedBrokerTests
 
     [Theory(Timeout = 30_000)]
     [InlineData("topic one 3", "ok topic one")]
-    [InlineData("topic one", "error not understood")]
+    [InlineData("topic one", "error unknown command")]
     [InlineData("topic one 0", "error 0 is not a number from 1 to 1000")]
     [InlineData("pipeline p. 2", "ok pipeline p.")]
     [InlineData("errors 0 NotLeaderForPartition 2", "ok 2 errors")]
     [InlineData("errors 0 -195 1", "ok 1 errors")]
-    [InlineData("errors 0 Nonsense 1", "error Nonsense is no error code")]
+    [InlineData("errors 0 Nonsense 1", "error Nonsense is not an error code")]
     [InlineData("rtt 5", "ok rtt 5")]
     [InlineData("down", "ok down")]
     [InlineData("up", "ok up")]
     [InlineData("help", "ok topic NAME PARTITIONS")]
-    [InlineData("dance", "error not understood")]
+    [InlineData("dance", "error unknown command")]
     public async Task Every_command_gets_one_line(string command, string answer)
     {
         await using var process = ChildProcess.Start("EmbeddedBroker");

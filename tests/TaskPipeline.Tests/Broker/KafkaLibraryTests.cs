@@ -66,7 +66,7 @@ public sealed class KafkaLibraryTests(TestBroker broker) : IDisposable
             "DevStack", ["--port", "0", "--workers", "1", "--kafka", "127.0.0.1:1", "--data", _folder.FullName], [KeyValuePair.Create<string, string?>("Kafka__LibraryPath", PathOf("text.so"))]);
 
         Assert.Equal(1, await stack.WaitForExitAsync(MaxWait));
-        Assert.Contains("cannot run like this", stack.Output, StringComparison.Ordinal);
+        Assert.Contains("cannot run with this configuration", stack.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("started again", stack.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", stack.Output, StringComparison.Ordinal);
     }

@@ -171,7 +171,7 @@ public sealed class TaskpipeTests(TaskpipeScene scene) : IClassFixture<TaskpipeS
     {
         await RefusedAsync(2, "taskpipe show --help", "show");
         await RefusedAsync(2, "--tail is for watching one task", "watch", "--tail", "3");
-        await RefusedAsync(2, "leave the ID away", "watch", "nobody", "--project", "shop");
+        await RefusedAsync(2, "omit the ID", "watch", "nobody", "--project", "shop");
         await RefusedAsync(69, "--url or TASKPIPE_URL", "watch", "--url", "http://127.0.0.1:9");
         await RefusedAsync(2, "a is required", "submit", "add");
         await RefusedAsync(2, "must be one of", "submit", "nonsense");
@@ -182,7 +182,7 @@ public sealed class TaskpipeTests(TaskpipeScene scene) : IClassFixture<TaskpipeS
         await RefusedAsync(1, "There is no task 'nobody'", "watch", "nobody");
         await RefusedAsync(1, "There is no dead letter 'nobody'", "dead-letters", "redrive", "nobody");
         await RefusedAsync(69, "--url or TASKPIPE_URL", "ls", "--url", "http://127.0.0.1:9");
-        await RefusedAsync(2, "begins with http://", "ls", "--url", "somewhere");
+        await RefusedAsync(2, "begin with http://", "ls", "--url", "somewhere");
     }
 
     [Fact(Timeout = Timeout)]

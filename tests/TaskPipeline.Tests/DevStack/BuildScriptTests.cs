@@ -11,7 +11,7 @@ public sealed class BuildScriptTests
         await using var build = Build("dance");
 
         Assert.Equal(2, await build.WaitForExitAsync());
-        Assert.Contains("there is no 'dance'", build.Output, StringComparison.Ordinal);
+        Assert.Contains("unknown command 'dance'", build.Output, StringComparison.Ordinal);
         Assert.Contains("./build test", build.Output, StringComparison.Ordinal);
     }
 

@@ -4,10 +4,10 @@ using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Client;
 
-/// <summary>A task that is not run again by itself, or a record that nobody could read.</summary>
+/// <summary>A task that is not retried, or a record that could not be read.</summary>
 public record DeadLetter
 {
-    /// <summary>The task's id, or <c>raw-…</c> of a record that nobody could read.</summary>
+    /// <summary>The task's id, or <c>raw-…</c> for a record that could not be read.</summary>
     public required string Id { get; init; }
 
     /// <summary>The task's project.</summary>
@@ -19,25 +19,25 @@ public record DeadLetter
     /// <summary>The task's command.</summary>
     public string? Command { get; init; }
 
-    /// <summary>What a person needs to know of the failure.</summary>
+    /// <summary>Description of the failure, for people.</summary>
     public required string Error { get; init; }
 
     /// <summary>Why the task ended.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>Whose failure it was.</summary>
+    /// <summary>Failure class: <c>permanent</c>, <c>transient</c> or <c>terminated</c>.</summary>
     public string? Class { get; init; }
 
-    /// <summary>Of its agent.</summary>
+    /// <summary>Exit code of its agent.</summary>
     public int? ExitCode { get; init; }
 
-    /// <summary>When it was put here.</summary>
+    /// <summary>When it became a dead letter.</summary>
     public required DateTimeOffset At { get; init; }
 
-    /// <summary>The last that was done about it: <c>redriven</c>, <c>discarded</c>.</summary>
+    /// <summary>The latest action on it: <c>redriven</c> or <c>discarded</c>.</summary>
     public string? Resolution { get; init; }
 
-    /// <summary>The tasks that went on in its place.</summary>
+    /// <summary>Ids of the tasks that replaced it, in order.</summary>
     public IReadOnlyList<string>? Redrives { get; init; }
 
     /// <summary>Fields that this version does not know.</summary>
@@ -45,7 +45,7 @@ public record DeadLetter
     public IDictionary<string, JsonElement>? More { get; set; }
 }
 
-/// <summary>All that is known of a dead letter.</summary>
+/// <summary>All details of a dead letter.</summary>
 public sealed record DeadLetterDetail : DeadLetter
 {
     /// <summary>The task's params.</summary>
@@ -54,28 +54,30 @@ public sealed record DeadLetterDetail : DeadLetter
     /// <summary>The task's labels.</summary>
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
 
-    /// <summary>Each run of its agent.</summary>
+    /// <summary>Its attempts.</summary>
     public IReadOnlyList<TaskAttempt>? Attempts { get; init; }
 
-    /// <summary>Hash of its type, by which a redrive runs; missing where there is no such type any more.</summary>
+    /// <summary>Hash of its type, which a redrive uses; null if the type no longer exists.</summary>
     public string? TypeHash { get; init; }
 
-    /// <summary>What it was when the task was submitted; only where it has changed.</summary>
+    /// <summary>The hash when the task was submitted; only if it has changed.</summary>
     public string? PreviousTypeHash { get; init; }
 
-    /// <summary>The type is not what it was when the task was submitted.</summary>
+    /// <summary>Whether the type has changed since the task was submitted.</summary>
     public bool TypeChanged { get; init; }
 
-    /// <summary>The last lines of its last attempt's stderr.</summary>
+    /// <summary>The last stderr lines of its last attempt.</summary>
     public string? OutputTail { get; init; }
 
-    /// <summary>The record as it was found, in base64, where nobody could read it; of a large one the beginning.</summary>
+    /// <summary>The record that could not be read, in base64; only the beginning if it is large.</summary>
     public string? Raw { get; init; }
 
-    /// <summary>Bytes of that record.</summary>
+    /// <summary>Size of that record in bytes.</summary>
     public long? RawBytes { get; init; }
 
-    /// <summary>What is not kept because Kafka would not have taken it, such as <c>artifacts</c>, <c>errors</c>, <c>params</c> or <c>raw</c>.</summary>
+    /// <summary>
+    /// Fields that were left out because the record was too large for Kafka, such as <c>artifacts</c>, <c>errors</c>, <c>params</c> or <c>raw</c>.
+    /// </summary>
     public IReadOnlyList<string>? LeftOut { get; init; }
 }
 
@@ -85,21 +87,21 @@ internal sealed record DeadLetterPage
     public string? Next { get; init; }
 }
 
-/// <summary>Which dead letters to list; what is missing does not matter.</summary>
+/// <summary>Which dead letters to list; null does not filter.</summary>
 public sealed record DeadLetterFilter
 {
-    /// <summary>Those of one project.</summary>
+    /// <summary>Only this project.</summary>
     public string? Project { get; init; }
 
-    /// <summary>Those of one type.</summary>
+    /// <summary>Only this type.</summary>
     public string? Type { get; init; }
 
-    /// <summary>Those whose failure it was.</summary>
+    /// <summary>Only this failure class: <c>permanent</c>, <c>transient</c> or <c>terminated</c>.</summary>
     public string? Class { get; init; }
 
-    /// <summary>Those that ended for this reason.</summary>
+    /// <summary>Only this reason.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>Also those that are resolved.</summary>
+    /// <summary>Whether to include resolved dead letters.</summary>
     public bool IncludeResolved { get; init; }
 }

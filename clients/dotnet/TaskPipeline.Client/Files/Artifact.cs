@@ -1,18 +1,18 @@
 namespace TaskPipeline.Client;
 
-/// <summary>A file that a task's agent has left behind.</summary>
+/// <summary>A file that a task's agent has left.</summary>
 public sealed record Artifact
 {
-    /// <summary>The attempt whose agent it was.</summary>
+    /// <summary>The attempt that left it.</summary>
     public required int Attempt { get; init; }
 
-    /// <summary>Its path below the agent's folder for artifacts, with slashes.</summary>
+    /// <summary>Its path relative to the agent's folder for artifacts, with slashes.</summary>
     public required string Name { get; init; }
 
-    /// <summary>In bytes.</summary>
+    /// <summary>Size in bytes.</summary>
     public required long Size { get; init; }
 
-    /// <summary>Where it can be downloaded; null where the server does not have it, or no more.</summary>
+    /// <summary>Where to download it; null if the server does not have it, or no longer has it.</summary>
     public string? Url { get; init; }
 }
 

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Client;
 
-/// <summary>The wire: snake_case; what is not there is left out, and what is not known is passed over.</summary>
+/// <summary>JSON of the API: snake_case. Null values are not written, and unknown fields are ignored.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, MaxDepth = 256)]
 [JsonSerializable(typeof(ProblemDocument))]
 [JsonSerializable(typeof(NewTask))]
@@ -44,7 +44,7 @@ namespace TaskPipeline.Client;
 [JsonSerializable(typeof(UnknownEvent))]
 internal sealed partial class ClientJson : JsonSerializerContext;
 
-/// <summary>The answer to a request that says nothing but that it was taken.</summary>
+/// <summary>An answer whose content does not matter.</summary>
 internal sealed record Answer;
 
 internal sealed record InputBody(string? Text, bool? Close);

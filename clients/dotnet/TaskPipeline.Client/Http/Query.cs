@@ -1,6 +1,6 @@
 namespace TaskPipeline.Client;
 
-/// <summary>The part of an address behind the question mark; what has no value is left out.</summary>
+/// <summary>Builds a query string; fields without a value are left out.</summary>
 internal static class Query
 {
     public static string Of(params ReadOnlySpan<(string Name, string? Value)> fields)

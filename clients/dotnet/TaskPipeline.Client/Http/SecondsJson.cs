@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Client;
 
-/// <summary>A number of seconds on the wire; public for serializer contexts of other programs.</summary>
+/// <summary>JSON converter of a <see cref="TimeSpan"/> as a number of seconds; public for serializer contexts of other programs.</summary>
 public sealed class SecondsJson : JsonConverter<TimeSpan>
 {
     /// <inheritdoc/>

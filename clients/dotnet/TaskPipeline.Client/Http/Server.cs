@@ -5,7 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace TaskPipeline.Client;
 
-/// <summary>Requests to one server. Whatever goes wrong becomes a <see cref="TaskPipelineException"/>.</summary>
+/// <summary>Requests to one server. Every failure becomes a <see cref="TaskPipelineException"/>.</summary>
 internal sealed class Server
 {
     private const string KeyHeader = "Idempotency-Key";
@@ -13,7 +13,7 @@ internal sealed class Server
     public Server(Uri address, HttpClient http)
     {
         if (!address.IsAbsoluteUri || address.Scheme is not ("http" or "https"))
-            throw new ArgumentException($"The server's address begins with http:// or https://, which '{address}' does not", nameof(address));
+            throw new ArgumentException($"The server's address begins with http:// or https://, not '{address}'", nameof(address));
         Address = address.AbsoluteUri.EndsWith('/') ? address : new Uri(address.AbsoluteUri + "/");
         Http = http;
     }
@@ -22,7 +22,7 @@ internal sealed class Server
 
     public HttpClient Http { get; }
 
-    /// <summary>Of a watch socket.</summary>
+    /// <summary>Address of a watch socket.</summary>
     public Uri SocketAddress(string path) => new UriBuilder(new Uri(Address, path)) { Scheme = Address.Scheme == "https" ? "wss" : "ws" }.Uri;
 
     public static string TaskPath(string taskId, string rest = "")
@@ -38,7 +38,7 @@ internal sealed class Server
         return await ReadAsync(answer, type, cancellationToken);
     }
 
-    /// <summary>The answer's body as it comes.</summary>
+    /// <summary>Returns once the headers are read; the body is still to be read.</summary>
     public async Task<HttpResponseMessage> OpenAsync(string path, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Address, path));
@@ -49,7 +49,7 @@ internal sealed class Server
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Address, path)) { Content = body };
         if (key is not null && !request.Headers.TryAddWithoutValidation(KeyHeader, key))
-            throw new ArgumentException($"'{key}' is no {KeyHeader}: it has 1 to 200 printable ASCII characters", nameof(key));
+            throw new ArgumentException($"'{key}' is not a valid {KeyHeader}: it must have 1 to 200 printable ASCII characters", nameof(key));
         using var answer = await SendAsync(request, HttpCompletionOption.ResponseContentRead, cancellationToken);
         return await ReadAsync(answer, type, cancellationToken);
     }
@@ -73,7 +73,7 @@ internal sealed class Server
         }
         catch (OperationCanceledException exception) when (exception.InnerException is TimeoutException timeout)
         {
-            throw Unreachable(timeout);   // the HttpClient's own limit
+            throw Unreachable(timeout);   // the timeout of HttpClient
         }
     }
 
@@ -103,7 +103,7 @@ internal sealed class Server
     private static async Task<ProblemDocument?> ProblemOfAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
     {
         if (answer.Content.Headers.ContentType?.MediaType != "application/problem+json")
-            return null;   // of something between us and the server
+            return null;   // a proxy answered
         try
         {
             return await answer.Content.ReadFromJsonAsync(ClientJson.Default.ProblemDocument, cancellationToken);
@@ -115,7 +115,7 @@ internal sealed class Server
     }
 }
 
-/// <summary>RFC 9457, as far as people and programs need it.</summary>
+/// <summary>The fields of an RFC 9457 problem that this client uses.</summary>
 internal sealed record ProblemDocument
 {
     public string? Detail { get; init; }

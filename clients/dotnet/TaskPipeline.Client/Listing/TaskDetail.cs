@@ -3,65 +3,67 @@ using System.Text.Json.Nodes;
 
 namespace TaskPipeline.Client;
 
-/// <summary>All that is known of a task, but its output.</summary>
+/// <summary>All details of a task, without its output.</summary>
 public sealed record TaskDetail : TaskSummary
 {
-    /// <summary>As they were submitted.</summary>
+    /// <summary>Its params, as submitted.</summary>
     public required JsonObject Params { get; init; }
 
     /// <summary>Name of the signal that ended its agent.</summary>
     public string? Signal { get; init; }
 
-    /// <summary>What a person needs to know of a failure.</summary>
+    /// <summary>Description of the failure, for people.</summary>
     public string? Error { get; init; }
 
-    /// <summary>What its agent gave as the result; while it runs, the latest.</summary>
+    /// <summary>The result that its agent reported; while it runs, the latest one.</summary>
     public JsonElement? Result { get; init; }
 
-    /// <summary>When its agent gave that.</summary>
+    /// <summary>When its agent reported the result.</summary>
     public DateTimeOffset? ResultAt { get; init; }
 
-    /// <summary>Whether that was too large, and is left out.</summary>
+    /// <summary>Whether the result was left out because it was too large.</summary>
     public bool ResultLeftOut { get; init; }
 
-    /// <summary>What of its end is not kept because Kafka would not have taken it, such as <c>artifacts</c>, <c>errors</c> or <c>params</c>.</summary>
+    /// <summary>
+    /// Fields of its end that were left out because the record was too large for Kafka, such as <c>artifacts</c>, <c>errors</c> or <c>params</c>.
+    /// </summary>
     public IReadOnlyList<string>? LeftOut { get; init; }
 
-    /// <summary>It lies in the dead letters.</summary>
+    /// <summary>Whether it is a dead letter.</summary>
     public bool DeadLettered { get; init; }
 
-    /// <summary>How many tasks of its lane come before it.</summary>
+    /// <summary>How many tasks of its lane are before it.</summary>
     public int? QueuePosition { get; init; }
 
-    /// <summary>Why it waits although its turn may have come.</summary>
+    /// <summary>The task whose concurrency key it waits for.</summary>
     public KeyHolder? WaitsFor { get; init; }
 
-    /// <summary>Each run of its agent.</summary>
+    /// <summary>Its attempts.</summary>
     public required IReadOnlyList<TaskAttempt> Attempts { get; init; }
 
-    /// <summary>The tasks that repeat it.</summary>
+    /// <summary>Ids of the tasks that repeat it.</summary>
     public IReadOnlyList<string>? Replays { get; init; }
 
-    /// <summary>Hash of its type in the catalogue, as that was when it was submitted.</summary>
+    /// <summary>Hash of its type in the catalogue when it was submitted.</summary>
     public string? TypeHash { get; init; }
 
-    /// <summary>That of the task which it repeats, where the type had changed between the two.</summary>
+    /// <summary>The type hash of the task that it repeats; only if the type had changed in between.</summary>
     public string? PreviousTypeHash { get; init; }
 
-    /// <summary>The request to stop, where there was one.</summary>
+    /// <summary>The stop request, if there was one.</summary>
     public TaskStop? Stop { get; init; }
 
-    /// <summary>The place behind all of this, where a watch can begin, and a wait for news (<see cref="TaskPipelineClient.GetAsync"/>).</summary>
+    /// <summary>The cursor after all of this. A watch can begin there, and <see cref="TaskPipelineClient.GetAsync"/> can wait for news after it.</summary>
     public required string Cursor { get; init; }
 }
 
-/// <summary>One run of an agent; without an end it is still going on.</summary>
+/// <summary>One run of a task's agent. Without an end it still runs.</summary>
 public sealed record TaskAttempt
 {
-    /// <summary>From 1.</summary>
+    /// <summary>Its number, from 1.</summary>
     public required int Attempt { get; init; }
 
-    /// <summary>Who ran it.</summary>
+    /// <summary>The worker that ran it.</summary>
     public required string Worker { get; init; }
 
     /// <summary>When it started.</summary>
@@ -73,101 +75,104 @@ public sealed record TaskAttempt
     /// <summary>Why it ended.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>Of the agent.</summary>
+    /// <summary>Exit code of the agent.</summary>
     public int? ExitCode { get; init; }
 
     /// <summary>Name of the signal that ended the agent.</summary>
     public string? Signal { get; init; }
 
-    /// <summary>What a person needs to know of a failure.</summary>
+    /// <summary>Description of the failure, for people.</summary>
     public string? Error { get; init; }
 
-    /// <summary>Whose failure it was.</summary>
+    /// <summary>Failure class: <c>permanent</c>, <c>transient</c> or <c>terminated</c>.</summary>
     public string? Class { get; init; }
 
     /// <summary>How many lines it printed.</summary>
     public long? Lines { get; init; }
 
-    /// <summary>Of those lines, as <see cref="OutputVerifier"/> computes it.</summary>
+    /// <summary>Hash of those lines, as <see cref="OutputVerifier"/> computes it.</summary>
     public string? Hash { get; init; }
 
-    /// <summary>Hash of the catalogue entry that it ran by; not the task's where the type had changed by then.</summary>
+    /// <summary>Hash of the type that it ran with; it differs from the task's if the type had changed.</summary>
     public string? TypeHash { get; init; }
 
-    /// <summary>The signal that ended all of it, <c>TERM</c> or <c>KILL</c>; missing where it ended by itself.</summary>
+    /// <summary>The signal that was needed to end all of it, <c>TERM</c> or <c>KILL</c>; null if it ended by itself.</summary>
     public string? EndedBy { get; init; }
 
-    /// <summary>Milliseconds from the order to end it until nothing of it was left.</summary>
+    /// <summary>Milliseconds from the order to end it until no process was left.</summary>
     public long? StopMs { get; init; }
 
     /// <summary>How many processes were ended.</summary>
     public int? ProcessesEnded { get; init; }
 
-    /// <summary>Names of the programs that had not ended within their grace and needed SIGKILL.</summary>
+    /// <summary>Names of the programs that did not end within their grace period and needed SIGKILL.</summary>
     public IReadOnlyList<string>? ProcessesKilled { get; init; }
 }
 
-/// <summary>Who asked for a stop, and why.</summary>
+/// <summary>A stop request.</summary>
 public sealed record TaskStop
 {
-    /// <summary>Without grace.</summary>
+    /// <summary>Whether the agent was ended at once, without a grace period.</summary>
     public bool Force { get; init; }
 
-    /// <summary>Over what it came.</summary>
+    /// <summary>Where it came from, such as <c>http</c> or <c>websocket</c>.</summary>
     public string? RequestedBy { get; init; }
 
-    /// <summary>What was given.</summary>
+    /// <summary>The reason that was given.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>When.</summary>
+    /// <summary>When it was requested.</summary>
     public DateTimeOffset? At { get; init; }
 
-    /// <summary>It had ended by itself.</summary>
+    /// <summary>Whether the task had already ended by itself.</summary>
     public bool TooLate { get; init; }
 }
 
-/// <summary>The task that has what another one waits for.</summary>
+/// <summary>The holder of a concurrency key that another task waits for.</summary>
 public sealed record KeyHolder
 {
-    /// <summary>The concurrency key that is waited for.</summary>
+    /// <summary>The concurrency key.</summary>
     public required string Key { get; init; }
 
-    /// <summary>Who has it; while it changes hands, who is next. Of a task whose attempt was lost, that one, also where it is the one that waits.</summary>
+    /// <summary>
+    /// The task that has the key; while the key changes hands, the next one. After a lost attempt it is that attempt's task, which can be the waiting
+    /// task itself.
+    /// </summary>
     public required string TaskId { get; init; }
 
-    /// <summary>An attempt was lost with its worker, and until then it may still live where nobody hears it.</summary>
+    /// <summary>After an attempt was lost with its worker: until when it may still run unnoticed.</summary>
     public DateTimeOffset? Until { get; init; }
 }
 
 /// <summary>How a task is to be stopped.</summary>
 public sealed record StopRequest
 {
-    /// <summary>For the people who read the task's history.</summary>
+    /// <summary>A reason for people who read the task's history.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>At once, without the grace that its type gives it.</summary>
+    /// <summary>Ends the agent at once, without the grace period of its type.</summary>
     public bool Force { get; init; }
 }
 
-/// <summary>A text that is on its way to an agent's stdin. The event <see cref="InputEvent"/> with its id says that it has come there.</summary>
+/// <summary>Input for an agent's stdin that the server has accepted. The <see cref="InputEvent"/> with its id says when the agent has it.</summary>
 public sealed record SentInput
 {
-    /// <summary>Whose agent.</summary>
+    /// <summary>The task's id.</summary>
     public required string TaskId { get; init; }
 
-    /// <summary>Which attempt's.</summary>
+    /// <summary>The attempt that gets it.</summary>
     public required int Attempt { get; init; }
 
-    /// <summary>Its own id.</summary>
+    /// <summary>The input's id.</summary>
     public required string InputId { get; init; }
 }
 
-/// <summary>An event that was put into a task's timeline.</summary>
+/// <summary>An event that was added to a task's timeline.</summary>
 public sealed record SentEvent
 {
-    /// <summary>Of which task.</summary>
+    /// <summary>The task's id.</summary>
     public required string TaskId { get; init; }
 
-    /// <summary>Its own id (<see cref="EmittedEvent.EventId"/>).</summary>
+    /// <summary>The event's id (<see cref="EmittedEvent.EventId"/>).</summary>
     public required string EventId { get; init; }
 }

@@ -15,31 +15,31 @@ public record TaskSummary
     /// <summary>Its type.</summary>
     public required string Type { get; init; }
 
-    /// <summary>The type's command, where it has some.</summary>
+    /// <summary>The type's command, if it has commands.</summary>
     public string? Command { get; init; }
 
-    /// <summary>Where it stands.</summary>
+    /// <summary>Its status.</summary>
     public required Status Status { get; init; }
 
-    /// <summary>Why it ended as it did, such as <c>exit_code</c> or <c>user_request</c>.</summary>
+    /// <summary>Why it ended, such as <c>exit_code</c> or <c>user_request</c>.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>Of its agent.</summary>
+    /// <summary>Exit code of its agent.</summary>
     public int? ExitCode { get; init; }
 
-    /// <summary>Whose failure it was: <c>permanent</c>, <c>transient</c> or <c>terminated</c>.</summary>
+    /// <summary>Failure class: <c>permanent</c>, <c>transient</c> or <c>terminated</c>.</summary>
     public string? Class { get; init; }
 
     /// <summary>The latest attempt; 0 before the first one.</summary>
     public int Attempt { get; init; }
 
-    /// <summary>Who runs it, or ran it last.</summary>
+    /// <summary>The worker that runs it, or ran it last.</summary>
     public string? Worker { get; init; }
 
-    /// <summary>Lines of output of the latest attempt.</summary>
+    /// <summary>Number of output lines of the latest attempt.</summary>
     public long Lines { get; init; }
 
-    /// <summary>How far it is, as its agent said last: <c>percent</c>, <c>step</c>.</summary>
+    /// <summary>The latest progress that its agent reported: <c>percent</c>, <c>step</c>.</summary>
     public JsonElement? Progress { get; init; }
 
     /// <summary>When it was submitted.</summary>
@@ -51,31 +51,31 @@ public record TaskSummary
     /// <summary>When it ended.</summary>
     public DateTimeOffset? EndedAt { get; init; }
 
-    /// <summary>When the agent of its latest attempt ended, while it is not decided yet what follows from that.</summary>
+    /// <summary>When the agent of its latest attempt ended; only until the outcome is decided.</summary>
     public DateTimeOffset? ExitedAt { get; init; }
 
-    /// <summary>Names and values of whoever submitted it.</summary>
+    /// <summary>The submitter's labels.</summary>
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
 
-    /// <summary>In which order it is taken.</summary>
+    /// <summary>Its order among the tasks of its lane.</summary>
     public Priority? Priority { get; init; }
 
-    /// <summary>With whom it does not run at the same time.</summary>
+    /// <summary>Limits how many tasks with the same key run at the same time.</summary>
     public Concurrency? Concurrency { get; init; }
 
-    /// <summary>When it goes on, where it waits for its time.</summary>
+    /// <summary>When it continues, if it waits for its time.</summary>
     public DateTimeOffset? DueAt { get; init; }
 
-    /// <summary>By when an attempt must have started.</summary>
+    /// <summary>It expires if no attempt has started by then.</summary>
     public DateTimeOffset? StartBy { get; init; }
 
-    /// <summary>By when it must have ended.</summary>
+    /// <summary>It is ended at this time.</summary>
     public DateTimeOffset? Deadline { get; init; }
 
     /// <summary>The ended task that it repeats.</summary>
     public string? ReplayOf { get; init; }
 
-    /// <summary>The dead letter in whose place it goes on.</summary>
+    /// <summary>The dead letter that it replaces.</summary>
     public string? RedriveOf { get; init; }
 
     /// <summary>Fields that this version does not know.</summary>
@@ -89,18 +89,18 @@ internal sealed record TaskPage
     public string? Next { get; init; }
 }
 
-/// <summary>Which tasks to list; what is missing does not matter.</summary>
+/// <summary>Which tasks to list; null does not filter.</summary>
 public sealed record TaskFilter
 {
-    /// <summary>Those that stand there.</summary>
+    /// <summary>Only this status.</summary>
     public Status? Status { get; init; }
 
-    /// <summary>Those of one project.</summary>
+    /// <summary>Only this project.</summary>
     public string? Project { get; init; }
 
-    /// <summary>Those of one type.</summary>
+    /// <summary>Only this type.</summary>
     public string? Type { get; init; }
 
-    /// <summary>Those whose failure it was: <c>permanent</c>, <c>transient</c> or <c>terminated</c>.</summary>
+    /// <summary>Only this failure class: <c>permanent</c>, <c>transient</c> or <c>terminated</c>.</summary>
     public string? Class { get; init; }
 }

@@ -9,29 +9,29 @@ public sealed record OutputLine
     [JsonInclude]
     public int Attempt { get; internal set; }
 
-    /// <summary>Counts from 1 in each attempt.</summary>
+    /// <summary>Line number, from 1 in each attempt.</summary>
     public required long Seq { get; init; }
 
-    /// <summary>Where it was printed.</summary>
+    /// <summary>The stream that it was printed to.</summary>
     public required OutputStream Stream { get; init; }
 
-    /// <summary>Without its line feed.</summary>
+    /// <summary>Text without the line feed.</summary>
     public required string Text { get; init; }
 
     /// <summary>When it was read.</summary>
     public DateTimeOffset At { get; init; }
 
-    /// <summary>Number of this part of a long line, from 1; missing where the line is whole.</summary>
+    /// <summary>Number of this part of a long line, from 1; null if the line is whole.</summary>
     public int? Part { get; init; }
 
-    /// <summary>Of a part: whether it is the last one.</summary>
+    /// <summary>Of a part: whether it is the last part.</summary>
     public bool? Last { get; init; }
 
-    /// <summary>How many bytes of it are left out, because it is too long.</summary>
+    /// <summary>How many bytes were left out because the line is too long.</summary>
     public long? Cut { get; init; }
 }
 
-/// <summary>Where a line was printed. The numbers are those that go into the hash of an output.</summary>
+/// <summary>Stream of a line. The numbers are part of the hash of an output.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<OutputStream>))]
 public enum OutputStream
 {
@@ -43,29 +43,29 @@ public enum OutputStream
     [JsonStringEnumMemberName("stderr")]
     Stderr = 2,
 
-    /// <summary>It is not the agent's, but tells of its run.</summary>
+    /// <summary>Not printed by the agent: messages about its run.</summary>
     [JsonStringEnumMemberName("system")]
     System = 3,
 }
 
-/// <summary>Which lines of an output to read; what is missing does not matter.</summary>
+/// <summary>Which lines of an output to read; null does not filter.</summary>
 public sealed record OutputOptions
 {
-    /// <summary>Begin at the line of this number, of <see cref="Attempt"/> or else of the latest attempt.</summary>
+    /// <summary>Begin at this line of <see cref="Attempt"/>, or of the latest attempt.</summary>
     public long? Seq { get; init; }
 
-    /// <summary>Begin behind this place.</summary>
+    /// <summary>Begin after this cursor.</summary>
     public string? After { get; init; }
 
-    /// <summary>Only of this attempt.</summary>
+    /// <summary>Only lines of this attempt.</summary>
     public int? Attempt { get; init; }
 
-    /// <summary>Only of these streams.</summary>
+    /// <summary>Only lines of these streams.</summary>
     public IReadOnlyCollection<OutputStream>? Streams { get; init; }
 
-    /// <summary>Only lines that have this text, in upper or lower case.</summary>
+    /// <summary>Only lines that contain this text, in upper or lower case.</summary>
     public string? Search { get; init; }
 
-    /// <summary>At most so many.</summary>
+    /// <summary>Maximum number of lines.</summary>
     public int? Limit { get; init; }
 }

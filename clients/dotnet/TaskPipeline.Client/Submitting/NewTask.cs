@@ -9,42 +9,42 @@ public sealed record NewTask
     /// <summary>One of the server's task types (<see cref="TaskPipelineClient.TaskTypesAsync"/>).</summary>
     public required string Type { get; init; }
 
-    /// <summary>One of the type's commands, where it has some.</summary>
+    /// <summary>One of the type's commands, if it has any.</summary>
     public string? Command { get; init; }
 
-    /// <summary>As the type's schema says, such as <c>new() { ["text"] = "hello" }</c>.</summary>
+    /// <summary>Params that match the type's schema, such as <c>new() { ["text"] = "hello" }</c>.</summary>
     public JsonObject? Params { get; init; }
 
-    /// <summary>Whose database, paths and environment the agent gets; <c>default</c> where it is missing.</summary>
+    /// <summary>The project whose database, paths and environment the agent gets; null: <c>default</c>.</summary>
     public string? Project { get; init; }
 
-    /// <summary>An id of your own: the same id with the same task again is the same task. Not together with an idempotency key.</summary>
+    /// <summary>Your own id. Submitting the same task with the same id again creates no second task. Not together with an idempotency key.</summary>
     public string? TaskId { get; init; }
 
-    /// <summary>Names and values of your own.</summary>
+    /// <summary>Your own labels.</summary>
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
 
-    /// <summary>How long to wait before it comes into its queue.</summary>
+    /// <summary>How long to wait before the task enters its queue.</summary>
     [JsonConverter(typeof(SecondsJson))]
     public TimeSpan? Delay { get; init; }
 
-    /// <summary>When it comes into its queue. Not together with <see cref="Delay"/>.</summary>
+    /// <summary>When the task enters its queue. Not together with <see cref="Delay"/>.</summary>
     public DateTimeOffset? RunAt { get; init; }
 
-    /// <summary>It expires if no attempt has started by then.</summary>
+    /// <summary>The task expires if no attempt has started by then.</summary>
     public TimeLimit? StartBy { get; init; }
 
-    /// <summary>It is ended by then, however many attempts are left.</summary>
+    /// <summary>The task is ended at this time, even if attempts are left.</summary>
     public TimeLimit? Deadline { get; init; }
 
-    /// <summary>In which order the tasks of its lane are taken; the type's own where it is missing.</summary>
+    /// <summary>Order among the tasks of its lane; null: the type's priority.</summary>
     public Priority? Priority { get; init; }
 
-    /// <summary>How many tasks with one key may run at a time; the type's own where it is missing.</summary>
+    /// <summary>How many tasks with one key run at the same time; null: the type's setting.</summary>
     public Concurrency? Concurrency { get; init; }
 }
 
-/// <summary>In which order tasks are taken that wait in one lane.</summary>
+/// <summary>The order in which waiting tasks of a lane start.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<Priority>))]
 public enum Priority
 {
@@ -52,7 +52,7 @@ public enum Priority
     [JsonStringEnumMemberName("high")]
     High,
 
-    /// <summary>As most are.</summary>
+    /// <summary>The default.</summary>
     [JsonStringEnumMemberName("normal")]
     Normal,
 
@@ -61,12 +61,12 @@ public enum Priority
     Low,
 }
 
-/// <summary>Of a project's tasks with one key only so many run at a time.</summary>
+/// <summary>Limits how many tasks of a project with the same key run at the same time.</summary>
 public sealed record Concurrency
 {
     /// <summary>1 to 200 characters.</summary>
     public required string Key { get; init; }
 
-    /// <summary>1 to 1000; 1 where it is missing.</summary>
+    /// <summary>1 to 1000; null: 1.</summary>
     public int? Limit { get; init; }
 }

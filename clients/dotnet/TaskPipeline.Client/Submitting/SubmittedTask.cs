@@ -1,40 +1,40 @@
 namespace TaskPipeline.Client;
 
-/// <summary>A task that the server has taken.</summary>
+/// <summary>A task that the server has accepted.</summary>
 public sealed record SubmittedTask
 {
     /// <summary>Its id.</summary>
     public required string TaskId { get; init; }
 
-    /// <summary>Where it stands: one that was submitted before may have come further than its queue.</summary>
+    /// <summary>Its status. After a repeated submission it can be further than queued.</summary>
     public required Status Status { get; init; }
 
-    /// <summary>Where it can be followed.</summary>
+    /// <summary>Links to follow it.</summary>
     public required TaskLinks Links { get; init; }
 
-    /// <summary>When it comes into its queue, where that is later.</summary>
+    /// <summary>When it enters its queue, if that is later.</summary>
     public DateTimeOffset? DueAt { get; init; }
 
-    /// <summary>Of a replay and a redrive: the type is not what it was for the task that is repeated.</summary>
+    /// <summary>Of a replay or redrive: whether the type has changed since the repeated task.</summary>
     public bool TypeChanged { get; init; }
 
-    /// <summary>Hash of the type; only where it has changed.</summary>
+    /// <summary>Hash of the type; only if it has changed.</summary>
     public string? TypeHash { get; init; }
 
-    /// <summary>What it was for the task that is repeated; only where it has changed.</summary>
+    /// <summary>The hash when the repeated task was submitted; only if it has changed.</summary>
     public string? PreviousTypeHash { get; init; }
 }
 
-/// <summary>Where a task can be followed. They name the place of its record, so that every replica can answer for it at once.</summary>
+/// <summary>Links to follow a task. They contain the position of its record, so every replica can answer at once.</summary>
 public sealed record TaskLinks
 {
-    /// <summary>All that is known of it.</summary>
+    /// <summary>Its details.</summary>
     public required string Self { get; init; }
 
-    /// <summary>The WebSocket.</summary>
+    /// <summary>Its events over WebSocket.</summary>
     public required string Watch { get; init; }
 
-    /// <summary>The same events as server-sent ones.</summary>
+    /// <summary>Its events as server-sent events.</summary>
     public required string Events { get; init; }
 
     /// <summary>Its output.</summary>

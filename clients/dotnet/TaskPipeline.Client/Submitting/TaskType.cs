@@ -2,22 +2,22 @@ using System.Text.Json.Nodes;
 
 namespace TaskPipeline.Client;
 
-/// <summary>A type of task that the server takes, or one of the commands of such a type.</summary>
+/// <summary>A task type of the server, or one command of such a type.</summary>
 public sealed record TaskType
 {
     /// <summary>Its name.</summary>
     public required string Type { get; init; }
 
-    /// <summary>The command, where the type has commands.</summary>
+    /// <summary>The command, if the type has commands.</summary>
     public string? Command { get; init; }
 
-    /// <summary>A line for people.</summary>
+    /// <summary>One line about it.</summary>
     public string? Summary { get; init; }
 
-    /// <summary>JSON Schema of a task's params.</summary>
+    /// <summary>JSON Schema of its params.</summary>
     public required JsonObject Params { get; init; }
 
-    /// <summary>Changes with the type's rules.</summary>
+    /// <summary>Hash of the type's rules; it changes when they change.</summary>
     public required string Hash { get; init; }
 }
 

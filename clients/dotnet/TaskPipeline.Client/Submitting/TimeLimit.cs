@@ -4,18 +4,18 @@ using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Client;
 
-/// <summary>A time, or how long after the task's own time; both convert to it by themselves.</summary>
-/// <param name="Text">As the server reads it: <c>2h</c>, or <c>2026-03-01T09:30:00Z</c>.</param>
+/// <summary>A time, or a duration after the task enters its queue. Both types convert implicitly.</summary>
+/// <param name="Text">In the format of the API: <c>2h</c>, or <c>2026-03-01T09:30:00Z</c>.</param>
 [JsonConverter(typeof(TimeLimitJson))]
 public readonly record struct TimeLimit(string Text)
 {
-    /// <summary>So long after the task comes into its queue.</summary>
+    /// <summary>This long after the task enters its queue, rounded up to whole seconds.</summary>
     public static implicit operator TimeLimit(TimeSpan after) => FromTimeSpan(after);
 
     /// <summary>At this time.</summary>
     public static implicit operator TimeLimit(DateTimeOffset at) => FromDateTimeOffset(at);
 
-    /// <summary>So long after the task comes into its queue.</summary>
+    /// <summary>This long after the task enters its queue, rounded up to whole seconds.</summary>
     public static TimeLimit FromTimeSpan(TimeSpan after) => new(string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(after.TotalSeconds)}s"));
 
     /// <summary>At this time.</summary>
@@ -25,7 +25,7 @@ public readonly record struct TimeLimit(string Text)
     public override string ToString() => Text ?? "";
 }
 
-/// <summary>Writes a <see cref="TimeLimit"/> as its text; public for serializer contexts of other programs.</summary>
+/// <summary>JSON converter of <see cref="TimeLimit"/>; public for serializer contexts of other programs.</summary>
 public sealed class TimeLimitJson : JsonConverter<TimeLimit>
 {
     /// <inheritdoc/>

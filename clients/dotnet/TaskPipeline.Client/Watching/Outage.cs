@@ -3,7 +3,10 @@ using System.Security.Cryptography;
 
 namespace TaskPipeline.Client;
 
-/// <summary>How long there has been no connection, and how long to wait before the next try: longer each time, and never the same for all who have lost one at once.</summary>
+/// <summary>
+/// Tracks how long there has been no connection, and how long to wait before the next try. The wait doubles and is random, so that clients that lost
+/// their connections at the same moment do not all reconnect at once.
+/// </summary>
 internal sealed class Outage(TimeSpan maxWait)
 {
     private const int LongestDoubling = 6;
@@ -11,11 +14,11 @@ internal sealed class Outage(TimeSpan maxWait)
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
 
     private long _since;
-    private int _tries;   // 0: there is none
+    private int _tries;   // 0: there is no outage
 
     public void IsOver() => _tries = 0;
 
-    /// <summary>Null: it was long enough.</summary>
+    /// <summary>Null: the outage has lasted too long.</summary>
     public TimeSpan? NextWait()
     {
         if (_tries++ == 0)

@@ -5,10 +5,10 @@ using System.Text;
 namespace TaskPipeline.Client;
 
 /// <summary>
-/// Proves that a watcher has every line of a task, once and as it was printed: the numbers of the lines go on without holes and doubles, and what they
-/// hash to is what the end says. A watch of <see cref="TaskPipelineClient"/> has one; for events that come in another way, add them here.
+/// Proves that a watcher has received every line of a task once and as it was printed: the line numbers have no holes and no duplicates, and the lines
+/// have the hash that the end event gives. Each watch of <see cref="TaskPipelineClient"/> has one. Use it for events that arrive in another way.
 /// </summary>
-/// <param name="isFromStart">Whether the first line that is added should be the first line of the task.</param>
+/// <param name="isFromStart">Whether the first line that is added must be the first line of the task.</param>
 /// <param name="isFiltered">Whether lines of some streams are left out on purpose.</param>
 public sealed class OutputVerifier(bool isFromStart = true, bool isFiltered = false) : IDisposable
 {
@@ -16,12 +16,12 @@ public sealed class OutputVerifier(bool isFromStart = true, bool isFiltered = fa
 
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly ArrayBufferWriter<byte> _unhashed = new();
-    private int _attempt;                       // 0: no line was seen
-    private long _next = isFromStart ? 1 : 0;   // the number of the line that must follow; 0: any may
-    private bool _isWhole = !isFiltered;        // the hash has every published line of the attempt so far
+    private int _attempt;                       // 0: no line yet
+    private long _next = isFromStart ? 1 : 0;   // the number of the next line; 0: any line can follow
+    private bool _isWhole = !isFiltered;        // the hash contains every published line of the attempt so far
 
-    /// <summary>Adds lines in the order in which they came.</summary>
-    /// <exception cref="OutputMismatchException">Some before them are missing, or they came before.</exception>
+    /// <summary>Adds lines in the order in which they arrived.</summary>
+    /// <exception cref="OutputMismatchException">Lines before them are missing, or they were already added.</exception>
     public void Add(LinesEvent lines)
     {
         ArgumentNullException.ThrowIfNull(lines);
@@ -30,7 +30,7 @@ public sealed class OutputVerifier(bool isFromStart = true, bool isFiltered = fa
     }
 
     /// <summary>Adds one line.</summary>
-    /// <exception cref="OutputMismatchException">One before it is missing, or it came before.</exception>
+    /// <exception cref="OutputMismatchException">A line before it is missing, or it was already added.</exception>
     public void Add(OutputLine line)
     {
         ArgumentNullException.ThrowIfNull(line);
@@ -43,8 +43,8 @@ public sealed class OutputVerifier(bool isFromStart = true, bool isFiltered = fa
             Flush();
     }
 
-    /// <summary>Adds lines that the server says are missing.</summary>
-    /// <exception cref="OutputMismatchException">Others before them are missing, or they were told.</exception>
+    /// <summary>Adds a gap: lines that the server reports as missing.</summary>
+    /// <exception cref="OutputMismatchException">Other lines before them are missing, or some of them were already added.</exception>
     public void Add(GapEvent gap)
     {
         ArgumentNullException.ThrowIfNull(gap);
@@ -53,8 +53,8 @@ public sealed class OutputVerifier(bool isFromStart = true, bool isFiltered = fa
             _isWhole = false;   // they were published, so they are in the hash
     }
 
-    /// <summary>Holds what was added against the end.</summary>
-    /// <exception cref="OutputMismatchException">They are not the lines that the end tells of.</exception>
+    /// <summary>Compares the added lines with the end event.</summary>
+    /// <exception cref="OutputMismatchException">The lines are not those that the end event describes.</exception>
     public Verification Check(EndEvent end)
     {
         ArgumentNullException.ThrowIfNull(end);
@@ -65,7 +65,7 @@ public sealed class OutputVerifier(bool isFromStart = true, bool isFiltered = fa
         if (end.Attempt < _attempt || _next == 0)
             return Verification.NotAllSeen;
         if (!isFiltered && _next - 1 != end.Lines)
-            throw new OutputMismatchException($"Attempt {end.Attempt} has printed {end.Lines} lines, and {_next - 1} came") { End = end };
+            throw new OutputMismatchException($"Attempt {end.Attempt} printed {end.Lines} lines, but {_next - 1} arrived") { End = end };
         if (!_isWhole)
             return Verification.NotAllSeen;
         Flush();
@@ -81,7 +81,7 @@ public sealed class OutputVerifier(bool isFromStart = true, bool isFiltered = fa
     private void Pass(int attempt, long from, long to)
     {
         if (attempt < _attempt)
-            throw new OutputMismatchException($"Lines of attempt {attempt} came behind those of attempt {_attempt}");
+            throw new OutputMismatchException($"Lines of attempt {attempt} came after those of attempt {_attempt}");
         if (attempt > _attempt)
             Begin(attempt);
         if (_next == 0)
@@ -93,7 +93,7 @@ public sealed class OutputVerifier(bool isFromStart = true, bool isFiltered = fa
         _next = to + 1;
     }
 
-    /// <summary>Whoever has seen an earlier attempt sees this one from its first line.</summary>
+    /// <summary>After an earlier attempt, a watcher must receive this one from its first line.</summary>
     private void Begin(int attempt)
     {
         if (_attempt > 0)
@@ -110,13 +110,13 @@ public sealed class OutputVerifier(bool isFromStart = true, bool isFiltered = fa
     }
 }
 
-/// <summary>The lines that came are not the lines that were printed: one is missing, came twice, or is another.</summary>
+/// <summary>The received lines are not the printed lines: lines are missing, duplicated or changed.</summary>
 public sealed class OutputMismatchException : TaskPipelineException
 {
     internal OutputMismatchException(string message) : base(message)
     {
     }
 
-    /// <summary>The end that does not fit, where it was there.</summary>
+    /// <summary>The end event that does not match, if there was one.</summary>
     public EndEvent? End { get; internal init; }
 }

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace TaskPipeline.Client;
 
-/// <summary>One watcher of many tasks. A replica tells it what it has missed while it was away, as far as it knows.</summary>
+/// <summary>One watcher of many tasks. After a reconnection the replica sends the events that were missed, as far as it still has them.</summary>
 internal sealed class View(Server server, ViewOptions options)
 {
     private string? _place = options.From;
@@ -11,10 +11,10 @@ internal sealed class View(Server server, ViewOptions options)
     {
         await using var connections = new WatchConnections(
             server, () => "watch" + Query.Of(("project", options.Project), ("from", _place)), () => _place, WatchEventReader.ReadOfView, options.MaxWait, options.OnConnectionLost);
-        while (await connections.NextAsync(cancellationToken) is { } told)
+        while (await connections.NextAsync(cancellationToken) is { } next)
         {
-            _place = told.Place ?? _place;
-            yield return told;
+            _place = next.Place ?? _place;
+            yield return next;
         }
     }
 }

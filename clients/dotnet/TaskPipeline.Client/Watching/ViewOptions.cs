@@ -1,12 +1,12 @@
 namespace TaskPipeline.Client;
 
-/// <summary>Which tasks to watch, and how long to bear a lost connection.</summary>
+/// <summary>Which tasks to watch, and how long to try to reconnect.</summary>
 public sealed record ViewOptions
 {
-    /// <summary>Only its tasks; all where it is null.</summary>
+    /// <summary>Only tasks of this project; null: all tasks.</summary>
     public string? Project { get; init; }
 
-    /// <summary>The <see cref="WatchEvent.Place"/> of the last event that was seen, to go on behind it; else from now on.</summary>
+    /// <summary>The <see cref="WatchEvent.Place"/> of the last event: continue after it. Null: begin now.</summary>
     public string? From { get; init; }
 
     /// <inheritdoc cref="WatchOptions.MaxWait"/>

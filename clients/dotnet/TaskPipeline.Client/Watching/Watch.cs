@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace TaskPipeline.Client;
 
-/// <summary>One watcher of one task, over as many connections as it takes. After each loss it comes back with the cursor of the last event that it has told, so that every event is told once.</summary>
+/// <summary>One watcher of one task. It reconnects with the cursor of the last event that it returned, so it returns each event once.</summary>
 internal sealed class Watch(Server server, string path, WatchOptions options)
 {
     private string? _cursor = options.From;
@@ -13,15 +13,15 @@ internal sealed class Watch(Server server, string path, WatchOptions options)
     {
         using var verifier = new OutputVerifier(isFromStart: options is { From: "start" } or { From: null, Since: null, Tail: null }, isFiltered: options.Streams is { Count: > 0 });
         await using var connections = new WatchConnections(server, Path, () => _cursor, WatchEventReader.Read, options.MaxWait, options.OnConnectionLost);
-        // Nothing follows without an end where the caller's own cursor was behind it.
-        while (await connections.NextAsync(cancellationToken) is { } told)
+        // If the caller's cursor is after the end, the server closes the socket without an EndEvent.
+        while (await connections.NextAsync(cancellationToken) is { } next)
         {
-            if (!IsNew(told))
+            if (!IsNew(next))
                 continue;
-            Verify(verifier, told);
-            _cursor = told.Cursor ?? _cursor;
-            yield return told;
-            if (told is EndEvent)
+            Verify(verifier, next);
+            _cursor = next.Cursor ?? _cursor;
+            yield return next;
+            if (next is EndEvent)
                 break;
         }
     }
@@ -36,10 +36,10 @@ internal sealed class Watch(Server server, string path, WatchOptions options)
         return path.Contains('?', StringComparison.Ordinal) && begin.Length > 0 ? $"{path}&{begin[1..]}" : path + begin;
     }
 
-    /// <summary>Each connection begins with a greeting, and says when it has caught up; of these the first counts.</summary>
-    private bool IsNew(WatchEvent told)
+    /// <summary>Each connection sends a hello and a caught_up. Only the first of each is returned.</summary>
+    private bool IsNew(WatchEvent next)
     {
-        switch (told)
+        switch (next)
         {
             case HelloEvent when _saidHello:
             case CaughtUpEvent when _saidCaughtUp:
@@ -53,9 +53,9 @@ internal sealed class Watch(Server server, string path, WatchOptions options)
         }
     }
 
-    private static void Verify(OutputVerifier verifier, WatchEvent told)
+    private static void Verify(OutputVerifier verifier, WatchEvent next)
     {
-        switch (told)
+        switch (next)
         {
             case LinesEvent lines:
                 verifier.Add(lines);

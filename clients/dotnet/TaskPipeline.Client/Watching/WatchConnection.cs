@@ -15,7 +15,7 @@ internal sealed class WatchConnection : IDisposable
     private WatchConnection()
     {
         _socket.Options.CollectHttpResponseDetails = true;
-        // A connection whose other side has silently gone is noticed by the ping that nobody answers.
+        // An unanswered ping reveals that the other side is gone.
         _socket.Options.KeepAliveInterval = Heartbeat;
         _socket.Options.KeepAliveTimeout = Heartbeat;
     }
@@ -41,12 +41,12 @@ internal sealed class WatchConnection : IDisposable
             if (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested)
                 throw new TimeoutException($"no answer within {maxWait.TotalSeconds:0.#} s", exception);
             if (IsFinal(status))
-                throw new TaskPipelineException($"{address} answered {(int)status}: there is no TaskPipeline there that lets this client watch", exception) { Status = status };
+                throw new TaskPipelineException($"{address} answered {(int)status}: no TaskPipeline there allows this client to watch", exception) { Status = status };
             throw;
         }
     }
 
-    /// <summary>The next message; null: the server has closed the socket.</summary>
+    /// <summary>The next message; null: the server closed the socket.</summary>
     public async ValueTask<byte[]?> ReceiveAsync(CancellationToken cancellationToken)
     {
         for (var length = 0; ;)
@@ -62,7 +62,7 @@ internal sealed class WatchConnection : IDisposable
         }
     }
 
-    /// <summary>Closes our side too: the server waits for that before it lets the connection go.</summary>
+    /// <summary>Sends our close frame too: the server waits for it before it ends the connection.</summary>
     public async Task CloseAsync()
     {
         if (_socket.State is WebSocketState.Open or WebSocketState.CloseReceived)
@@ -75,7 +75,7 @@ internal sealed class WatchConnection : IDisposable
 
     public void Dispose() => _socket.Dispose();
 
-    // What a client got wrong will be as wrong the next time; what a server got wrong may not.
+    // Repeating a request does not help if the client caused the error.
     private static bool IsFinal(HttpStatusCode status) =>
         (int)status is >= 400 and < 500 && status is not (HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests);
 }

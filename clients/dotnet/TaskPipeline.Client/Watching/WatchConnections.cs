@@ -3,14 +3,12 @@ using System.Net.WebSockets;
 
 namespace TaskPipeline.Client;
 
-/// <summary>
-/// One watch socket after the other, for one reader: where a connection is lost, the next one begins at the reader's place. It reads no faster than its reader does.
-/// </summary>
+/// <summary>Opens one watch socket after the other for one reader. A new socket continues at the reader's place. It reads no faster than its reader.</summary>
 /// <param name="server">Where to connect.</param>
-/// <param name="path">Of the socket, behind the reader's place.</param>
-/// <param name="place">Of the reader, for the exception that ends it all.</param>
-/// <param name="read">Makes an event of a message.</param>
-/// <param name="maxWait">How long to try to come back.</param>
+/// <param name="path">Path of the socket, with the reader's place.</param>
+/// <param name="place">The reader's place, for the final exception.</param>
+/// <param name="read">Parses a message to an event.</param>
+/// <param name="maxWait">How long to try to reconnect.</param>
 /// <param name="onLost">Called before each further try.</param>
 internal sealed class WatchConnections(Server server, Func<string> path, Func<string?> place, Func<byte[], WatchEvent> read, TimeSpan maxWait, Action<ConnectionLoss>? onLost) : IAsyncDisposable
 {
@@ -18,7 +16,7 @@ internal sealed class WatchConnections(Server server, Func<string> path, Func<st
     private const int FirstFinal = 4500;
     private const int LastFinal = 4999;
     private static readonly TimeSpan LongestConnect = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan Stable = TimeSpan.FromSeconds(10);   // it worked; there just was nothing to tell
+    private static readonly TimeSpan Stable = TimeSpan.FromSeconds(10);   // it worked, although it sent no news
 
     private readonly Outage _outage = new(maxWait);
     private WatchConnection? _connection;
@@ -40,17 +38,17 @@ internal sealed class WatchConnections(Server server, Func<string> path, Func<st
                 }
                 if (await _connection.ReceiveAsync(cancellationToken) is { } message)
                 {
-                    var told = read(message);
-                    // A connection that gives no more than a greeting is no success: the next one may not either.
-                    if (told is not (HelloEvent or ViewHelloEvent))
+                    var watchEvent = read(message);
+                    // A hello alone is not a success: the connection may break before it sends news.
+                    if (watchEvent is not (HelloEvent or ViewHelloEvent))
                         _outage.IsOver();
-                    return told;
+                    return watchEvent;
                 }
                 if (_connection.CloseCode is Ended)
                     return null;
                 if (_connection.CloseCode is >= FirstFinal and <= LastFinal)
-                    throw new TaskPipelineException(_connection.CloseReason.Length > 0 ? _connection.CloseReason : $"The server has ended the watch with {_connection.CloseCode}") { CloseCode = _connection.CloseCode };
-                loss = $"the server has closed it with {_connection.CloseCode?.ToString() ?? "no code"}";
+                    throw new TaskPipelineException(_connection.CloseReason.Length > 0 ? _connection.CloseReason : $"The server ended the watch with {_connection.CloseCode}") { CloseCode = _connection.CloseCode };
+                loss = $"the server closed it with {_connection.CloseCode?.ToString() ?? "no code"}";
             }
             catch (Exception exception) when (exception is WebSocketException or HttpRequestException or IOException or TimeoutException or OperationCanceledException)
             {
@@ -67,7 +65,7 @@ internal sealed class WatchConnections(Server server, Func<string> path, Func<st
         }
     }
 
-    /// <summary>Leaves the connection that there is.</summary>
+    /// <summary>Closes the current connection.</summary>
     public async ValueTask DisposeAsync()
     {
         if (_connection is null)

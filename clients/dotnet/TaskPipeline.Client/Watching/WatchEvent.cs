@@ -2,50 +2,50 @@ using System.Text.Json.Serialization;
 
 namespace TaskPipeline.Client;
 
-/// <summary>What a watcher is told.</summary>
+/// <summary>An event that a watcher receives.</summary>
 public abstract record WatchEvent
 {
-    /// <summary>The wire's word for it, such as <c>lines</c>.</summary>
+    /// <summary>Its type in the protocol, such as <c>lines</c>.</summary>
     public required string Type { get; init; }
 
-    /// <summary>Of which task; empty in what a watcher of many tasks is told of none of them.</summary>
+    /// <summary>The task's id; empty if the event belongs to no task.</summary>
     public string TaskId { get; init; } = "";
 
-    /// <summary>The place behind it, where a later watch can go on (<see cref="WatchOptions.From"/>). It is opaque.</summary>
+    /// <summary>The cursor after this event: a later watch can continue there (<see cref="WatchOptions.From"/>). It is opaque.</summary>
     public string? Cursor { get; init; }
 
-    /// <summary>Where many tasks are watched, the place behind it among all that a replica tells (<see cref="ViewOptions.From"/>). It is opaque.</summary>
+    /// <summary>The place after this event in a watch of many tasks (<see cref="ViewOptions.From"/>). It is opaque.</summary>
     public string? Place { get; init; }
 
     /// <summary>When it happened.</summary>
     public DateTimeOffset? At { get; init; }
 
-    /// <summary>The event as it came, a JSON object in UTF-8, with whatever this version does not know.</summary>
+    /// <summary>The event as it arrived, a JSON object in UTF-8, including fields that this version does not know.</summary>
     [JsonIgnore]
     public ReadOnlyMemory<byte> Json { get; internal set; }
 }
 
-/// <summary>First of all: where the watch begins.</summary>
+/// <summary>The first event: where the watch begins.</summary>
 public sealed record HelloEvent : WatchEvent
 {
-    /// <summary>Where the task stands.</summary>
+    /// <summary>The task's status.</summary>
     public required Status Status { get; init; }
 
-    /// <summary>The earliest place there is.</summary>
+    /// <summary>The earliest cursor.</summary>
     public string? Earliest { get; init; }
 
-    /// <summary>The latest place there is.</summary>
+    /// <summary>The latest cursor.</summary>
     public string? Latest { get; init; }
 
-    /// <summary>How long the connection may be silent.</summary>
+    /// <summary>The longest silence of a connection that works.</summary>
     [JsonConverter(typeof(SecondsJson))]
     public TimeSpan? Heartbeat { get; init; }
 }
 
-/// <summary>The task has come to another state, or to a further attempt.</summary>
+/// <summary>The task has another status, or another attempt.</summary>
 public sealed record StateEvent : WatchEvent
 {
-    /// <summary>Where it stands now.</summary>
+    /// <summary>The new status.</summary>
     public required Status Status { get; init; }
 
     /// <summary>The attempt; 0 before the first one.</summary>
@@ -54,48 +54,48 @@ public sealed record StateEvent : WatchEvent
     /// <summary>The task's project.</summary>
     public string? Project { get; init; }
 
-    /// <summary>Who runs it.</summary>
+    /// <summary>The worker that runs it.</summary>
     public string? Worker { get; init; }
 
-    /// <summary>Over what it was asked for, where somebody did.</summary>
+    /// <summary>Where the request came from, such as <c>http</c>, if somebody requested this.</summary>
     public string? RequestedBy { get; init; }
 
-    /// <summary>Why.</summary>
+    /// <summary>The reason.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>When it goes on, where it waits for its time.</summary>
+    /// <summary>When it continues, if it waits for its time.</summary>
     public DateTimeOffset? DueAt { get; init; }
 }
 
-/// <summary>Lines of one attempt in a row.</summary>
+/// <summary>Consecutive lines of one attempt.</summary>
 public sealed record LinesEvent : WatchEvent
 {
     /// <summary>The attempt that printed them.</summary>
     public required int Attempt { get; init; }
 
-    /// <summary>At least one.</summary>
+    /// <summary>At least one line.</summary>
     public required IReadOnlyList<OutputLine> Lines { get; init; }
 }
 
 /// <summary>Lines that are missing.</summary>
 public sealed record GapEvent : WatchEvent
 {
-    /// <summary>The server has them no more.</summary>
+    /// <summary>The server no longer has them.</summary>
     public const string NotKept = "not_kept";
 
-    /// <summary>The worker left them out.</summary>
+    /// <summary>The worker left them out because of the output limit.</summary>
     public const string OutputLimit = "output_limit";
 
     /// <summary>The attempt that printed them.</summary>
     public required int Attempt { get; init; }
 
-    /// <summary>The first of them.</summary>
+    /// <summary>Number of the first missing line.</summary>
     public required long From { get; init; }
 
-    /// <summary>The last of them.</summary>
+    /// <summary>Number of the last missing line.</summary>
     public required long To { get; init; }
 
-    /// <summary>How many they are.</summary>
+    /// <summary>How many lines are missing.</summary>
     [JsonIgnore]
     public long Count => To - From + 1;
 
@@ -103,51 +103,51 @@ public sealed record GapEvent : WatchEvent
     public string? Reason { get; init; }
 }
 
-/// <summary>What was given to the agent's stdin.</summary>
+/// <summary>Input for the agent's stdin.</summary>
 public sealed record InputEvent : WatchEvent
 {
-    /// <summary>Whose stdin.</summary>
+    /// <summary>The attempt that got it.</summary>
     public int Attempt { get; init; }
 
-    /// <summary>As <see cref="SentInput.InputId"/>.</summary>
+    /// <summary>The <see cref="SentInput.InputId"/>.</summary>
     public required string InputId { get; init; }
 
-    /// <summary>The text; missing where stdin was only closed.</summary>
+    /// <summary>The text; null if stdin was only closed.</summary>
     public string? Text { get; init; }
 
-    /// <summary>Stdin was closed behind it.</summary>
+    /// <summary>Whether stdin was closed after the text.</summary>
     public bool Close { get; init; }
 
-    /// <summary>The agent has it not, and never will.</summary>
+    /// <summary>Whether the agent did not get it, and never will.</summary>
     public bool Refused { get; init; }
 
-    /// <summary>Over what it came.</summary>
+    /// <summary>Where it came from, such as <c>http</c>.</summary>
     public string? RequestedBy { get; init; }
 }
 
-/// <summary>How an attempt ended. What follows from that, an end or another attempt, is told when it is decided.</summary>
+/// <summary>How an attempt ended. A later event says what follows: an end or another attempt.</summary>
 public sealed record ExitedEvent : WatchEvent
 {
-    /// <summary>Which attempt.</summary>
+    /// <summary>The attempt's number.</summary>
     public required int Attempt { get; init; }
 
-    /// <summary>Why, such as <c>exit_code</c> or <c>user_request</c>.</summary>
+    /// <summary>Why it ended, such as <c>exit_code</c> or <c>user_request</c>.</summary>
     public required string Reason { get; init; }
 
-    /// <summary>Of its agent.</summary>
+    /// <summary>Exit code of its agent.</summary>
     public int? ExitCode { get; init; }
 
     /// <summary>Name of the signal that ended its agent.</summary>
     public string? Signal { get; init; }
 }
 
-/// <summary>All that had happened before the watch was told; what follows is new.</summary>
+/// <summary>The events of the past have been sent; what follows is new.</summary>
 public sealed record CaughtUpEvent : WatchEvent;
 
-/// <summary>First of all where many tasks are watched: what follows is new, and <see cref="TaskPipelineClient.ListAsync"/> says how things stand.</summary>
+/// <summary>The first event of a watch of many tasks. What follows is new; <see cref="TaskPipelineClient.ListAsync"/> returns the current statuses.</summary>
 public sealed record ViewHelloEvent : WatchEvent
 {
-    /// <summary>Whose tasks are watched; null: all.</summary>
+    /// <summary>The project that is watched; null: all.</summary>
     public string? Project { get; init; }
 
     /// <inheritdoc cref="HelloEvent.Heartbeat"/>
@@ -155,12 +155,15 @@ public sealed record ViewHelloEvent : WatchEvent
     public TimeSpan? Heartbeat { get; init; }
 }
 
-/// <summary>Where many tasks are watched, and the watcher was away for too long, or has come to another replica: some events were not told. <see cref="TaskPipelineClient.ListAsync"/> says how things stand.</summary>
+/// <summary>
+/// Some events were not sent: the watcher of many tasks was disconnected for too long, or has reconnected to another replica.
+/// <see cref="TaskPipelineClient.ListAsync"/> returns the current statuses.
+/// </summary>
 public sealed record MissedEvent : WatchEvent
 {
-    /// <summary>How many, of all projects; null where nobody knows.</summary>
+    /// <summary>How many, over all projects; null if unknown.</summary>
     public long? Count { get; init; }
 }
 
-/// <summary>Of a type that this version does not know: <see cref="WatchEvent.Json"/> has it all.</summary>
+/// <summary>An event of a type that this version does not know. <see cref="WatchEvent.Json"/> has its content.</summary>
 public sealed record UnknownEvent : WatchEvent;

@@ -5,19 +5,19 @@ namespace TaskPipeline.Client;
 
 internal static class WatchEventReader
 {
-    /// <summary>What the watcher of a task is told.</summary>
-    /// <exception cref="TaskPipelineException">It is no event.</exception>
+    /// <summary>Parses an event of a watch of one task.</summary>
+    /// <exception cref="TaskPipelineException">It is not an event.</exception>
     public static WatchEvent Read(byte[] json) => Read(json, static json => Read(json, ClientJson.Default.HelloEvent));
 
-    /// <summary>What a watcher of many tasks is told.</summary>
-    /// <exception cref="TaskPipelineException">It is no event.</exception>
+    /// <summary>Parses an event of a watch of many tasks.</summary>
+    /// <exception cref="TaskPipelineException">It is not an event.</exception>
     public static WatchEvent ReadOfView(byte[] json) => Read(json, static json => Read(json, ClientJson.Default.ViewHelloEvent));
 
     private static WatchEvent Read(byte[] json, Func<byte[], WatchEvent> hello)
     {
         try
         {
-            var told = TypeOf(json) switch
+            var watchEvent = TypeOf(json) switch
             {
                 "hello" => hello(json),
                 "state" => Read(json, ClientJson.Default.StateEvent),
@@ -38,26 +38,26 @@ internal static class WatchEventReader
                 "missed" => Read(json, ClientJson.Default.MissedEvent),
                 _ => (WatchEvent)Read(json, ClientJson.Default.UnknownEvent),
             };
-            told.Json = json;
-            return told;
+            watchEvent.Json = json;
+            return watchEvent;
         }
         catch (JsonException exception)
         {
-            throw new TaskPipelineException($"The server has sent an event that this client cannot read: {exception.Message}", exception);
+            throw new TaskPipelineException($"The server sent an event that this client cannot read: {exception.Message}", exception);
         }
     }
 
     private static T Read<T>(byte[] json, JsonTypeInfo<T> type) where T : WatchEvent =>
         JsonSerializer.Deserialize(json, type) ?? throw new JsonException("it is null");
 
-    private static LinesEvent WithAttempt(LinesEvent told)
+    private static LinesEvent WithAttempt(LinesEvent watchEvent)
     {
-        foreach (var line in told.Lines)
-            line.Attempt = told.Attempt;
-        return told;
+        foreach (var line in watchEvent.Lines)
+            line.Attempt = watchEvent.Attempt;
+        return watchEvent;
     }
 
-    /// <summary>Lines are many: the rest of the event is read once only.</summary>
+    /// <summary>Finds the type first, so that the event is deserialized only once.</summary>
     private static string? TypeOf(byte[] json)
     {
         var reader = new Utf8JsonReader(json);
