@@ -97,8 +97,7 @@ public sealed record OutputLines : AttemptRecord
     public required LineBatch Lines { get; init; }
 }
 
-/// <summary>One line of output. Long lines come in parts, each with its own <paramref name="Seq"/>; <paramref name="Part"/> counts them from
-/// 1.</summary>
+/// <summary>One line of output. Long lines come in parts, each with its own <paramref name="Seq"/>; <paramref name="Part"/> counts them from 1.</summary>
 /// <param name="Seq">From 1 per attempt, without holes except for those of an <see cref="OutputGap"/>.</param>
 /// <param name="Cut">Bytes of the line that are left out because it is too long; the text also says so.</param>
 public sealed record OutputLine(long Seq, OutputStream Stream, string Text, DateTimeOffset At, int? Part = null, bool? Last = null, long? Cut = null);

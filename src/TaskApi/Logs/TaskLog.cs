@@ -48,9 +48,7 @@ internal sealed class TaskLog
     /// <summary>Read <see cref="Count"/> first: then this array holds the index.</summary>
     public LogEntry this[int index] => Volatile.Read(ref _entries)[index];
 
-    /// <summary>
-    /// Binary search for the first entry with news, as places only rise along the log; <paramref name="count"/> if there is none.
-    /// </summary>
+    /// <summary>Binary search for the first entry with news, as places only rise along the log; <paramref name="count"/> if there is none.</summary>
     public int FirstBeyond(Cursor seen, int count)
     {
         var (low, high) = (0, count);

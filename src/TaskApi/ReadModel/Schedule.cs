@@ -46,8 +46,9 @@ internal sealed class Schedule(ReplicaDelay turns, TimeProvider clock)
             return _entries.Remove(key, out var entry) ? entry : null;
     }
 
-    /// <summary>Takes up to <paramref name="most"/> entries whose turn has come, in order. If there are none, <paramref name="wait"/> is the time to
-    /// the first.</summary>
+    /// <summary>
+    /// Takes up to <paramref name="most"/> entries whose turn has come, in order. If there are none, <paramref name="wait"/> is the time to the first.
+    /// </summary>
     public IReadOnlyList<ScheduleEntry> TakeDue(int most, out TimeSpan wait)
     {
         List<ScheduleEntry> due = [];

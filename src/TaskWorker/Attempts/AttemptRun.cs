@@ -266,7 +266,7 @@ internal sealed partial class AttemptRun : IDisposable
         using var output = new OutputPublisher(_log, secrets, notes, Path.Combine(_options.DataDirectory, "spool"), limit, _clock);
         using var feed = type.TakesInput ? _inputs.Begin(Id, inputFrom, _log, secrets, agent) : null;
         using var lease = MustNotOverlap ? Lease.Start(_options.DataDirectory, marker, _session / 2) : null;
-        Direct(agent, lease);
+        Supervise(agent, lease);
         AgentExit? exit = null;
         string? lost = null;
         try
@@ -291,7 +291,7 @@ internal sealed partial class AttemptRun : IDisposable
             error = $"the worker {_options.Id} failed to run it: {exception.Message}";
         }
         await begun;
-        Direct(null, null);
+        Supervise(null, null);
         var summary = await output.CompleteAsync();
         CrashPoint.Reach(CrashPoint.BeforeExited);
         if (exit?.Reason is EndReason.WorkerShutdown or EndReason.WorkerLost)
@@ -365,7 +365,7 @@ internal sealed partial class AttemptRun : IDisposable
     }
 
     /// <summary>From here on the agent gets orders to end or to pause; orders since the last check are applied at once.</summary>
-    private void Direct(AgentRun? agent, Lease? lease)
+    private void Supervise(AgentRun? agent, Lease? lease)
     {
         lock (_gate)
         {

@@ -54,7 +54,7 @@ internal sealed partial class PendingCommits(
         var alone = _decided.Find(decided => decided.IsAlone);
         List<Decided> included = alone is null ? [.. _decided] : [alone];
         _decided.RemoveAll(included.Contains);
-        // A decision that is written alone does not move its lane's offset, because earlier decisions may not be written yet.
+        // A decision that is written alone does not move its lane's offset, because other decisions may not be written yet.
         var places = included.Select(decided => decided.Lane).Distinct().ToDictionary(lane => lane, lane => alone is null ? lane.Next : lane.Committed);
         var committing = committer.CommitAsync(new Batch(
             member.Metadata,

@@ -35,8 +35,9 @@ internal sealed class SecretForms
 
     public bool IsIn(string text) => Find(text, 0).Start >= 0;
 
-    /// <summary>The first secret at or after <paramref name="from"/>: its start, and the end of the longest that starts there; negative if there is
-    /// none.</summary>
+    /// <summary>
+    /// The first secret at or after <paramref name="from"/>: its start, and the end of the longest that starts there; negative if there is none.
+    /// </summary>
     public (int Start, int End) Find(ReadOnlySpan<char> text, int from)
     {
         var found = _any is null ? -1 : text[from..].IndexOfAny(_any);

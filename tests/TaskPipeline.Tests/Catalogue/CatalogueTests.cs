@@ -185,7 +185,7 @@ public sealed class CatalogueTests
     [InlineData("types: { a: { executable: x, retry: { backoff: { first: 1 } } } }", "types.a.retry.backoff.first must be a duration")]
     [InlineData("types: { a: { executable: x, retry: { backoff: { factor: 0.5 } } } }", "types.a.retry.backoff.factor must be 1 to 100")]
     [InlineData("types: { a: { executable: x, retry: { backoff: { jitter: 2 } } } }", "types.a.retry.backoff.jitter must be 0 to 1")]
-    [InlineData("types: { a: { executable: x, retry: { rules: [{ then: retry }] } } }", "types.a.retry.rules[0] fits everything")]
+    [InlineData("types: { a: { executable: x, retry: { rules: [{ then: retry }] } } }", "types.a.retry.rules[0] matches everything")]
     [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1] }] } } }", "types.a.retry.rules[0].then must be retry, dead_letter, end")]
     [InlineData("types: { a: { executable: x, retry: { rules: [{ exit_codes: [1], then: give_up }] } } }", "types.a.retry.rules[0].then must be retry, dead_letter, end")]
     [InlineData("types: { a: { executable: x, retry: { rules: [{ reasons: [boredom], then: end }] } } }", "types.a.retry.rules[0].reasons must be exit_code")]
