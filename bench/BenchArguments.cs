@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace TaskPipeline.Bench;
 
-/// <summary>The options that a bench was given, with the defaults of the others.</summary>
+/// <summary>The given options of a bench, and the defaults of the others.</summary>
 internal sealed class BenchArguments(ParseResult parsed, bool asJson)
 {
     public bool AsJson => asJson;
@@ -12,15 +12,15 @@ internal sealed class BenchArguments(ParseResult parsed, bool asJson)
 
     public int Number(string option, int least, int most) => Number(option, Text(option), least, most);
 
-    /// <summary>Rising numbers with commas.</summary>
+    /// <summary>Numbers separated by commas, sorted.</summary>
     public IReadOnlyList<int> Numbers(string option, int least, int most) => [.. Parts(option).Select(part => Number(option, part, least, most)).Distinct().Order()];
 
-    /// <summary>Names with commas, out of <paramref name="known"/>.</summary>
+    /// <summary>Names separated by commas, all of <paramref name="known"/>.</summary>
     public HashSet<string> Names(string option, IReadOnlyCollection<string> known)
     {
         var names = Parts(option).ToHashSet();
         return names.FirstOrDefault(name => !known.Contains(name)) is { } unknown
-            ? throw new BadUsageException($"{option} knows {string.Join(", ", known)}, but not '{unknown}'")
+            ? throw new BadUsageException($"{option} accepts {string.Join(", ", known)}, not '{unknown}'")
             : names;
     }
 

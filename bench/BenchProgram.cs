@@ -41,7 +41,7 @@ internal static class BenchProgram
             case [LoopFloor.Name]:
                 return await LoopFloor.RunAsync();
         }
-        var root = new RootCommand("Measures the pipeline. Each bench measures floors and subjects in the same run, and prints figures with their ratios.");
+        var root = new RootCommand("Measures the pipeline. Each bench measures floors and subjects in the same run, and prints the figures with their ratios.");
         foreach (var bench in Benches)
             root.Add(CommandOf(bench));
         return await root.RunAsync("Bench", args.Length == 0 ? ["--help"] : args);
@@ -49,7 +49,7 @@ internal static class BenchProgram
 
     private static Command CommandOf(Benchmark bench)
     {
-        var json = new Option<bool>("--json") { Description = "One line of JSON per figure on standard output, and nothing else there" };
+        var json = new Option<bool>("--json") { Description = "Print only one line of JSON per figure on standard output" };
         var command = new Command(bench.Name, bench.Summary);
         foreach (var option in bench.Options)
             command.Add(new Option<string>(option.Name) { HelpName = option.Value, Description = option.Summary, DefaultValueFactory = _ => option.Default });
@@ -67,7 +67,7 @@ internal static class BenchProgram
         }
         catch (BadUsageException exception)
         {
-            await Console.Error.WriteLineAsync($"Bench: {exception.Message}. Bench {bench.Name} --help lists the options.");
+            await Console.Error.WriteLineAsync($"Bench: {exception.Message}. See Bench {bench.Name} --help.");
             return LocalCommandLine.BadUsage;
         }
         catch (KafkaLibraryException exception)
@@ -95,7 +95,7 @@ internal static class BenchProgram
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            await Console.Error.WriteLineAsync("Bench: interrupted; everything it started has ended");
+            await Console.Error.WriteLineAsync("Bench: interrupted; all processes that it started have ended");
             return Interrupted;
         }
         catch (BenchException exception)
@@ -104,7 +104,7 @@ internal static class BenchProgram
             return Failed;
         }
 
-        // The first signal ends the bench in order, a second one at once: what it started then ends with its standard input.
+        // The first signal ends the bench in order, a second one at once. The processes that it started then end with their standard input.
         void Stop(PosixSignalContext context)
         {
             context.Cancel = !stop.IsCancellationRequested;

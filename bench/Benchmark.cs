@@ -3,15 +3,15 @@ namespace TaskPipeline.Bench;
 /// <summary>One bench, in one file of <c>Benches/</c>, listed in <see cref="BenchProgram"/>. It measures floors and subjects in the same run.</summary>
 internal abstract class Benchmark
 {
-    /// <summary>Every bench has these.</summary>
+    /// <summary>The options of every bench.</summary>
     private static readonly BenchOption[] Common =
     [
-        new("--kafka", "HOST:PORT", "", "the broker, or 'embedded'; default: KAFKA_BOOTSTRAP_SERVERS, else one that is started for the run"),
+        new("--kafka", "HOST:PORT", "", "the broker, or 'embedded'; default: KAFKA_BOOTSTRAP_SERVERS, otherwise one that is started for the run"),
     ];
 
     public abstract string Name { get; }
 
-    /// <summary>One line: what it measures.</summary>
+    /// <summary>What it measures, in one line.</summary>
     public abstract string Summary { get; }
 
     public IReadOnlyList<BenchOption> Options => [.. Own, .. Common];
@@ -23,19 +23,19 @@ internal abstract class Benchmark
 
 internal sealed record BenchOption(string Name, string Value, string Default, string Summary);
 
-/// <summary>What a bench is given: its options, a place to say how far it is, and the wish to stop.</summary>
+/// <summary>The context of a bench: its options, its progress messages, and the token that stops it.</summary>
 internal sealed class BenchRun(Benchmark bench, BenchArguments arguments, CancellationToken stop)
 {
     public BenchArguments Arguments => arguments;
 
     public CancellationToken Stop => stop;
 
-    /// <summary>What was measured is not as it must be: the figures are printed, and the bench fails.</summary>
+    /// <summary>A measured value is wrong: the figures are printed, and the bench fails.</summary>
     public bool HasFailed { get; set; }
 
-    /// <summary>Progress is for people who wait, and stays out of the figures.</summary>
+    /// <summary>Prints progress to standard error, separate from the figures.</summary>
     public void Say(string text) => Console.Error.WriteLine($"{bench.Name}: {text}");
 }
 
-/// <summary>The bench cannot be run here, or what it measured does not count; the message says why.</summary>
+/// <summary>The bench cannot run here, or its measurement does not count; the message says why.</summary>
 internal sealed class BenchException(string message) : Exception(message);

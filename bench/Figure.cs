@@ -1,13 +1,13 @@
 namespace TaskPipeline.Bench;
 
-/// <summary>One measured number: the median of its rounds and, where there is one, that of the floor that was measured between them.</summary>
-/// <param name="Least">Of the rounds.</param>
-/// <param name="Most">Of the rounds.</param>
+/// <summary>One measured number: the median of its rounds and, if there is one, the median of the floor that was measured between them.</summary>
+/// <param name="Least">Minimum of the rounds.</param>
+/// <param name="Most">Maximum of the rounds.</param>
 internal sealed record Figure(string Metric, double Value, string Unit, double Least, double Most)
 {
     public double? Baseline { get; private init; }
 
-    /// <summary>What the baseline is, for people.</summary>
+    /// <summary>Description of the baseline.</summary>
     public string? Floor { get; private init; }
 
     public double? Ratio => Baseline is > 0 ? Value / Baseline : null;
@@ -27,7 +27,7 @@ internal static class Statistics
         return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 
-    /// <summary>The smallest value that <paramref name="share"/> of them do not exceed.</summary>
+    /// <summary>The percentile: the smallest value that <paramref name="share"/> of the values do not exceed.</summary>
     public static double Percentile(IReadOnlyCollection<double> values, double share)
     {
         double[] sorted = [.. values.Order()];

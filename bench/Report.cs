@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace TaskPipeline.Bench;
 
-/// <summary>Figures for people and for programs.</summary>
+/// <summary>Prints figures as a table or as JSON.</summary>
 internal static class Report
 {
     private static readonly string[] Headings = ["figure", "value", "unit", "floor", "ratio", "rounds"];

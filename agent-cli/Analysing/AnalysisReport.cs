@@ -46,7 +46,7 @@ internal static class AnalysisReport
         }
 
         if (report.Length == start)
-            report.Append("No column and no value carries a word of the question.\n");
+            report.Append("No column and no value contains a word of the question.\n");
         report.Append('\n');
     }
 
@@ -93,7 +93,7 @@ internal static class AnalysisReport
         var anomalies = profile.Columns.SelectMany(column => Anomalies.In(column).Select(anomaly => (column.Name, anomaly))).ToList();
         if (anomalies.Count == 0)
             return;
-        report.Append("Worth a look:\n\n");
+        report.Append("Unusual cells:\n\n");
         foreach (var (column, anomaly) in anomalies)
             report.Append("- **").Append(Markdown.Cell(column)).Append("**: ").Append(anomaly).Append('\n');
         report.Append('\n');

@@ -4,19 +4,19 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>How long a running task stands still when its worker dies, or is told to end before the task has.</summary>
+/// <summary>How long a running task is interrupted if its worker is killed or shut down.</summary>
 internal sealed class FailoverBench : Benchmark
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     public override string Name => "failover";
 
-    public override string Summary => "until a task runs again whose worker was killed, or shut down";
+    public override string Summary => "time until a task runs again after its worker was killed or shut down";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--times", "N", "20", "workers that are killed with SIGKILL while they run a task"),
-        new("--shutdowns", "N", "10", "workers that are told to end (SIGTERM) while they run one, and do not wait for it"),
+        new("--shutdowns", "N", "10", "workers that are shut down with SIGTERM while they run a task, and do not wait for it"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
@@ -35,7 +35,7 @@ internal sealed class FailoverBench : Benchmark
             var since = Stopwatch.GetTimestamp();
             pipeline.Kill(worker);
             killed.Add(Stopwatch.GetElapsedTime(since, (await AgainAsync(taskId)).Seen).TotalMilliseconds);
-            run.Say($"killed, {killed.Count} of {times}: it starts again after {killed[^1]:0} ms");
+            run.Say($"killed, {killed.Count} of {times}: it runs again after {killed[^1]:0} ms");
             await pipeline.StopAsync(taskId);
             await pipeline.RestartAsync(worker);
         }
@@ -46,12 +46,12 @@ internal sealed class FailoverBench : Benchmark
             pipeline.Terminate(worker);
             var abandoned = await progress.WaitForAsync<AttemptAbandoned>(taskId, Limit, run.Stop);
             shutDown.Add(Stopwatch.GetElapsedTime(abandoned.Seen, (await AgainAsync(taskId)).Seen).TotalMilliseconds);
-            run.Say($"shut down, {shutDown.Count} of {shutdowns}: it starts again {shutDown[^1]:0} ms after it was given back");
+            run.Say($"shut down, {shutDown.Count} of {shutdowns}: it runs again {shutDown[^1]:0} ms after it was given back");
             await pipeline.StopAsync(taskId);
             await pipeline.RestartAsync(worker);
         }
 
-        const string Session = "the session timeout of the workers' group, after which a silent member is taken for dead, ms";
+        const string Session = "the session timeout of the workers' group, after which a silent member counts as dead, ms";
         double[] session = [broker.SessionTimeout.TotalMilliseconds];
         return
         [
@@ -61,7 +61,7 @@ internal sealed class FailoverBench : Benchmark
             Over("failover.after_shutdown_ms.max", shutDown, shutDown.Max()),
         ];
 
-        // A task that runs, and the worker that runs it.
+        // Submits a task and waits until it runs; returns the task and its worker.
         async Task<(string TaskId, ProgramProcess Worker)> RunningAsync()
         {
             var task = await pipeline.SubmitAsync(new { type = "sleep", @params = new { seconds = 600 } });

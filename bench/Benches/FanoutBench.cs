@@ -6,27 +6,27 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.Bench.Benches;
 
 /// <summary>
-/// One task with very many watchers, next to nginx with nchan, which does nothing else. It is measured twice: given the lines at once, which is the least that
-/// they can cost, and given them out of the same Kafka, which is the way that the pipeline's lines have come.
+/// One task with very many watchers, compared with nginx with nchan, which does nothing else. nchan is measured twice: it gets the lines directly, which is
+/// the least that they can cost, and it gets them out of the same Kafka, as the pipeline's lines do.
 /// </summary>
 internal sealed class FanoutBench : Benchmark
 {
     private const double MostTimesWithoutStalled = 1.1;
-    private const double AsMany = 0.995;   // where both deliver all that is printed, the way of the last line makes a difference of a thousandth
+    private const double AsMany = 0.995;   // if both deliver everything, the latency of the last line makes a difference of a thousandth
     private const string Nchan = "nginx with nchan, the same lines as messages to as many WebSockets";
-    private static readonly TimeSpan FloorsMaxWait = TimeSpan.FromSeconds(30);   // behind the time of the lines; what is not taken, or does not come, by then was lost
-    private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(5);          // nothing may be lost, so what is behind is waited for
+    private static readonly TimeSpan FloorsMaxWait = TimeSpan.FromSeconds(30);   // after the time of the lines; what has not arrived by then is lost
+    private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(5);          // nothing may be lost, so it waits for late lines
 
     public override string Name => "fanout";
 
-    public override string Summary => "one task's lines to a thousand watchers, next to nginx with nchan";
+    public override string Summary => "one task's lines to a thousand watchers, compared with nginx with nchan";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--watchers", "N", "1000", "WebSockets on the one task"),
         new("--rate", "N", "200", "lines per second"),
-        new("--seconds", "N", "60", "of lines in each turn"),
-        new("--stalled", "N", "0", "watchers besides that never read; the floor is then a turn without them"),
+        new("--seconds", "N", "60", "duration of the lines in each turn"),
+        new("--stalled", "N", "0", "additional watchers that never read; the floor is then a turn without them"),
         new("--rounds", "N", "1", "how often floor and subject take turns"),
         new("--floor", "yes|no", "yes", "whether the floor takes its turn"),
     ];
@@ -44,9 +44,9 @@ internal sealed class FanoutBench : Benchmark
         await pipeline.StartApiAsync(connections: 4);
         var api = pipeline.Apis[0];
         var lane = 0;   // each task is the first of its lane
-        await SubjectAsync(20, 2000, 40_000, 0);   // warm-up: a JVM compiles what was called some ten thousand times
+        await SubjectAsync(20, 2000, 40_000, 0);   // warm-up: a JVM compiles methods after about ten thousand calls
         if (!NchanServer.IsHere && isFloorWanted && stalled == 0)
-            run.Say("nginx with nchan is not installed here (Debian: nginx, libnginx-mod-nchan): no floor");
+            run.Say("no floor, because nginx with nchan is not installed (Debian: nginx, libnginx-mod-nchan)");
         var (floor, behindKafka, subject) = (new List<Turn>(), new List<Turn>(), new List<Turn>());
         var consumed = new List<double>();   // p99 of a consumer alone
         for (var round = 1; round <= rounds; round++)
@@ -56,7 +56,7 @@ internal sealed class FanoutBench : Benchmark
             else if (isFloorWanted && NchanServer.IsHere)
             {
                 behindKafka.Add(await NchanBehindKafkaAsync());
-                run.Say($"round {round}, nchan behind Kafka: {behindKafka[^1]}; its consumer has a line within p99 {consumed[^1]:0.0} ms");
+                run.Say($"round {round}, nchan after Kafka: {behindKafka[^1]}; its consumer has a line within p99 {consumed[^1]:0.0} ms");
                 floor.Add(await NchanAsync());
             }
             if (floor.Count > 0)
@@ -76,7 +76,7 @@ internal sealed class FanoutBench : Benchmark
             || (stalled == 0 ? figures[0].Ratio < AsMany || figures[1].Ratio < 1 : figures[3].Ratio > MostTimesWithoutStalled);
         if (behindKafka.Count == 0)
             return figures;
-        var behind = Figure.Of("fanout.p99_behind_kafka_ms", "ms", [.. subject.Select(turn => turn.P99)], [.. behindKafka.Select(turn => turn.P99)], "nginx with nchan, published to by a consumer of the same records");
+        var behind = Figure.Of("fanout.p99_behind_kafka_ms", "ms", [.. subject.Select(turn => turn.P99)], [.. behindKafka.Select(turn => turn.P99)], "nginx with nchan, to which a consumer of the same records publishes");
         run.HasFailed |= behind.Ratio > 1;
         return [.. figures, Figure.Of("fanout.consumer_p99_ms", "ms", consumed), behind];
 
@@ -109,7 +109,7 @@ internal sealed class FanoutBench : Benchmark
 
         Figure Beside(string metric, string unit, Func<Turn, double> of) => floor.Count == 0
             ? Figure.Of(metric, unit, [.. subject.Select(of)])
-            : Figure.Of(metric, unit, [.. subject.Select(of)], [.. floor.Select(of)], stalled > 0 ? "the same without watchers that never read" : Nchan);
+            : Figure.Of(metric, unit, [.. subject.Select(of)], [.. floor.Select(of)], stalled > 0 ? "the same without the watchers that never read" : Nchan);
     }
 
     private static async Task<Turn> TurnAsync(int port, string path, int watchers, int rate, int lines, int stalled, Action<int, string> print, Func<double> cpu, TimeSpan maxWait, CancellationToken stop)
@@ -123,7 +123,7 @@ internal sealed class FanoutBench : Benchmark
         return new Turn(seen.Lines / seconds, seen.Lines / (cpu() - cpuBefore), seen.P50, seen.P99, seen.Incomplete, seen.FirstIncomplete);
     }
 
-    /// <summary>The lines of the first second, or of half of the time if that is less.</summary>
+    /// <summary>The lines of the first second, or of half the time if that is shorter.</summary>
     private static int Untimed(int rate, int lines) => Math.Min(rate, lines / 2);
 
     private static void PrintAll(int rate, int lines, Action<int, string> print, TimeSpan maxWait, CancellationToken stop)
@@ -132,7 +132,7 @@ internal sealed class FanoutBench : Benchmark
         var (since, limit) = (Stopwatch.GetTimestamp(), TimeSpan.FromSeconds(lines / (double)rate) + maxWait);
         for (var line = 1; line <= lines && Stopwatch.GetElapsedTime(since) < limit; line++)
         {
-            // Who is late catches up: the rate is what counts here.
+            // If it is late it catches up, because here the rate counts.
             if (TimeSpan.FromSeconds(line / (double)rate) - Stopwatch.GetElapsedTime(since) is { Ticks: > 0 } early)
                 Thread.Sleep(early);
             stop.ThrowIfCancellationRequested();
@@ -142,6 +142,6 @@ internal sealed class FanoutBench : Benchmark
 
     private sealed record Turn(double PerSecond, double PerCpuSecond, double P50, double P99, int Incomplete, string FirstIncomplete)
     {
-        public override string ToString() => $"{PerSecond:#,0} lines/s, {PerCpuSecond:#,0} per second of a processor, p50 {P50:0.0} ms, p99 {P99:0.0} ms, {Incomplete} watchers not complete{(Incomplete > 0 ? $", the first with {FirstIncomplete}" : "")}";
+        public override string ToString() => $"{PerSecond:#,0} lines/s, {PerCpuSecond:#,0} per second of a processor, p50 {P50:0.0} ms, p99 {P99:0.0} ms, {Incomplete} watchers incomplete{(Incomplete > 0 ? $", the first with {FirstIncomplete}" : "")}";
     }
 }

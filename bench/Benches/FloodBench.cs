@@ -6,7 +6,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>An agent that prints without end in sight: how fast its lines get into Kafka, that none is missing, and how much memory that takes.</summary>
+/// <summary>An agent that prints very much: how fast its lines get into Kafka, that none is missing, and how much memory that needs.</summary>
 internal sealed class FloodBench : Benchmark
 {
     private const double LeastRatio = 0.5;
@@ -18,12 +18,12 @@ internal sealed class FloodBench : Benchmark
 
     public override string Name => "flood";
 
-    public override string Summary => "a million lines from one agent, next to a raw producer; the worker's memory, and that of one endless line";
+    public override string Summary => "a million lines from one agent, compared with a raw producer; the worker's memory, also for one endless line";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--rounds", "N", "3", "how often floor and worker take turns"),
-        new("--lines", "N", "1000000", "in each turn"),
+        new("--lines", "N", "1000000", "lines in each turn"),
         new("--length", "N", "100", "bytes of a line"),
     ];
 
@@ -67,12 +67,12 @@ internal sealed class FloodBench : Benchmark
         {
             begun += line.Text;
             if (line.Last == false)
-                return;   // the agent paused in its middle
+                return;   // a line in two parts, because the agent paused within it
             if (line.Seq != seq || begun != FloodAgent.LineOf(++count, length))
-                throw new BenchException($"line {line.Seq} stands where {seq} should, and {begun} where {FloodAgent.LineOf(count, length)} should");
+                throw new BenchException($"expected line {seq} with {FloodAgent.LineOf(count, length)}, got line {line.Seq} with {begun}");
             begun = "";
         });
-        return count == lines ? lines / took.TotalSeconds : throw new BenchException($"{count} of {lines} lines are there");
+        return count == lines ? lines / took.TotalSeconds : throw new BenchException($"only {count} of {lines} lines arrived");
     }
 
     private static async Task<double> LongLineAsync(BenchRun run, BenchBroker broker)
@@ -84,7 +84,7 @@ internal sealed class FloodBench : Benchmark
         var (characters, cut) = (0L, 0L);
         var (_, parts) = reader.ReadAttempt((line, _) => (characters, cut) = (characters + (line.Cut is null ? line.Text.Length : 0), cut + line.Cut ?? 0));
         if (characters + cut != LongLineBytes - 1)
-            throw new BenchException($"of a line of {LongLineBytes} bytes {characters} characters are there, and {cut} are said to be left out");
+            throw new BenchException($"a line of {LongLineBytes} bytes arrived with {characters} characters, and {cut} bytes reported as left out");
         var peak = pipeline.Workers[0].PeakMiB;
         run.Say($"a line of {LongLineBytes / 1_000_000} MB: {parts} parts; the worker's peak {peak:0} MiB");
         return peak;
@@ -104,7 +104,7 @@ internal sealed class FloodBench : Benchmark
         pipeline.State.ThrowIfFailed();
     }
 
-    /// <summary>Reads one attempt after the other, each once it is over: it must not compete with the worker for the processors.</summary>
+    /// <summary>Reads the attempts, each after it has ended, so that it does not compete with the worker for the processors.</summary>
     private sealed class FloodReader : IDisposable
     {
         private readonly IConsumer<byte[]?, byte[]?> _consumer;
@@ -121,7 +121,7 @@ internal sealed class FloodBench : Benchmark
             var count = 0L;
             while (true)
             {
-                var result = _consumer.Consume(MostTime) ?? throw new BenchException("the records of the attempt do not come");
+                var result = _consumer.Consume(MostTime) ?? throw new BenchException("the records of the attempt do not arrive");
                 if (result.IsPartitionEOF || !TaskJson.TryDecodeProgress(result.Message.Value, out var record, out _))
                     continue;
                 switch (record)

@@ -2,16 +2,16 @@ using TaskPipeline.Bench.Driving;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>What watchers cost the API's memory while nothing happens.</summary>
+/// <summary>The memory that watchers cost the API while nothing happens.</summary>
 internal sealed class IdleBench : Benchmark
 {
     private const double MostKiB = 15_000 / 1024.0;
     private const int WarmUp = 500;
-    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(20);   // a collection or two, and the first pings
+    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(20);   // one or two garbage collections, and the first pings
 
     public override string Name => "idle";
 
-    public override string Summary => "memory of the API for each of ten thousand watchers of a silent task";
+    public override string Summary => "the API's memory for each of ten thousand watchers of a silent task";
 
     protected override IReadOnlyList<BenchOption> Own => [new("--watchers", "N", "10000", "WebSockets on the one task")];
 

@@ -3,21 +3,21 @@ using TaskPipeline.Bench.Floors;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>How long a line takes from the agent to a watcher, next to what Kafka takes alone.</summary>
+/// <summary>How long a line takes from the agent to a watcher, compared with Kafka alone.</summary>
 internal sealed class LatencyBench : Benchmark
 {
     private const double MostTimesTheFloor50 = 2;
     private const double MostTimesTheFloor99 = 5;
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(3);  // these are printed, and not counted
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(3);  // these lines do not count
 
     public override string Name => "latency";
 
-    public override string Summary => "from the printing of a line to its arrival at a watcher, next to a raw produce → consume pair";
+    public override string Summary => "from the printing of a line to its arrival at a watcher, compared with a raw produce → consume pair";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--rounds", "N", "5", "tasks that are watched, one after the other"),
-        new("--seconds", "N", "20", "of lines in each round"),
+        new("--seconds", "N", "20", "duration of the lines in each round"),
         new("--interval", "MS", "10", "milliseconds from one line to the next"),
     ];
 

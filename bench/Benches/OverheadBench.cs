@@ -3,7 +3,9 @@ using TaskPipeline.Bench.Floors;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>What a task costs beside its agent, one at a time: from the start of an attempt of <c>true</c> until its end is committed and read.</summary>
+/// <summary>
+/// What a task costs in addition to its agent, one at a time: from the start of an attempt of <c>true</c> until its end is committed and read.
+/// </summary>
 internal sealed class OverheadBench : Benchmark
 {
     private const int WarmUp = 20;
@@ -11,12 +13,12 @@ internal sealed class OverheadBench : Benchmark
 
     public override string Name => "overhead";
 
-    public override string Summary => "from the start of an agent that does nothing to its committed end, next to a spawn and a transaction alone";
+    public override string Summary => "from the start of an agent that does nothing to its committed end, compared with only a spawn and a transaction";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--rounds", "N", "3", "how often floor and worker take turns"),
-        new("--tasks", "N", "200", "in each turn"),
+        new("--tasks", "N", "200", "tasks in each turn"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)

@@ -8,22 +8,22 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>The pipeline as a whole, with real processes: what each part of the way of a task costs over what Kafka and the machine cost anyway.</summary>
+/// <summary>The whole pipeline with real processes: what each part of a task's way costs in addition to Kafka and the machine.</summary>
 internal sealed class PipelineBench : Benchmark
 {
     private const int Connections = 64;
-    private static readonly TimeSpan LoadWarmUp = TimeSpan.FromSeconds(4);   // a broker's just-in-time compiler takes that long at least
+    private static readonly TimeSpan LoadWarmUp = TimeSpan.FromSeconds(4);   // a broker's just-in-time compiler needs at least this time
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(3);
     private static readonly string[] Parts = ["memory", "submit", "noop"];
 
     public override string Name => "pipeline";
 
-    public override string Summary => "submitted and no-op tasks through real processes, next to raw Kafka clients; idle memory";
+    public override string Summary => "submitted and no-op tasks through real processes, compared with raw Kafka clients; idle memory";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--rounds", "N", "3", "how often floor and subject take turns"),
-        new("--seconds", "N", "5", "of load in each turn of submit"),
+        new("--seconds", "N", "5", "duration of the load in each turn of submit"),
         new("--tasks", "N", "300", "no-op tasks in each turn"),
         new("--workers", "LIST", "1,4", "how many workers run them"),
         new("--only", "LIST", string.Join(',', Parts), "the parts to run"),
@@ -47,7 +47,9 @@ internal sealed class PipelineBench : Benchmark
         return figures;
     }
 
-    /// <summary>No workers: the tasks only queue. The records of the raw producer are those that the API writes, in topics with the same settings.</summary>
+    /// <summary>
+    /// There are no workers, so the tasks only queue. The raw producer writes the records that the API writes, to topics with the same settings.
+    /// </summary>
     private static async Task<IReadOnlyList<Figure>> SubmitAsync(BenchRun run, BenchBroker broker, int rounds, TimeSpan duration)
     {
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, "submit", run.Stop);
@@ -96,15 +98,18 @@ internal sealed class PipelineBench : Benchmark
             throw new BenchException($"the API answers {(int)answer.StatusCode}: {await answer.Content.ReadAsStringAsync()}");
     }
 
-    /// <summary>The workers have joined and are warm, and a turn's tasks are queued in one go, so that neither rebalance nor submitting is in the figure.</summary>
+    /// <summary>
+    /// The workers have joined and are warm, and the tasks of a turn are queued at once. So the figure contains neither a rebalance nor the
+    /// submission.
+    /// </summary>
     private static async Task<IReadOnlyList<Figure>> NoopAsync(BenchRun run, BenchBroker broker, int rounds, int tasks, IReadOnlyList<int> numbers)
     {
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, "noop", run.Stop);
         var figures = new List<Figure>();
-        foreach (var workers in numbers)   // rising: workers are only added
+        foreach (var workers in numbers)   // sorted: workers are only added
         {
             await using var floor = await NoopFloor.StartAsync(broker, $"noop-raw-{workers}", workers, run.Stop);
-            run.Say($"noop: starting workers until there are {workers}");
+            run.Say($"noop: starting workers, up to {workers}");
             await pipeline.StartWorkersAsync(workers);
             run.Say("noop: warming up");
             await floor.RunAsync(tasks, run.Stop);
@@ -117,7 +122,7 @@ internal sealed class PipelineBench : Benchmark
                 run.Say($"noop, workers: {workers}, round {round}: {subject[^1]:0.0} tasks/s; floor {baseline[^1]:0.0}/s");
             }
             figures.Add(Figure.Of($"noop.tasks_per_second.{workers}_worker{(workers == 1 ? "" : "s")}", "tasks/s", subject, baseline,
-                $"as many loops, each a process, of `setsid true` and {(pipeline.Cluster.IsEmbedded ? "two acknowledged records" : "one transaction with two records")}, tasks/s"));
+                $"as many loops, each in its own process, of `setsid true` and {(pipeline.Cluster.IsEmbedded ? "two acknowledged records" : "one transaction with two records")}, tasks/s"));
         }
         return figures;
 
@@ -133,7 +138,7 @@ internal sealed class PipelineBench : Benchmark
     {
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, "memory", run.Stop);
         await Task.WhenAll(pipeline.StartApiAsync(Connections), pipeline.StartWorkersAsync(1));
-        run.Say("memory: letting API and worker settle");
+        run.Say("memory: waiting until the API and the worker are idle");
         await Task.Delay(Settled, run.Stop);
         pipeline.ThrowIfBroken();
         return

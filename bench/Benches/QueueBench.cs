@@ -4,7 +4,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>What short tasks lose to a long one: with one of two workers busy, they must be done as if only the other one existed.</summary>
+/// <summary>What short tasks lose to a long one: with one of two workers busy, they must be as fast as with the other worker alone.</summary>
 internal sealed class QueueBench : Benchmark
 {
     private const int Lanes = 8;
@@ -14,13 +14,13 @@ internal sealed class QueueBench : Benchmark
 
     public override string Name => "queue";
 
-    public override string Summary => "short tasks behind a long one, with one of two workers free, next to one worker alone";
+    public override string Summary => "short tasks during a long one, with one of two workers free, compared with one worker alone";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
-        new("--rounds", "N", "2", "how often one worker alone and two of which one is busy take turns"),
+        new("--rounds", "N", "2", "how often one worker alone, and two workers with one busy, take turns"),
         new("--tasks", "N", "200", "short tasks of 0.1 s in each turn"),
-        new("--long-seconds", "N", "60", "how long the long task takes; short ones come at 5 a second for all of that time but the last 2 s"),
+        new("--long-seconds", "N", "60", "duration of the long task; 5 short tasks per second arrive during it, except in its last 2 s"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
@@ -44,10 +44,10 @@ internal sealed class QueueBench : Benchmark
             var longTask = await LongAsync();
             two.Add(await AllDoneAsync(pipeline, tasks, run.Stop));
             await EndAsync(longTask);
-            run.Say($"round {round}: {tasks} short tasks beside a long one take {two[^1]:0.00} s; one worker alone {one[^1]:0.00} s");
+            run.Say($"round {round}: {tasks} short tasks during a long one take {two[^1]:0.00} s; one worker alone {one[^1]:0.00} s");
         }
         var waits = await SteadyAsync();
-        run.Say($"at {1 / Beat.TotalSeconds:0} a second beside a long one: {waits.Count} tasks wait {Statistics.Percentile(waits, 0.5):0} ms, {waits.Max():0} ms at most");
+        run.Say($"{1 / Beat.TotalSeconds:0} per second during a long one: {waits.Count} tasks wait {Statistics.Percentile(waits, 0.5):0} ms, {waits.Max():0} ms at most");
         return
         [
             Figure.Of("queue.short_done_s", "s", two, one, "the same short tasks on one worker alone, s"),
@@ -66,7 +66,7 @@ internal sealed class QueueBench : Benchmark
         async Task EndAsync(string longTask)
         {
             await pipeline.StopAsync(longTask);
-            await pipeline.SharedOutAsync();   // its worker may have made way
+            await pipeline.SharedOutAsync();   // its worker may have given lanes away
         }
 
         async Task<List<double>> SteadyAsync()
@@ -96,7 +96,7 @@ internal sealed class QueueBench : Benchmark
 
     private static object Short { get; } = new { type = "sleep", @params = new { seconds = ShortSeconds } };
 
-    /// <summary>Submits so many short tasks at once, through the API, and answers after how many seconds the last of them has ended.</summary>
+    /// <summary>Submits this many short tasks at once through the API, and returns after how many seconds the last of them has ended.</summary>
     private static async Task<double> AllDoneAsync(PipelineUnderTest pipeline, int count, CancellationToken stop)
     {
         var before = pipeline.State.Count;

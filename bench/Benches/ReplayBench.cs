@@ -5,7 +5,7 @@ using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>How fast somebody who comes late is sent a task's output from its first line: what memory holds, and what has to be read from Kafka again.</summary>
+/// <summary>How fast a late watcher receives a task's output from its first line: from memory, and from Kafka if it no longer is in memory.</summary>
 internal sealed class ReplayBench : Benchmark
 {
     private const double MostSeconds = 0.5;
@@ -15,14 +15,14 @@ internal sealed class ReplayBench : Benchmark
 
     public override string Name => "replay";
 
-    public override string Summary => "a late joiner of 100,000 lines, and one of a million, from the first line; the API's memory";
+    public override string Summary => "late watchers of 100,000 lines, and of a million, from the first line; the API's memory";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
-        new("--rounds", "N", "5", "how often each is joined"),
-        new("--lines", "N", "1000000", "of the long task"),
-        new("--per-record", "N", "1", "lines in each record; a flood's have some hundred"),
-        new("--memory", "MIB", "64", "Api:MaxLogBytes: the long task must not fit"),
+        new("--rounds", "N", "5", "how often each task is watched"),
+        new("--lines", "N", "1000000", "lines of the long task"),
+        new("--per-record", "N", "1", "lines in each record; the records of a flood have about a hundred"),
+        new("--memory", "MIB", "64", "Api:MaxLogBytes; the long task must not fit"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
@@ -68,7 +68,7 @@ internal sealed class ReplayBench : Benchmark
         return task;
     }
 
-    /// <summary>Seconds until the last line has come.</summary>
+    /// <summary>Seconds until the last line has arrived.</summary>
     private static async Task<double> JoinAsync(PipelineUnderTest pipeline, WrittenTask task, long lines, CancellationToken stop)
     {
         using var watcher = new RawWatcher();
@@ -77,7 +77,7 @@ internal sealed class ReplayBench : Benchmark
         await OwnThread.Run(() => RawWatcher.ReadAtOnce([watcher], lines, stop));
         stop.ThrowIfCancellationRequested();
         if (watcher.Lines != lines || watcher.Wrong > 0)
-            throw new BenchException($"{watcher.Lines} of {lines} lines came, {watcher.Wrong} of them out of order");
+            throw new BenchException($"{watcher.Lines} of {lines} lines arrived, {watcher.Wrong} of them out of order");
         return Stopwatch.GetElapsedTime(since, watcher.LastAt).TotalSeconds;
     }
 }

@@ -5,7 +5,7 @@ using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>How soon an API that starts has read everything, next to a consumer that only reads it.</summary>
+/// <summary>How soon a starting API has read everything, compared with a consumer that only reads it.</summary>
 internal sealed class RestartBench : Benchmark
 {
     private const double MostSeconds = 10;
@@ -14,12 +14,12 @@ internal sealed class RestartBench : Benchmark
 
     public override string Name => "restart";
 
-    public override string Summary => "an API's start with a million records to read, next to a program that only reads them";
+    public override string Summary => "an API's start with a million records to read, compared with a program that only reads them";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--rounds", "N", "5", "how often floor and API take turns"),
-        new("--records", "N", "1000000", "in task-progress, one line each, of 20 tasks"),
+        new("--records", "N", "1000000", "records in task-progress, one line each, of 20 tasks"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
@@ -39,7 +39,7 @@ internal sealed class RestartBench : Benchmark
             var since = Stopwatch.GetTimestamp();
             await pipeline.StartApiAsync(connections: 4);
             var ready = Stopwatch.GetElapsedTime(since).TotalSeconds;
-            run.Say($"{(round == 0 ? "warming up" : $"round {round}")}: ready after {ready:0.00} s, {pipeline.Apis[^1].CpuSeconds:0.0} s of a processor, {pipeline.Apis[^1].ResidentMiB:0} MiB; a program that only reads {bare:0.00} s");
+            run.Say($"{(round == 0 ? "warming up" : $"round {round}")}: ready after {ready:0.00} s, {pipeline.Apis[^1].CpuSeconds:0.0} s of CPU time, {pipeline.Apis[^1].ResidentMiB:0} MiB; a program that only reads {bare:0.00} s");
             pipeline.Terminate(pipeline.Apis[^1]);
             await pipeline.Apis[^1].ExitedAsync();
             if (round == 0)
@@ -47,7 +47,7 @@ internal sealed class RestartBench : Benchmark
             floor.Add(bare);
             subject.Add(ready);
         }
-        var figure = Figure.Of("restart.ready_seconds", "s", subject, floor, "a program of its own that starts and reads task-progress to its end, with the API's client settings, s");
+        var figure = Figure.Of("restart.ready_seconds", "s", subject, floor, "a separate program that starts and reads task-progress to its end, with the API's client settings, s");
         run.HasFailed |= figure.Value > MostSeconds || figure.Ratio > MostRatio;
         return [figure];
     }

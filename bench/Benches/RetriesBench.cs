@@ -2,7 +2,7 @@ using TaskPipeline.Bench.Driving;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>How punctual retries are, with two API replicas of which one is killed half way.</summary>
+/// <summary>How punctual retries are, with two API replicas of which one is killed halfway.</summary>
 internal sealed class RetriesBench : Benchmark
 {
     private const int Workers = 2;
@@ -10,12 +10,12 @@ internal sealed class RetriesBench : Benchmark
 
     public override string Name => "retries";
 
-    public override string Summary => "how late retries are put back into the queue, while one of two API replicas is killed";
+    public override string Summary => "how late retries return to the queue while one of two API replicas is killed";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
-        new("--tasks", "N", "1000", "tasks that fail once, each to be retried after 20 s"),
-        new("--seconds", "N", "60", "for which they come, and so become due, at a steady beat"),
+        new("--tasks", "N", "1000", "tasks that fail once and are retried after 20 s"),
+        new("--seconds", "N", "60", "duration in which they are submitted, and so become due, at a steady beat"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
@@ -31,7 +31,7 @@ internal sealed class RetriesBench : Benchmark
         var queueing = pipeline.QueueAsync("retried", tasks, duration / tasks);
         await retries.PutBackAsync(tasks / 2, PipelineUnderTest.RetryAfter + duration + Slack, run.Stop);
         pipeline.Kill(pipeline.Apis[0]);
-        run.Say("half of them are put back, one API replica is killed");
+        run.Say("half of them are back in the queue; killing one API replica");
         await queueing;
         await retries.PutBackAsync(tasks, duration + Slack, run.Stop);
         await pipeline.State.NextAsync(0, tasks, run.Stop);

@@ -4,24 +4,24 @@ using TaskPipeline.Shared.Hosting;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>Watchers, replicas of the API and time: whoever comes back must not miss anything, whatever was killed meanwhile.</summary>
+/// <summary>Watchers, API replicas and time: a watcher that reconnects must not miss anything, whatever was killed meanwhile.</summary>
 internal sealed class SoakBench : Benchmark
 {
     private const int Replicas = 2;
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(90);
-    private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(15);   // of a replica, once it is ready
+    private static readonly TimeSpan ShortestLife = TimeSpan.FromSeconds(15);   // of a replica, from when it is ready
 
     public override string Name => "soak";
 
-    public override string Summary => "watchers over all transports that come and go while replicas are killed: nothing may be missed";
+    public override string Summary => "watchers over all transports come and go while replicas are killed; nothing may be missed";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
-        new("--tasks", "N", "50", "that print all the time, each in a lane of its own"),
-        new("--watchers", "N", "500", "over WebSocket, server-sent events and SignalR, in turns"),
+        new("--tasks", "N", "50", "tasks that print all the time, each in its own lane"),
+        new("--watchers", "N", "500", "watchers over WebSocket, server-sent events and SignalR, in turn"),
         new("--rate", "N", "40", "lines per second of each task"),
-        new("--seconds", "N", "480", "of lines"),
-        new("--seed", "N", "", "gives the same lives again; default: drawn"),
+        new("--seconds", "N", "480", "duration of the lines"),
+        new("--seed", "N", "", "repeats the same random choices; default: random"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)

@@ -5,10 +5,10 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>How soon a task begins on a worker that has nothing to do: from the submission to the agent's first line, as a consumer of the log sees it.</summary>
+/// <summary>How soon a task begins on an idle worker: from the submission to the agent's first line, as a consumer of the log receives it.</summary>
 internal sealed class StartBench : Benchmark
 {
-    private const int WarmUp = 200;   // until the just-in-time compilers of all have done what there is to do
+    private const int WarmUp = 200;   // until the just-in-time compilers of all processes are done
     private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
@@ -18,10 +18,10 @@ internal sealed class StartBench : Benchmark
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
-        new("--rounds", "N", "5", "how often"),
-        new("--tasks", "N", "200", "in each round, one every 100 ms at most"),
-        new("--long", "N", "10", "tasks that are submitted when a long one has just ended"),
-        new("--long-seconds", "N", "5", "how long those are"),
+        new("--rounds", "N", "5", "number of rounds"),
+        new("--tasks", "N", "200", "tasks in each round, one every 100 ms at most"),
+        new("--long", "N", "10", "tasks that are submitted just after a long one has ended"),
+        new("--long-seconds", "N", "5", "duration of the long tasks"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
@@ -67,7 +67,7 @@ internal sealed class StartBench : Benchmark
             Figure.Of("start.after_long_ms.p50", "ms", [Statistics.Percentile([.. late.Select(start => start.Total)], 0.5)], floor50, Pair) with { Least = late.Min(start => start.Total), Most = late.Max(start => start.Total) },
         ];
 
-        // In turn: both see the same noise of the machine, but not each other.
+        // In turn, so that both have the same noise of the machine but do not disturb each other.
         async Task<(List<TaskStart> Starts, List<double> Records)> BeatAsync(int count)
         {
             var (starts, records) = (new List<TaskStart>(), new List<double>());
@@ -108,8 +108,8 @@ internal sealed class StartBench : Benchmark
     }
 
     /// <summary>One task: milliseconds from its submission.</summary>
-    /// <param name="Total">Until its first line was seen.</param>
+    /// <param name="Total">Until a consumer received its first line.</param>
     /// <param name="Starting">Until its worker wrote that it starts.</param>
-    /// <param name="LineRead">Until its worker had read the line.</param>
+    /// <param name="LineRead">Until its worker read the line.</param>
     private sealed record TaskStart(double Total, double Accepted, double Starting, double Spawned, double LineRead);
 }

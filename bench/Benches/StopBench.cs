@@ -4,7 +4,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>How soon an agent is gone after its stop was asked for over HTTP, through Kafka and the worker.</summary>
+/// <summary>How soon an agent has ended after a stop request over HTTP, through Kafka and the worker.</summary>
 internal sealed class StopBench : Benchmark
 {
     private const int WarmUp = 10;
@@ -12,12 +12,12 @@ internal sealed class StopBench : Benchmark
 
     public override string Name => "stop";
 
-    public override string Summary => "from POST /tasks/{id}/stop until the agent's process is gone";
+    public override string Summary => "from POST /tasks/{id}/stop until the agent's process has ended";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
-        new("--tasks", "N", "500", "stops of an agent that follows SIGTERM"),
-        new("--stubborn", "N", "20", "stops of one that ignores it"),
+        new("--tasks", "N", "500", "stops of an agent that obeys SIGTERM"),
+        new("--stubborn", "N", "20", "stops of an agent that ignores SIGTERM"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
@@ -31,9 +31,9 @@ internal sealed class StopBench : Benchmark
         await StopAsync(WarmUp, "sleep", new { seconds = 600 });
 
         var obedient = await StopAsync(tasks, "sleep", new { seconds = 600 });
-        run.Say($"{tasks} that follow SIGTERM: p50 {Statistics.Median(obedient):0.0} ms, p99 {Statistics.Percentile(obedient, 0.99):0.0} ms");
+        run.Say($"{tasks} that obey SIGTERM: p50 {Statistics.Median(obedient):0.0} ms, p99 {Statistics.Percentile(obedient, 0.99):0.0} ms");
         var beyond = (await StopAsync(stubborn, "stubborn", new { })).ConvertAll(time => time - PipelineUnderTest.StubbornGrace.TotalMilliseconds);
-        run.Say($"{stubborn} that ignore it: p50 {Statistics.Median(beyond):0.0} ms beyond their grace");
+        run.Say($"{stubborn} that ignore SIGTERM: p50 {Statistics.Median(beyond):0.0} ms after their grace period");
         return
         [
             Over("stop.p50", obedient, Statistics.Percentile(obedient, 0.5)),
@@ -50,7 +50,7 @@ internal sealed class StopBench : Benchmark
                 var task = await pipeline.SubmitAsync(new { type, @params = parameters });
                 var pid = ((AttemptRunning)(await progress.WaitForAsync<AttemptRunning>(task.TaskId, Limit, run.Stop)).Record).Pid;
                 if (type == "stubborn")
-                    await progress.WaitForAsync<OutputLines>(task.TaskId, Limit, run.Stop);   // it ignores the signal from here on
+                    await progress.WaitForAsync<OutputLines>(task.TaskId, Limit, run.Stop);   // from here on it ignores the signal
                 var since = Stopwatch.GetTimestamp();
                 await pipeline.RequestStopAsync(task.TaskId);
                 while (Directory.Exists($"/proc/{pid}"))

@@ -7,8 +7,8 @@ using TaskPipeline.LocalProcesses;
 namespace TaskPipeline.Bench.Benches;
 
 /// <summary>
-/// Nothing of an agent survives its end or its worker's: agents that do what they can to stay are stopped, run into their time limit, or lose their
-/// worker, its reapers or both to <c>kill -9</c>, at random moments. It needs no broker.
+/// Nothing of an agent survives its end or its worker's end: hostile agents are stopped, exceed their time limit, or lose their worker, its reapers or both to
+/// <c>kill -9</c>, at random moments. It needs no broker.
 /// </summary>
 internal sealed class StormBench : Benchmark
 {
@@ -18,23 +18,23 @@ internal sealed class StormBench : Benchmark
 
     public override string Name => "storm";
 
-    public override string Summary => "kills workers, reapers and agents that do not want to go, and counts the processes that are left";
+    public override string Summary => "kills workers, reapers and hostile agents, and counts the processes that remain";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
-        new("--runs", "N", "500", "agents"),
+        new("--runs", "N", "500", "number of agents"),
         new("--at-once", "N", "8", "workers, each with one agent"),
-        new("--seed", "N", "0", "of the random choices; 0 takes one by chance"),
+        new("--seed", "N", "0", "seed of the random choices; 0: random"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
     {
         if (!OperatingSystem.IsLinux())
-            throw new BenchException("it needs Linux");
+            throw new BenchException("this bench needs Linux");
         var runs = run.Arguments.Number("--runs", 1, 1_000_000);
         var atOnce = run.Arguments.Number("--at-once", 1, 64);
         var seed = run.Arguments.Number("--seed", 0, int.MaxValue) is > 0 and var given ? given : Random.Shared.Next(1, int.MaxValue);
-        run.Say($"seed {seed}, {runs} runs, {atOnce} at once; every other worker with control groups, where this machine has them");
+        run.Say($"seed {seed}, {runs} runs, {atOnce} at once; every other worker uses control groups if this machine has them");
         var next = 0;
         var counts = new int[Enum.GetValues<Attack>().Length];
         var (left, sweeps) = (0, new List<double>());
@@ -55,7 +55,7 @@ internal sealed class StormBench : Benchmark
                     if (!survives)
                     {
                         await victim.DisposeAsync();
-                        // Without any reaper, the next worker of the machine sweeps at its start.
+                        // Without a reaper, the next worker on the machine sweeps at its start.
                         victim = attack == Attack.EverybodyKilled ? await StormVictim.StartAsync(hasCgroups: place % 2 == 0) : null;
                     }
                     var found = await LeftOfAsync(id, survives ? TimeSpan.Zero : SweepMaxWait);
@@ -67,7 +67,7 @@ internal sealed class StormBench : Benchmark
                             sweeps.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
                     }
                     foreach (var process in found)
-                        run.Say($"left of run {number}, {attack}: {process}");
+                        run.Say($"remains of run {number}, {attack}: {process}");
                     if (number % 100 == 0)
                         run.Say($"{number} runs, {left} processes left");
                 }
@@ -83,7 +83,7 @@ internal sealed class StormBench : Benchmark
         return [Figure.Of("storm.processes_left", "processes", [left]), Figure.Of("storm.runs", "runs", [counts.Sum()])];
     }
 
-    /// <summary>What bears the agent's variable, as the kernel shows it; looked for again until there is none, or the time is over.</summary>
+    /// <summary>The processes with the agent's variable, as the kernel shows them. Searches again until there are none, or the time is over.</summary>
     private static async Task<IReadOnlyList<string>> LeftOfAsync(string id, TimeSpan maxWait)
     {
         for (var began = Stopwatch.GetTimestamp(); ; await Task.Delay(LookAgain))
@@ -102,7 +102,7 @@ internal sealed class StormBench : Benchmark
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return false;   // it has ended, or is not ours
+            return false;   // it has ended, or belongs to another user
         }
     }
 
@@ -128,7 +128,7 @@ internal sealed class StormBench : Benchmark
         EverybodyKilled,
     }
 
-    /// <summary>One worker that is attacked.</summary>
+    /// <summary>A worker under attack.</summary>
     private sealed class StormVictim(ChildProcess process) : IAsyncDisposable
     {
         private static readonly TimeSpan NoLimit = TimeSpan.FromHours(1);
@@ -140,7 +140,7 @@ internal sealed class StormBench : Benchmark
             return new StormVictim(process);
         }
 
-        /// <summary>Runs an agent until it has ended or its worker has. True: the worker lives.</summary>
+        /// <summary>Runs an agent until it or its worker has ended. True: the worker lives.</summary>
         public async Task<bool> AttackAsync(string id, Attack attack, TimeSpan moment, int which)
         {
             await process.WriteLineAsync($"run {id} {(attack == Attack.TimedOut ? moment : NoLimit).TotalMilliseconds.ToString(CultureInfo.InvariantCulture)}");
@@ -188,7 +188,7 @@ internal sealed class StormBench : Benchmark
             return [.. line.Split(' ')[1..].Select(pid => int.Parse(pid, CultureInfo.InvariantCulture))];
         }
 
-        /// <summary>A reaper that has just been killed may not be replaced yet: then it is not there any more.</summary>
+        /// <summary>A reaper that was just killed is perhaps not replaced yet; then it is missing here.</summary>
         private static void Kill(int pid)
         {
             try
@@ -198,7 +198,7 @@ internal sealed class StormBench : Benchmark
             }
             catch (Exception exception) when (exception is ArgumentException or InvalidOperationException)
             {
-                // It has ended already.
+                // It has already ended.
             }
         }
     }

@@ -2,17 +2,17 @@ using TaskPipeline.Bench.Driving;
 
 namespace TaskPipeline.Bench.Benches;
 
-/// <summary>What safety costs: tasks that do nothing through real workers, next to the same work in a loop that claims, fences and transacts nothing.</summary>
+/// <summary>What safety costs: tasks that do nothing on real workers, compared with the same work in a loop without claims, fencing and transactions.</summary>
 internal sealed class ThroughputBench : Benchmark
 {
     public override string Name => "throughput";
 
-    public override string Summary => "no-op tasks per second of workers, next to the same work without transactions and fencing";
+    public override string Summary => "no-op tasks per second of workers, compared with the same work without transactions and fencing";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--rounds", "N", "3", "how often floor and workers take turns"),
-        new("--tasks", "N", "1500", "in each turn"),
+        new("--tasks", "N", "1500", "tasks in each turn"),
         new("--workers", "LIST", "1,4", "how many workers run them"),
     ];
 
@@ -32,7 +32,7 @@ internal sealed class ThroughputBench : Benchmark
     {
         await using var floor = await PipelineUnderTest.StartAsync(broker, $"loops-{workers}", run.Stop);
         await using var pipeline = await PipelineUnderTest.StartAsync(broker, $"workers-{workers}", run.Stop);
-        run.Say($"starting workers: {workers}, and as many loops");
+        run.Say($"starting {workers} workers and as many loops");
         await floor.StartLoopsAsync(workers);
         await pipeline.StartWorkersAsync(workers);
         run.Say("warming up");
@@ -46,10 +46,10 @@ internal sealed class ThroughputBench : Benchmark
             run.Say($"workers: {workers}, round {round}: {subject[^1]:0.0} tasks/s; floor {baseline[^1]:0.0}/s");
         }
         return Figure.Of($"throughput.tasks_per_second.{workers}_worker{(workers == 1 ? "" : "s")}", "tasks/s", subject, baseline,
-            "as many group members that do the same work, write the end plainly and commit the offset after each task, tasks/s");
+            "as many group members that do the same work, write the end without a transaction and commit the offset after each task, tasks/s");
     }
 
-    /// <summary>From the first start to the last end that is committed.</summary>
+    /// <summary>From the first start to the last committed end.</summary>
     private static async Task<double> RateAsync(PipelineUnderTest pipeline, int count, CancellationToken stop)
     {
         var before = pipeline.State.Count;

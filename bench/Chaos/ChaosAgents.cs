@@ -4,16 +4,16 @@ using TaskPipeline.Bench.Chaos.Checking;
 namespace TaskPipeline.Bench.Chaos;
 
 /// <summary>
-/// The task types of the run: what their agents do, written as one shell script, and the catalogue that names them. Agents note when they begin and end in a
-/// file per task; those that must not run twice at once hold a lock meanwhile, so that the kernel itself says whether another one lives.
+/// The task types of the run: one shell script for all their agents, and the catalogue. Agents write when they begin and end to a file per task. Agents that
+/// must not run twice at once hold a file lock meanwhile, so the kernel says whether another one is running.
 /// </summary>
 internal sealed class ChaosAgents
 {
-    /// <summary>Set for every agent, and for every program of the run: what bears it belongs to the run.</summary>
+    /// <summary>Environment variable of every agent and every program of the run: a process that has it belongs to the run.</summary>
     public const string FolderVariable = "TASKPIPELINE_CHAOS";
 
     private const string Script = """
-        # WHAT LOCK TENTHS: does something for so many tenths of a second, and notes when it begins and ends.
+        # WHAT LOCK TENTHS: works for this many tenths of a second, and writes marks when it begins and ends.
         note() { printf '%s %s %s %s %s\n' "$TASK_ATTEMPT" "$1" "$(date +%s%N)" "$lock" "$2" >>"$TASKPIPELINE_CHAOS/marks/$TASK_ID"; }
         work() { i=0; while [ "$i" -lt "$1" ]; do i=$((i + 1)); echo "line $i of $1"; sleep 0.1; done; }
         case $2 in task) lock=task-$TASK_ID ;; project) lock=project-$TASK_PROJECT ;; *) lock=- ;; esac
@@ -27,7 +27,7 @@ internal sealed class ChaosAgents
           work) echo "it begins"; work "$3" ;;
           silent) sleep "$(($3 / 10)).$(($3 % 10))" ;;
           fail) work "$3"; echo "these data are bad" >&2; code=3 ;;
-          retry) work "$3"; [ "$TASK_ATTEMPT" -ge 3 ] || { echo "the world is away" >&2; code=75; } ;;
+          retry) work "$3"; [ "$TASK_ATTEMPT" -ge 3 ] || { echo "the service is unavailable" >&2; code=75; } ;;
           fork) (sleep 1000 &); setsid sleep 1000 >/dev/null 2>&1 & work "$3" ;;
           stubborn) trap '' TERM; work "$3" ;;
         esac
@@ -51,7 +51,7 @@ internal sealed class ChaosAgents
 
     private readonly string _folder;
 
-    /// <summary>Writes script and catalogue.</summary>
+    /// <summary>Writes the script and the catalogue.</summary>
     public ChaosAgents(string folder)
     {
         _folder = folder;
@@ -79,6 +79,6 @@ internal sealed class ChaosAgents
     private static Mark Parse(string taskId, string[] fields) =>
         new(taskId, int.Parse(fields[0], CultureInfo.InvariantCulture), fields[1] == "start", long.Parse(fields[2], CultureInfo.InvariantCulture), fields[3] == "-" ? null : fields[3], fields[4] == "held");
 
-    /// <param name="Rules">Further fields of the catalogue's entry.</param>
+    /// <param name="Rules">More fields of the catalogue's entry.</param>
     private sealed record AgentType(string Name, string Does, string Lock, string Rules, int Attempts = 1);
 }

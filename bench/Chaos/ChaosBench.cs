@@ -3,29 +3,29 @@ using TaskPipeline.Bench.Driving;
 
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>A load of mixed tasks on a pipeline under attack, and the proof that none was lost, ended twice or run again for nothing.</summary>
+/// <summary>A load of mixed tasks on a pipeline under attack, and the proof that no task was lost, ended twice or was run again without a reason.</summary>
 internal sealed class ChaosBench : Benchmark
 {
     private const int MostShownOfAKind = 5;
     private const int MostRecords = 20;
-    private static readonly TimeSpan Standstill = TimeSpan.FromSeconds(60);   // without an end of a task: what has not ended by then is lost
+    private static readonly TimeSpan Standstill = TimeSpan.FromSeconds(60);   // without an end of any task; a task that has not ended by then is lost
     private static readonly TimeSpan LastProcesses = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan LastEvents = TimeSpan.FromSeconds(45);     // a client of a replica that stands still is noticed and replaced within that
+    private static readonly TimeSpan LastEvents = TimeSpan.FromSeconds(45);     // the client of a frozen replica is noticed and replaced within this time
     private static readonly TimeSpan LastRecords = TimeSpan.FromSeconds(60);
 
     public override string Name => "chaos";
 
-    public override string Summary => "kills, freezes and cuts off everything under a load of mixed tasks, and proves that each has exactly one end";
+    public override string Summary => "kills, freezes and cuts off programs under a load of mixed tasks, and proves that each task has exactly one end";
 
     protected override IReadOnlyList<BenchOption> Own =>
     [
         new("--tasks", "N", "1000", "tasks of the load"),
         new("--workers", "N", "4", "workers"),
         new("--brokers", "1|3", "1", "brokers of a Kafka that is started for the run"),
-        new("--seconds", "S", "120", "for which load and faults are at work; after that, tasks must go on ending until all have"),
-        new("--poison", "N", "0", "odd records per second, in every topic, among the load"),
-        new("--seed", "X", "", "of load and faults; default: drawn, and printed"),
-        new("--bootstrap", "HOST:PORT", "", "another word for --kafka"),
+        new("--seconds", "S", "120", "duration of load and attacks; after it, tasks must continue to end until all have ended"),
+        new("--poison", "N", "0", "odd records per second in every topic, during the load"),
+        new("--seed", "X", "", "seed of load and attacks; default: random, and printed"),
+        new("--bootstrap", "HOST:PORT", "", "the same as --kafka"),
     ];
 
     public override async Task<IReadOnlyList<Figure>> RunAsync(BenchRun run)
@@ -37,14 +37,14 @@ internal sealed class ChaosBench : Benchmark
         var seed = run.Arguments.Text("--seed").Length > 0 ? run.Arguments.Number("--seed", 0, int.MaxValue - 1000) : Random.Shared.Next(1_000_000);
         var poison = run.Arguments.Number("--poison", 0, 1000);
         if (brokers == 2)
-            throw new BadUsageException("--brokers must be 1 or 3: of two, none can be spared");
+            throw new BadUsageException("--brokers must be 1 or 3: with two, neither can be attacked");
         if (!OperatingSystem.IsLinux())
-            throw new BenchException("looking for processes that were left needs Linux's /proc");
+            throw new BenchException("finding remaining processes needs /proc of Linux");
         run.Say($"seed {seed}");
 
         await using var broker = await BenchBroker.StartAsync(run, run.Arguments.Text("--bootstrap") is { Length: > 0 } address ? address : null, brokers, isProxied: true);
         if (broker.IsEmbedded)
-            throw new BenchException("the embedded broker has no transactions, and so none of the guarantees that are to be proved; name a real Kafka with --kafka");
+            throw new BenchException("the embedded broker has no transactions, so the guarantees cannot be proved; set a real Kafka with --kafka");
         var plan = ChaosPlan.Of(seed, tasks, length, workers, broker.Breakable, broker.Proxy is not null);
         var folder = Directory.CreateTempSubdirectory("taskpipeline-chaos-").FullName;
         Evidence evidence;
@@ -112,7 +112,7 @@ internal sealed class ChaosBench : Benchmark
         return new Evidence { Accepted = load.Accepted, Records = log.Records, IsPoisoned = poison > 0, Marks = agents.ReadMarks(), Watched = watched, Left = left, Types = ChaosAgents.Rules };
     }
 
-    /// <summary>Comes back when every task has been accepted and has ended, or when none ends any more.</summary>
+    /// <summary>Returns when every task has been accepted and has ended, or when no task ends any more.</summary>
     private static async Task UntilSettledAsync(ChaosPipeline pipeline, ChaosLoad load, TopicLog log, IReadOnlyList<PlannedTask> tasks, TimeSpan length, CancellationTokenSource limit)
     {
         limit.CancelAfter(length + Standstill);
@@ -136,11 +136,11 @@ internal sealed class ChaosBench : Benchmark
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested)
         {
-            // The checker says what is missing.
+            // The checker reports what is missing.
         }
     }
 
-    /// <summary>Tells what is wrong with which tasks, and keeps everything that was read.</summary>
+    /// <summary>Reports what is wrong with which tasks, and keeps everything that was read.</summary>
     private static void Report(BenchRun run, IReadOnlyList<Finding> findings, Evidence evidence, string folder, int seed)
     {
         File.WriteAllLines(Path.Combine(folder, "records.log"), evidence.Records.Select(record => record.ToString()));
@@ -154,11 +154,11 @@ internal sealed class ChaosBench : Benchmark
                 foreach (var record in records[task.Key].Where(record => record.Json?.Text("kind") != "lines").TakeLast(MostRecords))
                     run.Say($"    {record}");
             if (evidence.Watched.FirstOrDefault(watched => watched.TaskId == task.Key) is { } watched)
-                run.Say($"    its watcher was told {watched.Events.Count} events, the last: {string.Join(", ", watched.Events.TakeLast(3))}");
+                run.Say($"    its watcher received {watched.Events.Count} events, the last: {string.Join(", ", watched.Events.TakeLast(3))}");
         }
         var tasks = findings.Select(finding => finding.TaskId).Distinct().ToList();
         if (tasks.Count > shown.Count)
-            run.Say($"and {tasks.Count - shown.Count} tasks more: {string.Join(", ", tasks.Except(shown))}");
+            run.Say($"and {tasks.Count - shown.Count} more tasks: {string.Join(", ", tasks.Except(shown))}");
         run.Say($"seed {seed} failed; records, logs and marks are kept in {folder}");
     }
 

@@ -7,7 +7,7 @@ using TaskPipeline.Bench.Chaos.Checking;
 
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>Submits the tasks of a plan to whichever replica takes them, some of them more than once, stops some, and watches as many as it can.</summary>
+/// <summary>Submits the tasks of a plan to a replica that accepts them, some more than once; stops some, and watches as many as it can.</summary>
 internal sealed class ChaosLoad(IReadOnlyList<HttpClient> replicas)
 {
     private const int MostWatchers = 50;
@@ -19,13 +19,13 @@ internal sealed class ChaosLoad(IReadOnlyList<HttpClient> replicas)
     private int _watchers;
     private int _next;
 
-    /// <summary>Ids of tasks that a replica has answered with 2xx.</summary>
+    /// <summary>Ids of the tasks that a replica has answered with 2xx.</summary>
     public IReadOnlyCollection<string> Accepted => [.. _accepted.Keys];
 
-    /// <summary>Comes back when everything was accepted, and every stop taken.</summary>
+    /// <summary>Completes when all tasks and all stops are accepted.</summary>
     public Task RunAsync(IEnumerable<PlannedTask> tasks, CancellationToken stop) => Task.WhenAll(tasks.Select(task => RunAsync(task, stop)));
 
-    /// <summary>What the watchers have got, when the last of them has its end or was told to stop.</summary>
+    /// <summary>The events of the watchers, when the last watcher has its end or was stopped.</summary>
     public Task<Watched[]> WatchedAsync() => Task.WhenAll(_watching);
 
     private async Task RunAsync(PlannedTask planned, CancellationToken stop)
@@ -52,7 +52,9 @@ internal sealed class ChaosLoad(IReadOnlyList<HttpClient> replicas)
         _accepted[taskId] = true;
     }
 
-    /// <summary>Until an answer is the wished one. What the caller is told is his own mistake fails: here nobody makes any.</summary>
+    /// <summary>
+    /// Repeats the request until it gets the wanted answer. An answer that blames the caller is a failure, because this caller makes no mistakes.
+    /// </summary>
     private async Task PostAsync(string path, string body, Func<HttpStatusCode, bool> isWished, CancellationToken stop)
     {
         while (true)
@@ -69,7 +71,7 @@ internal sealed class ChaosLoad(IReadOnlyList<HttpClient> replicas)
             }
             catch (Exception exception) when (exception is HttpRequestException or IOException or SocketException or OperationCanceledException)
             {
-                stop.ThrowIfCancellationRequested();   // else the replica is down, frozen or cut off: another one will do
+                stop.ThrowIfCancellationRequested();   // otherwise the replica is down, frozen or cut off: use another one
             }
             await Task.Delay(BeforeNextTry, stop);
         }

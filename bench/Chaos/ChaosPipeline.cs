@@ -5,12 +5,12 @@ using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>The pipeline that is attacked: workers, and two API replicas behind proxies, all supervised.</summary>
+/// <summary>The pipeline under attack: workers, and two API replicas behind proxies, all supervised.</summary>
 internal sealed class ChaosPipeline : IAsyncDisposable
 {
     public const int Replicas = 2;
     private const int Lanes = 24;
-    private const int MostConnections = 200;   // of this process to one replica
+    private const int MostConnections = 200;   // from this process to one replica
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
 
     private readonly BenchBroker _broker;
@@ -27,13 +27,13 @@ internal sealed class ChaosPipeline : IAsyncDisposable
 
     public List<Supervised> Apis { get; } = [];
 
-    /// <summary>In front of the API replicas.</summary>
+    /// <summary>The proxies in front of the API replicas.</summary>
     public List<TcpProxy> Proxies { get; } = [];
 
-    /// <summary>One per API replica.</summary>
+    /// <summary>One HTTP client for each API replica.</summary>
     public List<HttpClient> Http { get; } = [];
 
-    /// <summary>Comes back once every API replica is ready and a worker owns each lane.</summary>
+    /// <summary>Returns when every API replica is ready and each lane is owned by a worker.</summary>
     public static async Task<ChaosPipeline> StartAsync(BenchBroker broker, ChaosAgents agents, string folder, int workers, int seed, CancellationToken stop)
     {
         var pipeline = new ChaosPipeline(broker, await broker.NewTopicsAsync("chaos", Lanes, stop), await ProjectConfigStub.StartAsync(), agents, folder);
@@ -59,7 +59,7 @@ internal sealed class ChaosPipeline : IAsyncDisposable
             program.ThrowIfBroken();
     }
 
-    /// <summary>Ends every program of it.</summary>
+    /// <summary>Ends all its programs.</summary>
     public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(((IEnumerable<Supervised>)[.. Apis, .. Workers]).Select(program => program.DisposeAsync().AsTask()));

@@ -1,6 +1,6 @@
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>The load and the faults of a run. The same seed and options give the same plan; what comes of it is for the machine to decide.</summary>
+/// <summary>The load and the attacks of a run. The same seed and options give the same plan; the course of the run depends on the machine.</summary>
 internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList<Attack> Attacks)
 {
     private const int Projects = 8;
@@ -11,7 +11,7 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
     private static readonly string[] Short = ["plain", "plain", "silent", "forking", "retried", "stubborn", "single", "exclusive"];
     private static readonly string[] Long = ["plain", "silent", "stubborn", "single"];
 
-    /// <param name="brokers">That may be broken.</param>
+    /// <param name="brokers">How many brokers can be attacked.</param>
     public static ChaosPlan Of(int seed, int tasks, TimeSpan length, int workers, int brokers, bool isKafkaProxied) =>
         new([.. Load(new Random(seed), tasks, length)], [.. FaultInjector(new Random(seed + 1), length, workers, brokers, isKafkaProxied).Concat(BrokerKills(new Random(seed + 2), length, brokers)).OrderBy(attack => attack.At)]);
 
@@ -48,7 +48,7 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
         {
             var kind = random.GetItems(kinds, 1)[0];
             if (kind is AttackKind.KillBroker or AttackKind.FreezeBroker && at < brokersAreWell)
-                kind = AttackKind.KillWorker;   // it must have come back
+                kind = AttackKind.KillWorker;   // it must be back first
             var lasts = kind switch
             {
                 AttackKind.FreezeWorker or AttackKind.FreezeApi or AttackKind.FreezeBroker => Seconds(random, 1, 12),
@@ -67,7 +67,7 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
         }
     }
 
-    /// <summary>Of several brokers, one is killed every half minute and comes back in time for the next: all guarantees must hold with the others.</summary>
+    /// <summary>With several brokers, one is killed every half minute and is back in time for the next: the guarantees must hold with the others.</summary>
     private static IEnumerable<Attack> BrokerKills(Random random, TimeSpan length, int brokers)
     {
         for (var at = TimeSpan.FromSeconds(15); brokers > 1 && at < length; at += TimeSpan.FromSeconds(30))
@@ -79,10 +79,10 @@ internal sealed record ChaosPlan(IReadOnlyList<PlannedTask> Tasks, IReadOnlyList
 
 internal sealed record PlannedTask(string Id, string Type, string Project, int Tenths)
 {
-    /// <summary>From the beginning of the load.</summary>
+    /// <summary>Time since the beginning of the load.</summary>
     public TimeSpan At { get; init; }
 
-    /// <summary>After it was accepted; null: nobody stops it.</summary>
+    /// <summary>Time from its acceptance to its stop; null: nobody stops it.</summary>
     public TimeSpan? StopAfter { get; init; }
 
     /// <summary>Whether it is submitted to both replicas at once, and once more later.</summary>
@@ -102,18 +102,18 @@ internal enum AttackKind
     CutKafka,
 }
 
-/// <param name="Target">From 0.</param>
+/// <param name="Target">Index of the target, from 0.</param>
 internal sealed record Attack(TimeSpan At, AttackKind Kind, int Target, TimeSpan Lasts)
 {
     public override string ToString() => Kind switch
     {
         AttackKind.KillWorker => $"worker-{Target + 1} is killed",
         AttackKind.FreezeWorker => $"worker-{Target + 1} is frozen for {Lasts.TotalSeconds:0.0} s",
-        AttackKind.EndWorker => $"worker-{Target + 1} is told to shut down",
+        AttackKind.EndWorker => $"worker-{Target + 1} is shut down",
         AttackKind.KillApi => $"api-{Target + 1} is killed",
         AttackKind.FreezeApi => $"api-{Target + 1} is frozen for {Lasts.TotalSeconds:0.0} s",
         AttackKind.CutApi => $"the connections of api-{Target + 1} are cut",
-        AttackKind.KillBroker => $"broker {Target + 1} is killed, and comes back after {Lasts.TotalSeconds:0.0} s",
+        AttackKind.KillBroker => $"broker {Target + 1} is killed, and restarted after {Lasts.TotalSeconds:0.0} s",
         AttackKind.FreezeBroker => $"broker {Target + 1} is frozen for {Lasts.TotalSeconds:0.0} s",
         _ => "the connections of Kafka are cut",
     };

@@ -5,10 +5,10 @@ using TaskPipeline.Bench.Chaos.Checking;
 
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>Follows one task by server-sent events to its end. Whenever the connection breaks it goes on at the next replica, from the last cursor that it has.</summary>
+/// <summary>Follows one task to its end by server-sent events. After a lost connection it continues at the next replica, from its last cursor.</summary>
 internal sealed class ChaosWatcher(string taskId, Func<HttpClient> nextReplica)
 {
-    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(20);   // a heartbeat comes each 15 s
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(20);   // there is a heartbeat every 15 s
     private static readonly TimeSpan BeforeNextTry = TimeSpan.FromMilliseconds(200);
 
     private readonly List<JsonElement> _events = [];
@@ -42,7 +42,7 @@ internal sealed class ChaosWatcher(string taskId, Func<HttpClient> nextReplica)
             request.Headers.Add("Last-Event-ID", _cursor);
         using var answer = await nextReplica().SendAsync(request, HttpCompletionOption.ResponseHeadersRead, silence.Token);
         if (answer.StatusCode != HttpStatusCode.OK)
-            return;   // this replica does not know it yet
+            return;   // this replica does not know the task yet
         using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync(silence.Token));
         string? id = null, data = null;
         while (!_hasEnd && await lines.ReadLineAsync(silence.Token) is { } line)

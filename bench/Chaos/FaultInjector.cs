@@ -2,10 +2,10 @@ using TaskPipeline.Bench.Driving;
 
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>Carries out the attacks of a plan, each at its time, and leaves nothing frozen or down behind.</summary>
+/// <summary>Carries out the attacks of a plan, each at its time, and leaves nothing frozen or down.</summary>
 internal sealed class FaultInjector(ChaosPipeline pipeline, BenchBroker broker, BenchRun run) : IDisposable
 {
-    private readonly SemaphoreSlim _oneBroker = new(1);   // of three, the next one only goes once the last is back
+    private readonly SemaphoreSlim _oneBroker = new(1);   // of three brokers, the next is attacked only when the previous one is back
 
     public void Dispose() => _oneBroker.Dispose();
 

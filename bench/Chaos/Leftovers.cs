@@ -2,12 +2,12 @@ using System.Text;
 
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>Processes of a run, wherever in the process tree they are: their environment names its folder.</summary>
+/// <summary>Finds the processes of a run anywhere in the process tree: their environment contains its folder.</summary>
 internal sealed class Leftovers(string folder)
 {
     private readonly byte[] _mark = Encoding.UTF8.GetBytes($"{ChaosAgents.FolderVariable}={folder}\0");
 
-    /// <summary>The agents among them, which also bear the marker of their worker.</summary>
+    /// <summary>The agents among them: they also have the marker of their worker.</summary>
     public Task<IReadOnlyList<string>> AgentsAsync(TimeSpan maxWait, CancellationToken stop) => AfterAsync(maxWait, "TASKPIPELINE_RUN="u8.ToArray(), stop);
 
     public Task<IReadOnlyList<string>> AllAsync(TimeSpan maxWait, CancellationToken stop) => AfterAsync(maxWait, [], stop);
@@ -30,7 +30,7 @@ internal sealed class Leftovers(string folder)
                 yield return $"{Path.GetFileName(process)}: {Encoding.UTF8.GetString(Read(process, "cmdline") ?? []).Replace('\0', ' ')}";
     }
 
-    /// <summary>Null where it has ended meanwhile, or is another user's and so not ours. A process that has ended and is only waited for has no environment.</summary>
+    /// <summary>Null if it has ended meanwhile, or belongs to another user and so is not ours. A zombie has no environment.</summary>
     private static byte[]? Read(string process, string file)
     {
         try

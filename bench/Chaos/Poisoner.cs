@@ -4,7 +4,7 @@ using TaskPipeline.Testing;
 
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>Writes odd records into every topic of the pipeline, as somebody might by mistake or malice.</summary>
+/// <summary>Writes odd records to every topic of the pipeline, as could happen by mistake or malice.</summary>
 internal sealed class Poisoner : IDisposable
 {
     private const int MostBytes = KafkaCluster.MaxRecordBytes - 1024;
@@ -22,7 +22,7 @@ internal sealed class Poisoner : IDisposable
 
     public int Written => _written;
 
-    /// <summary>While a broker is away, by the faults's will, some are lost: nobody waits for them.</summary>
+    /// <summary>While a broker is down because of an attack some records are lost. Nobody waits for them.</summary>
     public async Task PoisonAsync(int perSecond, TimeSpan length, CancellationToken stop)
     {
         if (perSecond == 0)

@@ -2,7 +2,7 @@ using TaskPipeline.Bench.Driving;
 
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>A program that is started again after 0 to 3 s whenever it ends, as a supervisor does it in production.</summary>
+/// <summary>A program that is restarted after 0 to 3 s whenever it ends, as by a supervisor in production.</summary>
 internal sealed class Supervised : IAsyncDisposable
 {
     private const double LongestPause = 3;
@@ -13,7 +13,7 @@ internal sealed class Supervised : IAsyncDisposable
     private readonly Task _supervising;
     private volatile ProgramProcess? _process;
 
-    /// <param name="start">Is given how often it was started before.</param>
+    /// <param name="start">Starts the program; its argument is the number of earlier starts.</param>
     public Supervised(Func<int, ProgramProcess> start, int seed)
     {
         (_start, _pauses) = (start, new Random(seed));
@@ -26,7 +26,7 @@ internal sealed class Supervised : IAsyncDisposable
 
     public Task FreezeAsync(TimeSpan length) => _process?.FreezeAsync(length) ?? Task.CompletedTask;
 
-    /// <summary>Fails where it is broken for good.</summary>
+    /// <summary>Fails if the program cannot run at all.</summary>
     public void ThrowIfBroken()
     {
         if (_supervising.IsFaulted)
@@ -70,7 +70,7 @@ internal sealed class Supervised : IAsyncDisposable
         }
         catch (InvalidOperationException)
         {
-            // It ended by itself a moment ago.
+            // It has just ended by itself.
         }
     }
 }

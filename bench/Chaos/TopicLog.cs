@@ -7,7 +7,7 @@ using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Bench.Chaos;
 
-/// <summary>Reads every topic of the run from its beginning, committed records only, and keeps it all: what compaction takes away later has been seen.</summary>
+/// <summary>Reads all topics of the run from their beginning, only committed records, and keeps everything, also what compaction deletes later.</summary>
 internal sealed class TopicLog : IAsyncDisposable
 {
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(10);
@@ -27,10 +27,10 @@ internal sealed class TopicLog : IAsyncDisposable
         _settings = new ConsumerConfig
         {
             BootstrapServers = bootstrapServers,
-            GroupId = topics.TailGroup,   // never joined
+            GroupId = topics.TailGroup,   // the group is never joined
             EnableAutoCommit = false,
             MetadataRecoveryRebootstrapTriggerMs = KafkaCluster.RebootstrapMs,
-            AutoOffsetReset = AutoOffsetReset.Error,   // nothing may be passed over
+            AutoOffsetReset = AutoOffsetReset.Error,   // no record may be skipped
             EnablePartitionEof = true,
             IsolationLevel = IsolationLevel.ReadCommitted,
         };
@@ -43,7 +43,7 @@ internal sealed class TopicLog : IAsyncDisposable
 
     public bool HasEnded(string taskId) => _ended.ContainsKey(taskId);
 
-    /// <summary>Waits until everything is read that is in the topics now. An open transaction ends by its timeout.</summary>
+    /// <summary>Waits until it has read everything that is in the topics now. An open transaction ends by its timeout.</summary>
     public async Task ReadToEndAsync(TimeSpan timeout, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -75,7 +75,7 @@ internal sealed class TopicLog : IAsyncDisposable
         _disposed.Dispose();
     }
 
-    /// <summary>With a new client every now and then: one that has lived through many attacks on a broker may stand still, in single partitions or in all.</summary>
+    /// <summary>Uses a new client now and then: after many attacks on a broker, a client can stop in some or all partitions.</summary>
     private void Read()
     {
         while (!_disposed.IsCancellationRequested)
@@ -90,7 +90,7 @@ internal sealed class TopicLog : IAsyncDisposable
                 }
                 catch (ConsumeException exception) when (!exception.Error.IsFatal)
                 {
-                    // A broker is away, by the faults's will: the client goes on where it was.
+                    // A broker is down because of an attack; the client continues where it was.
                 }
             consumer.Discard();
         }
@@ -98,7 +98,7 @@ internal sealed class TopicLog : IAsyncDisposable
 
     private void Take(ConsumeResult<byte[]?, byte[]?> result)
     {
-        // The end of a partition counts too: behind the last record may stand markers of transactions, which are never handed out.
+        // The end of a partition counts too: after the last record there can be transaction markers, which consumers never receive.
         _read[result.TopicPartition] = result.IsPartitionEOF ? result.Offset.Value : result.Offset.Value + 1;
         if (result.IsPartitionEOF)
             return;

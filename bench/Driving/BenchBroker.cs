@@ -8,8 +8,8 @@ using TaskPipeline.Shared.Kafka;
 namespace TaskPipeline.Bench.Driving;
 
 /// <summary>
-/// The broker of a run: the one that was asked for, else a real Kafka where <c>TASKPIPELINE_KAFKA_SCRIPT</c> names a program that starts one, else the
-/// embedded one. What was started ends with the run, and topics made in somebody else's broker are taken away again.
+/// The broker of a run: the requested one, otherwise a real Kafka if <c>TASKPIPELINE_KAFKA_SCRIPT</c> names a program that starts one, otherwise the embedded
+/// one. A broker that was started for the run ends with it. In other brokers the topics of the run are deleted afterwards.
 /// </summary>
 internal sealed class BenchBroker : IAsyncDisposable
 {
@@ -19,8 +19,8 @@ internal sealed class BenchBroker : IAsyncDisposable
     private static readonly TimeSpan TopicsTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(20);
 
-    // Holds the broker for as long as its input is open, so that the broker ends however this process does. Interrupts of the terminal are not for it.
-    // What it reads there are words of the script, each with the number of a broker, or that the data shall be kept.
+    // Keeps the broker running while its input is open, so the broker ends however this process ends. It ignores interrupts of the terminal. Each line of its
+    // input is a command of the script with the number of a broker, or the order to keep the data.
     private const string Guard = """
         "$1" start "$2/kafka" --brokers "$3" --port "$4" </dev/null || exit 1
         while read -r word number; do
@@ -46,17 +46,19 @@ internal sealed class BenchBroker : IAsyncDisposable
 
     public bool IsEmbedded { get; private set; }
 
-    /// <summary>Of the programs: the product's own, but for the embedded broker, whose rebalances last a session less 1 s.</summary>
+    /// <summary>
+    /// The session timeout of the programs: the product's default, but shorter on the embedded broker, whose rebalances last a session minus 1 s.
+    /// </summary>
     public TimeSpan SessionTimeout => IsEmbedded ? TimeSpan.FromSeconds(3) : new KafkaOptions().SessionTimeout;
 
-    /// <summary>How many brokers of a real Kafka were started for the run, and so may be broken: they have the numbers from 1.</summary>
+    /// <summary>How many brokers of a real Kafka were started for the run, and so can be attacked. Their numbers begin with 1.</summary>
     public int Breakable { get; private set; }
 
-    /// <summary>Between every client and the one broker of a Kafka that was started for the run; null anywhere else.</summary>
+    /// <summary>The proxy between all clients and the only broker of a Kafka that was started for the run; otherwise null.</summary>
     public TcpProxy? Proxy { get; private set; }
 
-    /// <param name="brokers">Of a Kafka that is started for the run.</param>
-    /// <param name="isProxied">Whether clients shall reach that Kafka through a proxy, where it has one broker.</param>
+    /// <param name="brokers">Number of brokers of a Kafka that is started for the run.</param>
+    /// <param name="isProxied">Whether clients reach that Kafka through a proxy, if it has one broker.</param>
     public static async Task<BenchBroker> StartAsync(BenchRun run, string? address = null, int brokers = 1, bool isProxied = false)
     {
         var asked = address ?? (run.Arguments.Text("--kafka") is { Length: > 0 } option ? option : Environment.GetEnvironmentVariable("KAFKA_BOOTSTRAP_SERVERS") ?? "");
@@ -88,7 +90,7 @@ internal sealed class BenchBroker : IAsyncDisposable
         }
     }
 
-    /// <summary>Makes the topics of a new pipeline, and the clients of this process for it.</summary>
+    /// <summary>Creates the topics of a new pipeline, and this process's clients for it.</summary>
     public async Task<KafkaCluster> NewTopicsAsync(string name, int lanes, CancellationToken stop)
     {
         var options = new KafkaOptions { BootstrapServers = BootstrapServers, TopicPrefix = $"bench-{_id}-{name}.", Partitions = lanes };
@@ -107,12 +109,12 @@ internal sealed class BenchBroker : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            throw new BenchException($"{BootstrapServers} does not answer, or does not let topics be made, within {TopicsTimeout.TotalSeconds} s");
+            throw new BenchException($"{BootstrapServers} does not answer, or does not allow the creation of topics, within {TopicsTimeout.TotalSeconds} s");
         }
         return cluster;
     }
 
-    /// <summary>In a process that was started with <see cref="SettingsFor"/>: the cluster that they name.</summary>
+    /// <summary>The cluster that the settings name, in a process that was started with <see cref="SettingsFor"/>.</summary>
     public static KafkaCluster ClusterOfThisProcess() => new(Options.Create(new KafkaOptions
     {
         BootstrapServers = Environment.GetEnvironmentVariable("Kafka__BootstrapServers")!,
@@ -120,7 +122,7 @@ internal sealed class BenchBroker : IAsyncDisposable
         Partitions = PipelineUnderTest.Lanes,
     }), NullLogger<KafkaCluster>.Instance);
 
-    /// <summary>The environment with which a process of ours works on these topics.</summary>
+    /// <summary>The environment of a process that works on these topics.</summary>
     public Dictionary<string, string?> SettingsFor(KafkaCluster cluster)
     {
         var settings = new Dictionary<string, string?>
@@ -134,7 +136,9 @@ internal sealed class BenchBroker : IAsyncDisposable
         return settings;
     }
 
-    /// <summary>Makes one of the <see cref="Breakable"/> brokers do what a word of the script says: <c>kill</c>, <c>restart</c>, <c>pause</c> or <c>resume</c>.</summary>
+    /// <summary>
+    /// Runs a command of the script on one of the <see cref="Breakable"/> brokers: <c>kill</c>, <c>restart</c>, <c>pause</c> or <c>resume</c>.
+    /// </summary>
     public async Task BreakAsync(string word, int number)
     {
         await _oneWord.WaitAsync();
@@ -156,7 +160,9 @@ internal sealed class BenchBroker : IAsyncDisposable
         }
     }
 
-    /// <summary>Leaves the topics of the run where they are, in a Kafka that goes on, or the data and logs of one that ends with the run. Answers where those are.</summary>
+    /// <summary>
+    /// Keeps the topics of the run in a Kafka that continues, or the data and logs of a Kafka that ends with the run. Returns where they are.
+    /// </summary>
     public async Task<string?> KeepAsync()
     {
         _isKept = true;
@@ -184,8 +190,9 @@ internal sealed class BenchBroker : IAsyncDisposable
     private async Task StartKafkaAsync(int brokers, bool isProxied, CancellationToken stop)
     {
         _folder = Directory.CreateTempSubdirectory("taskpipeline-bench-kafka-").FullName;
-        var port = "";   // the script finds free ones
-        // As much as Kafka's own start script gives it, from the start, and most of it for what is young: else it stands still for 20 ms each 10 seconds.
+        var port = "";   // the script finds free ports
+        // As much memory as in Kafka's own start script, allocated at the start, and most of it for new objects: otherwise it pauses for 20 ms every
+        // 10 seconds.
         Dictionary<string, string?> settings = new() { ["KAFKA_HEAP"] = "1g", ["_JAVA_OPTIONS"] = "-Xms1g -Xmn640m" };
         if (isProxied)
         {
@@ -203,7 +210,7 @@ internal sealed class BenchBroker : IAsyncDisposable
         }
         catch (InvalidOperationException exception)
         {
-            throw new BenchException($"Kafka could not be started; --kafka embedded does without. {exception.Message}");
+            throw new BenchException($"Kafka could not be started; --kafka embedded needs none. {exception.Message}");
         }
     }
 
@@ -226,7 +233,7 @@ internal sealed class BenchBroker : IAsyncDisposable
         }
         catch (KafkaException)
         {
-            // Some were never made, or the broker has gone: nothing more can be done for it from here.
+            // Some topics were never created, or the broker has ended; nothing more can be done here.
         }
     }
 }

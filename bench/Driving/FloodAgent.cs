@@ -23,9 +23,9 @@ internal static class FloodAgent
         return 0;
     }
 
-    /// <summary>The line of that number, without its end.</summary>
+    /// <summary>The line with this number, without its line feed.</summary>
     public static string LineOf(long number, int length) => number.ToString(CultureInfo.InvariantCulture) is var digits ? digits + Filler(length)[digits.Length..^1] : "";
 
-    /// <param name="length">With the line's end.</param>
+    /// <param name="length">Length including the line feed.</param>
     private static string Filler(int length) => new string('.', length - 1) + '\n';
 }

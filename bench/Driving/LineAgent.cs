@@ -4,7 +4,10 @@ using System.Text;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>The agent whose lines are timed: it prints the machine's monotonic clock at a steady beat, unbuffered. Run as <c>Bench agent-lines MILLISECONDS COUNT</c>.</summary>
+/// <summary>
+/// The agent with timed lines: it prints the machine's monotonic clock at a steady beat, unbuffered. Run as <c>Bench agent-lines MILLISECONDS
+/// COUNT</c>.
+/// </summary>
 internal static class LineAgent
 {
     public const string Name = "agent-lines";

@@ -6,14 +6,14 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>A consumer of the lines of one lane, from its beginning, with the pipeline's settings, and nothing else.</summary>
+/// <summary>A consumer of only the lines of one lane, from its beginning, with the pipeline's settings.</summary>
 internal sealed class LineTail : IAsyncDisposable
 {
     private readonly IConsumer<byte[]?, byte[]?> _consumer;
     private readonly CancellationTokenSource _over;
     private readonly Task _reading;
 
-    /// <param name="take">Gets each record, and when it came by <see cref="Stopwatch.GetTimestamp"/>, on the thread of the consumer.</param>
+    /// <param name="take">Receives each record and its arrival time (<see cref="Stopwatch.GetTimestamp"/>), on the consumer's thread.</param>
     public LineTail(KafkaCluster cluster, int lane, Action<OutputLines, long> take, CancellationToken stop)
     {
         _over = CancellationTokenSource.CreateLinkedTokenSource(stop);

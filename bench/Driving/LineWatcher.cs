@@ -4,10 +4,10 @@ using System.Text.Json;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>One watcher on a WebSocket that times the lines of <see cref="LineAgent"/>.</summary>
+/// <summary>A watcher over WebSocket that times the lines of <see cref="LineAgent"/>.</summary>
 internal static class LineWatcher
 {
-    /// <summary>Watches a task to its end, and answers the age of each line in milliseconds. <paramref name="began"/> is called with the first line.</summary>
+    /// <summary>Watches a task to its end, and returns the age of each line in milliseconds. Calls <paramref name="began"/> at the first line.</summary>
     public static async Task<IReadOnlyList<double>> WatchAsync(Uri api, string path, Action began, CancellationToken stop)
     {
         using var socket = new ClientWebSocket();
@@ -27,16 +27,16 @@ internal static class LineWatcher
             var seen = Stopwatch.GetTimestamp();
             if (received.MessageType == WebSocketMessageType.Close)
                 throw new BenchException($"the watch socket was closed before the end: {socket.CloseStatus} {socket.CloseStatusDescription}");
-            using var told = JsonDocument.Parse(buffer.AsMemory(0, length));
-            switch (told.RootElement.GetProperty("type").GetString())
+            using var next = JsonDocument.Parse(buffer.AsMemory(0, length));
+            switch (next.RootElement.GetProperty("type").GetString())
             {
                 case "lines":
                     if (ages.Count == 0)
                         began();
-                    ages.AddRange(told.RootElement.GetProperty("lines").EnumerateArray().Select(line => LineAgent.Age(line.GetProperty("text").GetString()!, seen)));
+                    ages.AddRange(next.RootElement.GetProperty("lines").EnumerateArray().Select(line => LineAgent.Age(line.GetProperty("text").GetString()!, seen)));
                     break;
-                case "end" when told.RootElement.GetProperty("status").GetString() is not "succeeded":
-                    throw new BenchException($"the agent did not succeed: {told.RootElement}");
+                case "end" when next.RootElement.GetProperty("status").GetString() is not "succeeded":
+                    throw new BenchException($"the agent did not succeed: {next.RootElement}");
                 case "end":
                     return ages;
             }

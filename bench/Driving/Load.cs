@@ -2,10 +2,10 @@ using System.Diagnostics;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>A closed loop: so many callers, each of which begins its next call when the one before has come back.</summary>
+/// <summary>A closed loop: a number of callers, each of which begins its next call when the previous one has returned.</summary>
 internal static class Load
 {
-    /// <summary>How many calls came back per second.</summary>
+    /// <summary>How many calls returned per second.</summary>
     public static async Task<double> PerSecondAsync(int callers, TimeSpan duration, Func<Task> call, CancellationToken stop)
     {
         var started = Stopwatch.GetTimestamp();
@@ -24,7 +24,7 @@ internal static class Load
     }
 }
 
-/// <summary>A steady beat. Who is late does not catch up: bursts would measure the queue, not the way.</summary>
+/// <summary>A steady beat. After a delay it does not catch up, because bursts would measure the queue instead of the latency.</summary>
 internal sealed class Pace(TimeSpan interval)
 {
     private readonly long _ticks = (long)(interval.TotalSeconds * Stopwatch.Frequency);

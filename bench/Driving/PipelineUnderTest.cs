@@ -9,16 +9,16 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>A pipeline with topics of its own: the real TaskApi and TaskWorkers as processes, and what they need.</summary>
+/// <summary>A pipeline with its own topics: the real TaskApi and TaskWorkers as processes, and what they need.</summary>
 internal sealed class PipelineUnderTest : IAsyncDisposable
 {
     public const int Lanes = 24;   // the product's default
     public const int FloodLane = 0;
 
-    /// <summary>How long a task of the type <c>retried</c> waits for its second attempt, with which it succeeds.</summary>
+    /// <summary>How long a task of the type <c>retried</c> waits for its second attempt, which succeeds.</summary>
     public static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(20);
 
-    /// <summary>Between the SIGTERM that a task of the type <c>stubborn</c> ignores and its SIGKILL.</summary>
+    /// <summary>The time between SIGTERM, which a task of the type <c>stubborn</c> ignores, and SIGKILL.</summary>
     public static readonly TimeSpan StubbornGrace = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(60);
@@ -50,12 +50,12 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         File.WriteAllText(CatalogueFile, Catalogue);
     }
 
-    /// <summary>Of the bench's own clients.</summary>
+    /// <summary>The bench's own clients.</summary>
     public KafkaCluster Cluster { get; }
 
     public StateReader State { get; }
 
-    /// <summary>To the API that was started last.</summary>
+    /// <summary>An HTTP client of the API that was started last.</summary>
     public HttpClient Http { get; private set; } = null!;
 
     public IReadOnlyList<ProgramProcess> Apis => _apis;
@@ -67,7 +67,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     public static async Task<PipelineUnderTest> StartAsync(BenchBroker broker, string name, CancellationToken stop, int lanes = Lanes) =>
         new(broker, await broker.NewTopicsAsync(name, lanes, stop), await ProjectConfigStub.StartAsync(), stop);
 
-    /// <summary>Starts one more API, and comes back when it is ready.</summary>
+    /// <summary>Starts one more API, and returns when it is ready.</summary>
     public async Task StartApiAsync(int connections, params IReadOnlyList<KeyValuePair<string, string?>> more)
     {
         var address = $"http://127.0.0.1:{FreePort.Find()}";
@@ -90,13 +90,13 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         });
     }
 
-    /// <summary>Starts workers until there are so many, and comes back when every lane is claimed and each of them has its share.</summary>
+    /// <summary>Starts workers up to this number, and returns when all lanes are claimed and each worker has its share.</summary>
     public Task StartWorkersAsync(int total) => StartAsync(total, "TaskWorker");
 
-    /// <summary>The same for <see cref="LoopFloor"/>, in the place of workers.</summary>
+    /// <summary>The same for <see cref="LoopFloor"/> processes in place of workers.</summary>
     public Task StartLoopsAsync(int total) => StartAsync(total, "Bench", LoopFloor.Name);
 
-    /// <summary>Comes back when every lane is claimed and each worker has its share.</summary>
+    /// <summary>Returns when all lanes are claimed and each worker has its share.</summary>
     public Task SharedOutAsync() => UntilAsync($"{_workers.Count} workers have not shared out the lanes", () =>
     {
         ThrowIfBroken();
@@ -105,21 +105,21 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         return Task.FromResult(owners.Count == Cluster.Topics.Lanes && shares.Count == _workers.Count && shares.Max(share => share.Value) - shares.Min(share => share.Value) <= 1);
     });
 
-    /// <summary>As <c>kill -9</c>: to this program alone.</summary>
+    /// <summary>Sends SIGKILL to this program only.</summary>
     public void Kill(ProgramProcess program)
     {
         _toldToEnd.Add(program);
         program.Kill();
     }
 
-    /// <summary>As a supervisor asks it to end.</summary>
+    /// <summary>Sends SIGTERM, as a supervisor does.</summary>
     public void Terminate(ProgramProcess program)
     {
         _toldToEnd.Add(program);
         program.Terminate();
     }
 
-    /// <summary>Starts a worker again that was told to end, and comes back when every worker has its share of the lanes.</summary>
+    /// <summary>Restarts a worker that was shut down, and returns when each worker has its share of the lanes.</summary>
     public async Task RestartAsync(ProgramProcess worker)
     {
         var number = _workers.IndexOf(worker);
@@ -129,14 +129,14 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         await SharedOutAsync();
     }
 
-    /// <summary>Submits so many tasks without params, round the lanes, straight into Kafka.</summary>
+    /// <summary>Submits this many tasks without params directly to Kafka, lane by lane in turn.</summary>
     public async Task QueueAsync(string type, int count)
     {
         using var producer = Cluster.OrderedProducer();
         await Task.WhenAll(Enumerable.Range(0, count).Select(number => QueueAsync(producer, type, number)));
     }
 
-    /// <summary>Submits a task that floods, straight into its lane.</summary>
+    /// <summary>Submits a task that floods, directly to its lane.</summary>
     public async Task QueueFloodAsync(long lines, int length)
     {
         using var producer = Cluster.OrderedProducer();
@@ -151,7 +151,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
             new TopicPartition(Cluster.Topics.Tasks, FloodLane), new Message<byte[]?, byte[]?> { Key = Encoding.UTF8.GetBytes(task.TaskId), Value = TaskJson.Encode(task) }, _stop);
     }
 
-    /// <summary>The same, but one after the other at a steady beat.</summary>
+    /// <summary>The same, at a steady beat.</summary>
     public async Task QueueAsync(string type, int count, TimeSpan beat)
     {
         using var producer = Cluster.OrderedProducer();
@@ -170,7 +170,7 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         return new Submitted(answer.GetProperty("task_id").GetString()!, answer.GetProperty("links").GetProperty("watch").GetString()!);
     }
 
-    /// <summary>Stops a task through the API, and comes back when it has ended.</summary>
+    /// <summary>Stops a task through the API, and returns when it has ended.</summary>
     public async Task StopAsync(string taskId)
     {
         await RequestStopAsync(taskId);
@@ -229,7 +229,9 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
         return answer.StatusCode == HttpStatusCode.Accepted ? JsonElement.Parse(body) : throw new BenchException($"POST {path} answers {(int)answer.StatusCode}: {body}");
     }
 
-    /// <summary>The programs watch the folder they run in, with all below it, and that of the catalogue: what is written all the time lies elsewhere.</summary>
+    /// <summary>
+    /// The programs watch their working folder with its subfolders, and the catalogue's folder, so files that change all the time are elsewhere.
+    /// </summary>
     private string Subfolder(string name) => Directory.CreateDirectory(Path.Combine(_folder, name)).FullName;
 
     private Dictionary<string, string?> Settings(string key, string value)
@@ -252,5 +254,5 @@ internal sealed class PipelineUnderTest : IAsyncDisposable
     }
 }
 
-/// <param name="Watch">The path of its watch socket.</param>
+/// <param name="Watch">Path of its watch socket.</param>
 internal sealed record Submitted(string TaskId, string Watch);

@@ -5,8 +5,8 @@ using TaskPipeline.LocalProcesses;
 namespace TaskPipeline.Bench.Driving;
 
 /// <summary>
-/// A program of this repository under measurement. Its output goes to a file, as it does in production, and costs the bench nothing. It ends with
-/// its standard input, however the bench ends.
+/// A program of this repository under measurement. Its output goes to a file, as in production, and costs the bench nothing. It ends when its standard input
+/// is closed, however the bench ends.
 /// </summary>
 internal sealed class ProgramProcess : IAsyncDisposable
 {
@@ -29,7 +29,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Processor time that it has used.</summary>
+    /// <summary>CPU time that it has used.</summary>
     public double CpuSeconds
     {
         get
@@ -39,7 +39,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>The most that it ever had resident.</summary>
+    /// <summary>Its peak resident memory.</summary>
     public double PeakMiB
     {
         get
@@ -57,16 +57,16 @@ internal sealed class ProgramProcess : IAsyncDisposable
             [.. settings, KeyValuePair.Create("Parent__HoldsInput", (string?)"true")], workingDirectory));
     }
 
-    /// <summary>Its exit code, once it has ended.</summary>
+    /// <summary>Its exit code, after it has ended.</summary>
     public Task<int> ExitedAsync() => _process.WaitForExitAsync(Timeout.InfiniteTimeSpan);
 
-    /// <summary>As <c>kill -9</c>: to this process alone.</summary>
+    /// <summary>Sends SIGKILL to this process only.</summary>
     public void Kill() => _process.KillAlone();
 
-    /// <summary>As a supervisor asks it to end.</summary>
+    /// <summary>Sends SIGTERM, as a supervisor does.</summary>
     public void Terminate() => _process.Signal(PosixSignal.SIGTERM);
 
-    /// <summary>Stands still for so long. A process of its own sees to it that it goes on, also where the bench is killed meanwhile.</summary>
+    /// <summary>Freezes the process for this time. A separate process resumes it, even if the bench is killed meanwhile.</summary>
     public async Task FreezeAsync(TimeSpan length)
     {
         using var freezer = Process.Start("setsid", ["sh", "-c", "kill -STOP $0 && sleep $1; kill -CONT $0", _process.Id.ToString(), length.TotalSeconds.ToString("0.000")]);
@@ -76,7 +76,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
     public void ThrowIfEnded()
     {
         if (_process.HasExited)
-            throw new BenchException($"{Name} has ended with exit code {_process.ExitCode}. Its last words:\n{string.Join('\n', File.ReadLines(_log).TakeLast(LastWords))}");
+            throw new BenchException($"{Name} has ended with exit code {_process.ExitCode}. Its last lines:\n{string.Join('\n', File.ReadLines(_log).TakeLast(LastWords))}");
     }
 
     public async ValueTask DisposeAsync()

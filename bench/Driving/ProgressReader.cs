@@ -5,7 +5,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>Reads <c>task-progress</c> as watchers do, uncommitted records too, and notes when each one came.</summary>
+/// <summary>Reads <c>task-progress</c> as watchers do, including uncommitted records, and notes the arrival time of each record.</summary>
 internal sealed class ProgressReader : IAsyncDisposable
 {
     private readonly CancellationTokenSource _disposed = new();
@@ -16,7 +16,7 @@ internal sealed class ProgressReader : IAsyncDisposable
 
     public ProgressReader(KafkaCluster cluster) => _reading = new TopicTail(cluster, IsolationLevel.ReadUncommitted, [cluster.Topics.Progress], Take).RunAsync(_disposed.Token);
 
-    /// <summary>The first record of that kind of a task, from an attempt on, as soon as it is there.</summary>
+    /// <summary>Waits for a task's first record of this kind, from this attempt on.</summary>
     public async Task<SeenRecord> WaitForAsync<T>(string taskId, TimeSpan limit, CancellationToken stop, int attempt = 1)
         where T : AttemptRecord
     {
@@ -67,6 +67,6 @@ internal sealed class ProgressReader : IAsyncDisposable
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }
 
-/// <param name="AppendedAt">By the broker's clock.</param>
-/// <param name="Seen">When it was read, as a timestamp of <see cref="Stopwatch"/>.</param>
+/// <param name="AppendedAt">Time of the broker's clock.</param>
+/// <param name="Seen">When it was read, as a <see cref="Stopwatch"/> timestamp.</param>
 internal sealed record SeenRecord(ProgressRecord Record, DateTimeOffset AppendedAt, long Seen);

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>A project-config API that knows every project, and answers at once.</summary>
+/// <summary>A project-config API that knows every project and answers at once.</summary>
 internal sealed class ProjectConfigStub : IAsyncDisposable
 {
     private readonly WebApplication _app;

@@ -7,10 +7,10 @@ using System.Text;
 namespace TaskPipeline.Bench.Driving;
 
 /// <summary>
-/// A watcher that costs as little as can be: it speaks just enough of the WebSocket protocol to be sent text, finds the numbers of the lines in the bytes
-/// and checks that each follows the one before. So the same one measures any server whose messages have <c>"seq":N,…"text":"…"</c>.
+/// A watcher with the lowest possible cost: it implements just enough of WebSocket to receive text, finds the line numbers in the bytes and checks that each
+/// follows the previous one. So the same watcher can measure every server whose messages have <c>"seq":N,…"text":"…"</c>.
 /// </summary>
-/// <param name="untimed">The lines' texts begin with the machine's clock, and it is looked at behind so many of them; null: of none.</param>
+/// <param name="untimed">The texts of the lines begin with the machine's clock, which is read after this many lines; null: it is not read.</param>
 internal sealed class RawWatcher(int? untimed = null) : IDisposable
 {
     private const int BufferBytes = 64 * 1024;
@@ -18,23 +18,23 @@ internal sealed class RawWatcher(int? untimed = null) : IDisposable
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(60);
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-    private byte[] _rest = [];   // of what was drained: the beginning of a number
+    private byte[] _rest = [];   // the beginning of a number that is not complete yet
 
-    /// <summary>Milliseconds from the writing of each line to its arrival; null: it is not timed.</summary>
+    /// <summary>Milliseconds from the writing of each line to its arrival; null: not timed.</summary>
     public List<double>? Ages { get; } = untimed is null ? null : [];
 
-    /// <summary>The last line that came.</summary>
+    /// <summary>Number of the last line.</summary>
     public long Last { get; private set; }
 
     public long Lines { get; private set; }
 
-    /// <summary>Lines that did not follow the one before.</summary>
+    /// <summary>How many lines did not follow the previous one.</summary>
     public long Wrong { get; private set; }
 
-    /// <summary>When the last line came.</summary>
+    /// <summary>When the last line arrived.</summary>
     public long LastAt { get; private set; }
 
-    /// <summary>Blocks: a socket that never waited asynchronously is in nobody's epoll, and wakes no thread when something comes.</summary>
+    /// <summary>Blocks. A socket that never waited asynchronously is in no epoll set, so arriving data wake no thread.</summary>
     public void Connect(IPEndPoint server, string path)
     {
         _socket.Connect(server);
@@ -43,7 +43,7 @@ internal sealed class RawWatcher(int? untimed = null) : IDisposable
         var answer = new byte[1024];
         for (var length = 0; ;)
         {
-            var received = _socket.Receive(answer.AsSpan(length, 1));   // byte by byte: what follows is for the reading
+            var received = _socket.Receive(answer.AsSpan(length, 1));   // byte by byte, because the following bytes belong to the messages
             length += received;
             if (received == 0 || length == answer.Length)
                 throw new BenchException($"{server}{path} refused to be watched: {Encoding.ASCII.GetString(answer, 0, length)}");
@@ -54,7 +54,7 @@ internal sealed class RawWatcher(int? untimed = null) : IDisposable
             throw new BenchException($"{server}{path} refused to be watched: {Encoding.ASCII.GetString(answer).Split('\r')[0]}");
     }
 
-    /// <summary>Reads what comes to any of them as soon as it is there, until each has that line or its server has closed.</summary>
+    /// <summary>Reads from all watchers as soon as data arrive, until each has that line or its server has closed.</summary>
     public static void ReadAtOnce(IEnumerable<RawWatcher> watchers, long until, CancellationToken over)
     {
         var buffer = new byte[BufferBytes];
@@ -69,8 +69,8 @@ internal sealed class RawWatcher(int? untimed = null) : IDisposable
         }
     }
 
-    /// <summary>Takes what has come so far, and does not wait; false: the server has closed.</summary>
-    /// <param name="buffer">Any, for the time of the call.</param>
+    /// <summary>Reads what has arrived, without waiting; false: the server has closed.</summary>
+    /// <param name="buffer">A buffer that is used during the call.</param>
     public bool Drain(Span<byte> buffer)
     {
         _socket.Blocking = false;
@@ -90,12 +90,14 @@ internal sealed class RawWatcher(int? untimed = null) : IDisposable
         }
     }
 
-    /// <summary>An unasked pong: a server that hears from its client now and then sends no pings, which nobody here would answer.</summary>
+    /// <summary>
+    /// Sends a pong that was not requested. A server that receives something now and then sends no pings, which this watcher would not answer.
+    /// </summary>
     public void ShowLife() => _socket.Send([0x8A, 0x80, 0, 0, 0, 0]);
 
     public void Dispose() => _socket.Dispose();
 
-    /// <summary>Answers how many bytes are done with.</summary>
+    /// <summary>Returns how many bytes are processed.</summary>
     private int Scan(ReadOnlySpan<byte> data)
     {
         var mark = "\"seq\":"u8;
@@ -115,7 +117,7 @@ internal sealed class RawWatcher(int? untimed = null) : IDisposable
         }
     }
 
-    /// <summary>False: its text has not come yet.</summary>
+    /// <summary>False: its text has not arrived yet.</summary>
     private bool TakeAge(ReadOnlySpan<byte> line)
     {
         var mark = "\"text\":\""u8;

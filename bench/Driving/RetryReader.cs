@@ -4,13 +4,13 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>Reads <c>task-schedule</c> and <c>tasks</c>, committed records only: when retries were due, and when they were put back.</summary>
+/// <summary>Reads <c>task-schedule</c> and <c>tasks</c>, only committed records: when retries were due, and when they were put back into the queue.</summary>
 internal sealed class RetryReader : IAsyncDisposable
 {
     private readonly CancellationTokenSource _disposed = new();
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, DateTimeOffset> _due = [];       // by the schedule's key, under the lock, as is all below
-    private readonly Dictionary<string, DateTimeOffset> _putBack = [];   // when the broker took the first record in `tasks`
+    private readonly Dictionary<string, DateTimeOffset> _due = [];       // by the schedule's key; under the lock, like everything below
+    private readonly Dictionary<string, DateTimeOffset> _putBack = [];   // when the broker appended the first record to `tasks`
     private readonly HashSet<string> _twice = [];
     private TaskCompletionSource _more = NewSignal();
     private readonly Task _reading;
@@ -18,7 +18,10 @@ internal sealed class RetryReader : IAsyncDisposable
     public RetryReader(KafkaCluster cluster) => _reading = new TopicTail(
         cluster, IsolationLevel.ReadCommitted, [cluster.Topics.Schedule, cluster.Topics.Tasks], result => Take(result, isSchedule: result.Topic == cluster.Topics.Schedule)).RunAsync(_disposed.Token);
 
-    /// <summary>How many retries were put back more than once: another replica did the same at that moment, or had died before it could say that it had.</summary>
+    /// <summary>
+    /// How many retries were put back more than once: another replica did the same at that moment, or died before it could record that it had done
+    /// so.
+    /// </summary>
     public int Doubles
     {
         get
@@ -29,8 +32,8 @@ internal sealed class RetryReader : IAsyncDisposable
     }
 
     /// <summary>
-    /// Milliseconds from when each retry was due until the broker took it; less than 0 is early. The broker counts whole milliseconds, so the time at
-    /// which it was due is cut to them too.
+    /// Milliseconds from when each retry was due until the broker appended it; less than 0 is early. The broker counts whole milliseconds, so the due times are
+    /// truncated to milliseconds too.
     /// </summary>
     public IReadOnlyList<double> Late
     {
@@ -41,7 +44,7 @@ internal sealed class RetryReader : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until so many are put back.</summary>
+    /// <summary>Waits until this many retries are put back.</summary>
     public async Task PutBackAsync(int count, TimeSpan limit, CancellationToken stop)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -8,23 +8,23 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.Bench.Driving;
 
 /// <summary>
-/// A watcher with a hard life: it joins at a place of its own, cuts its connection or takes nothing for a while, and comes back elsewhere, over another transport,
-/// with the cursor that it has. It notices whether a line is missing or came twice, and at the end proves that it has all.
+/// A watcher under stress: it starts at any place, cuts its connection or reads nothing for a while, and reconnects to another replica over another transport,
+/// with its cursor. It notices missing and duplicate lines, and at the end proves that it has all lines.
 /// </summary>
-/// <param name="places">Cursors of the task, with the last line before each: what any watcher has seen, any may begin with.</param>
-/// <param name="replicas">Those of the API that are there, or will be.</param>
+/// <param name="places">Cursors of the task, with the last line before each. A watcher can begin with any cursor that any watcher has received.</param>
+/// <param name="replicas">The replicas of the API, now and later.</param>
 internal sealed class SoakWatcher(string taskId, ConcurrentQueue<(string Cursor, long Seq)> places, IReadOnlyDictionary<int, Uri> replicas, Random random) : IDisposable
 {
     private const int MostPlaces = 50;
     private const int MostTail = 500;
-    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(25);   // a heartbeat of SSE comes each 15 s; elsewhere lines do
+    private static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(25);   // SSE has a heartbeat every 15 s; the other transports have lines
     private static readonly TimeSpan LongestStay = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LongestStall = TimeSpan.FromSeconds(15);     // the API closes after 10
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     private readonly OutputHash _hash = new();
     private WatchStart _start;
-    private long? _seq;         // the last line that came; null: none so far, and any may be the first
+    private long? _seq;         // the last line; null: none yet, and any line can be the first
     private bool _isWhole;      // it began with the first line
     private bool _hasEnd;
 
@@ -32,10 +32,10 @@ internal sealed class SoakWatcher(string taskId, ConcurrentQueue<(string Cursor,
 
     public long Lines { get; private set; }
 
-    /// <summary>What went wrong; null: nothing.</summary>
+    /// <summary>What is wrong; null: nothing.</summary>
     public string? Violation { get; private set; }
 
-    /// <param name="joinsIn">After so long it comes for the first time.</param>
+    /// <param name="joinsIn">How long to wait before its first connection.</param>
     public async Task WatchAsync(TimeSpan joinsIn, CancellationToken stop)
     {
         await Task.Delay(joinsIn * random.NextDouble(), stop);
@@ -51,13 +51,13 @@ internal sealed class SoakWatcher(string taskId, ConcurrentQueue<(string Cursor,
             }
             catch (Exception exception) when (exception is HttpRequestException or IOException or SocketException or WebSocketException or OperationCanceledException)
             {
-                // It has left, or the replica is gone.
+                // It has cut its connection, or the replica has ended.
             }
             if (!_hasEnd)
                 await Task.Delay(LongestPause * random.NextDouble(), stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         if (!_hasEnd)
-            Violation ??= $"was not told of the end; the last line was {_seq?.ToString(CultureInfo.InvariantCulture) ?? "none"}";
+            Violation ??= $"did not receive the end; the last line was {_seq?.ToString(CultureInfo.InvariantCulture) ?? "none"}";
     }
 
     public void Dispose() => _hash.Dispose();
@@ -80,9 +80,9 @@ internal sealed class SoakWatcher(string taskId, ConcurrentQueue<(string Cursor,
         var stallsIn = random.Next(4) == 0 ? random.Next(1, 500) : -1;   // events
         using var silence = CancellationTokenSource.CreateLinkedTokenSource(leaving);
         silence.CancelAfter(LongestSilence);
-        await foreach (var told in transport(replicas[random.Next(replicas.Count)], taskId, _start, silence.Token))
+        await foreach (var next in transport(replicas[random.Next(replicas.Count)], taskId, _start, silence.Token))
         {
-            Take(told);
+            Take(next);
             if (_hasEnd || Violation is not null)
                 return;
             silence.CancelAfter(LongestSilence);
@@ -91,28 +91,28 @@ internal sealed class SoakWatcher(string taskId, ConcurrentQueue<(string Cursor,
         }
     }
 
-    private void Take(JsonElement told)
+    private void Take(JsonElement next)
     {
-        if (told.TryGetProperty("cursor", out var cursor))
+        if (next.TryGetProperty("cursor", out var cursor))
             _start = new WatchStart(cursor.GetString());
-        switch (told.GetProperty("type").GetString())
+        switch (next.GetProperty("type").GetString())
         {
             case "lines":
-                foreach (var line in told.GetProperty("lines").EnumerateArray())
+                foreach (var line in next.GetProperty("lines").EnumerateArray())
                     Take(line.GetProperty("seq").GetInt64(), line.GetProperty("text").GetString()!);
                 places.Enqueue((_start.Cursor!, _seq!.Value));
                 while (places.Count > MostPlaces)
                     places.TryDequeue(out _);
                 break;
             case "gap":
-                Violation ??= $"was told of a gap: {told}";
+                Violation ??= $"received a gap: {next}";
                 break;
             case "end":
                 _hasEnd = true;
-                if (told.GetProperty("lines").GetInt64() is var lines && _seq is { } seq && seq != lines)
+                if (next.GetProperty("lines").GetInt64() is var lines && _seq is { } seq && seq != lines)
                     Violation ??= $"has line {seq} as its last, the end says {lines}";
-                else if (_isWhole && told.GetProperty("hash").GetString() != _hash.ToString())
-                    Violation ??= "has another hash than the end says";
+                else if (_isWhole && next.GetProperty("hash").GetString() != _hash.ToString())
+                    Violation ??= "has another hash than the end";
                 break;
         }
     }
@@ -120,7 +120,7 @@ internal sealed class SoakWatcher(string taskId, ConcurrentQueue<(string Cursor,
     private void Take(long seq, string text)
     {
         if (_seq is { } before && seq != before + 1)
-            Violation ??= $"was told line {seq} behind {before}";
+            Violation ??= $"received line {seq} after line {before}";
         (_seq, Lines) = (seq, Lines + 1);
         if (_isWhole)
             _hash.Add(new OutputLine(seq, OutputStream.Stdout, text, default));

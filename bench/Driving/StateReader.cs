@@ -5,14 +5,14 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>Reads <c>task-state</c>, committed records only: who owns which lane, and which tasks have ended.</summary>
+/// <summary>Reads <c>task-state</c>, only committed records: who owns which lane, and which tasks have ended.</summary>
 internal sealed class StateReader : IAsyncDisposable
 {
     private static readonly TimeSpan MostBetweenEnds = TimeSpan.FromSeconds(30);
 
     private readonly CancellationTokenSource _disposed = new();
     private readonly Lock _lock = new();
-    private readonly Dictionary<int, string> _owners = [];   // under the lock, as is all below
+    private readonly Dictionary<int, string> _owners = [];   // under the lock, like everything below
     private readonly HashSet<string> _ended = [];
     private readonly List<TaskEnd> _ends = [];               // in the order in which they were read
     private string? _failure;
@@ -21,7 +21,7 @@ internal sealed class StateReader : IAsyncDisposable
 
     public StateReader(KafkaCluster cluster) => _reading = new TopicTail(cluster, IsolationLevel.ReadCommitted, [cluster.Topics.State], Take).RunAsync(_disposed.Token);
 
-    /// <summary>Lane → worker.</summary>
+    /// <summary>The worker of each lane.</summary>
     public IReadOnlyDictionary<int, string> Owners
     {
         get
@@ -40,7 +40,7 @@ internal sealed class StateReader : IAsyncDisposable
         }
     }
 
-    /// <exception cref="BenchException">A task has ended in another way than it must.</exception>
+    /// <exception cref="BenchException">A task has not ended as it must.</exception>
     public void ThrowIfFailed()
     {
         lock (_lock)
@@ -48,7 +48,9 @@ internal sealed class StateReader : IAsyncDisposable
                 throw new BenchException(_failure);
     }
 
-    /// <summary>Waits for so many ends more than the <paramref name="before"/> that there were, and answers how many of them came per second, from the first to the last.</summary>
+    /// <summary>
+    /// Waits for this many ends after the first <paramref name="before"/>, and returns how many there were per second, from the first to the last.
+    /// </summary>
     public async Task<double> RateAsync(int before, int count, CancellationToken stop)
     {
         var ends = await NextAsync(before, count, stop);
@@ -63,7 +65,7 @@ internal sealed class StateReader : IAsyncDisposable
                 return;
     }
 
-    /// <summary>Waits for so many ends more than the <paramref name="before"/> that there were.</summary>
+    /// <summary>Waits for this many ends after the first <paramref name="before"/>.</summary>
     public async Task<IReadOnlyList<TaskEnd>> NextAsync(int before, int count, CancellationToken stop)
     {
         while (true)
@@ -122,5 +124,5 @@ internal sealed class StateReader : IAsyncDisposable
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }
 
-/// <param name="ReadAt">When its record was read: it was committed by then.</param>
+/// <param name="ReadAt">When its record was read; it was committed by then.</param>
 internal sealed record TaskEnd(TaskState State, DateTimeOffset ReadAt);

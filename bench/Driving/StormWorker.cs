@@ -9,19 +9,19 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.Bench.Driving;
 
 /// <summary>
-/// A worker without Kafka, as a process that can be killed: it has the reapers of a worker and runs one agent after the other. Run as
+/// A worker without Kafka, as a process that can be killed. It has the reapers of a worker and runs one agent after the other. Run as
 /// <c>Bench storm-worker CGROUPS</c>; lines of its input are <c>run ID MILLISECONDS</c>, with the agent's time limit, <c>stop</c> and <c>reapers</c>.
 /// </summary>
 internal static class StormWorker
 {
     public const string Name = "storm-worker";
 
-    /// <summary>Every process of an agent inherits it. The bench looks for this one, not for the worker's own marker.</summary>
+    /// <summary>Environment variable that every process of an agent inherits. The bench searches for it, not for the worker's own marker.</summary>
     public const string Variable = "STORM_RUN";
 
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(300);
 
-    // Ignores SIGTERM; has a daemon in a session of its own, a chain of forks, each in a session of its own, and a grandchild that holds its output.
+    // Ignores SIGTERM; has a daemon in its own session, a chain of forks, each in its own session, and a grandchild that holds its output open.
     private const string Nasty = """
         trap '' TERM
         setsid sh -c 'trap "" TERM HUP; while :; do sleep 0.05; done' &
@@ -89,7 +89,7 @@ internal static class StormWorker
         }
         catch (OperationCanceledException)
         {
-            // What still holds the pipe has outlived the sweep: the bench finds it.
+            // A process that still holds the pipe has outlived the sweep; the bench finds it.
         }
     }
 

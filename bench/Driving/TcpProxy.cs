@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>Passes connections on to a port of this machine, and can cut them all at once.</summary>
+/// <summary>Forwards connections to a local port, and can cut them all at once.</summary>
 internal sealed class TcpProxy : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -20,12 +20,12 @@ internal sealed class TcpProxy : IAsyncDisposable
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
 
-    /// <summary>Where connections go that are made from now on.</summary>
+    /// <summary>The target of new connections.</summary>
     public int Target { get; set; }
 
     public static TcpProxy Start(int target) => new(target);
 
-    /// <summary>Ends every connection with a reset. New ones are taken as before.</summary>
+    /// <summary>Resets all connections. New ones are accepted as before.</summary>
     public void Cut()
     {
         foreach (var pair in _open.Keys)
@@ -66,7 +66,7 @@ internal sealed class TcpProxy : IAsyncDisposable
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {
-            // One side is gone, or they were cut; the other side is told below.
+            // One side has ended, or the connection was cut; the other side is closed below.
         }
         Close(pair);
     }

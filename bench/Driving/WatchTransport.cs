@@ -7,17 +7,17 @@ using System.Text.Json;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>Where a watch begins: behind a cursor, or as the query says.</summary>
+/// <summary>Where a watch begins: after a cursor, or as the query says.</summary>
 internal readonly record struct WatchStart(string? Cursor, string Query = "");
 
-/// <summary>The ways in which a task is watched. Each gives its events as they come, and ends or throws with the connection.</summary>
+/// <summary>The transports of a watch. Each returns the events as they arrive, and ends or throws with the connection.</summary>
 internal static class WatchTransport
 {
     private static readonly HttpClient Http = new(new SocketsHttpHandler { UseProxy = false, MaxConnectionsPerServer = int.MaxValue }) { Timeout = Timeout.InfiniteTimeSpan };
 
     public static readonly IReadOnlyList<Func<Uri, string, WatchStart, CancellationToken, IAsyncEnumerable<JsonElement>>> All = [SocketAsync, EventsAsync, HubAsync];
 
-    /// <summary>A watch socket. The cursor with which it is closed comes as an event of the type <c>closed</c>.</summary>
+    /// <summary>A watch socket. The cursor in its close reason is returned as an event of the type <c>closed</c>.</summary>
     private static async IAsyncEnumerable<JsonElement> SocketAsync(Uri api, string taskId, WatchStart start, [EnumeratorCancellation] CancellationToken stop)
     {
         using var socket = new ClientWebSocket();
@@ -36,11 +36,11 @@ internal static class WatchTransport
         using var answer = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
         if (answer.StatusCode != HttpStatusCode.OK)
             yield break;
-        await foreach (var told in SseParser.Create(await answer.Content.ReadAsStreamAsync(stop)).EnumerateAsync(stop))
-            yield return JsonElement.Parse(told.Data);
+        await foreach (var next in SseParser.Create(await answer.Content.ReadAsStreamAsync(stop)).EnumerateAsync(stop))
+            yield return JsonElement.Parse(next.Data);
     }
 
-    /// <summary>The hub's stream, in as much of SignalR's JSON protocol as that takes.</summary>
+    /// <summary>The stream of the SignalR hub, with the part of its JSON protocol that is needed.</summary>
     private static async IAsyncEnumerable<JsonElement> HubAsync(Uri api, string taskId, WatchStart start, [EnumeratorCancellation] CancellationToken stop)
     {
         using var socket = new ClientWebSocket();

@@ -8,25 +8,25 @@ using TaskPipeline.Shared.Hosting;
 namespace TaskPipeline.Bench.Driving;
 
 /// <summary>
-/// Many watchers of one stream, in a process of their own, so that they share nothing with what they measure but the processors. Run as
-/// <c>Bench watchers PORT PATH COUNT LINES SAMPLED STALLED UNTIMED</c>; it says <c>connected</c>, reads when it is told <c>go</c>, and ends with what they saw.
+/// Many watchers of one stream, in their own process, so that they share only the processors with what they measure. Run as
+/// <c>Bench watchers PORT PATH COUNT LINES SAMPLED STALLED UNTIMED</c>. It prints <c>connected</c>, reads after <c>go</c>, and ends with the results.
 /// </summary>
 internal static class WatcherLoad
 {
     public const string Name = "watchers";
     private const int SweepSteps = 25;
-    private const int Rest = 2;   // times as long as a step of the sweep has taken, at least
+    private const int Rest = 2;   // the pause after a step of the sweep, as a multiple of its time, at least
     private const int LifeTicks = 200;
-    private static readonly Dictionary<string, string?> FastSoon = new() { ["DOTNET_TieredPGO"] = "0" };   // the process is new each time
+    private static readonly Dictionary<string, string?> FastSoon = new() { ["DOTNET_TieredPGO"] = "0" };   // the process is new for each turn
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LifeTick = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan SweepStep = TimeSpan.FromMilliseconds(1);
 
-    /// <param name="Lines">Of all watchers together.</param>
-    /// <param name="Incomplete">Watchers that have not seen every line, in order and once.</param>
-    /// <param name="FirstIncomplete">What the first of them has seen, for people.</param>
-    /// <param name="P50">Milliseconds from the writing of a line to its arrival, at the watchers that are timed.</param>
-    /// <param name="LastAt">When the last of the lines came, by the machine's clock.</param>
+    /// <param name="Lines">Lines of all watchers together.</param>
+    /// <param name="Incomplete">Watchers that did not receive every line once and in order.</param>
+    /// <param name="FirstIncomplete">Description of what the first of them received.</param>
+    /// <param name="P50">Milliseconds from the writing of a line to its arrival, at the timed watchers.</param>
+    /// <param name="LastAt">When the last line arrived, by the machine's clock.</param>
     internal sealed record Seen(long Lines, int Incomplete, string FirstIncomplete, double P50, double P99, long LastAt);
 
     public static async Task<int> RunAsync(string[] arguments)
@@ -37,17 +37,17 @@ internal static class WatcherLoad
         var watchers = new RawWatcher[count + stalled];
         for (var number = 0; number < watchers.Length; number++)
         {
-            watchers[number] = new RawWatcher(number < count && number % apart == 0 && number / apart < sampled ? untimed : null);   // wherever in their row the server begins
+            watchers[number] = new RawWatcher(number < count && number % apart == 0 && number / apart < sampled ? untimed : null);   // spread evenly, wherever the server begins
             watchers[number].Connect(new IPEndPoint(IPAddress.Loopback, port), arguments[1]);
         }
         Console.WriteLine("connected");
         using var over = new CancellationTokenSource();
-        // Those that are timed are read at once. The others need the processors as little as can be, whose measure is another: one thread goes round now and then.
+        // Timed watchers are read at once. The others should need little CPU, because their throughput counts: one thread reads them in turn now and then.
         var timed = watchers.Where(watcher => watcher.Ages is not null).ToList();
         var others = watchers.Take(count).Except(timed).ToList();
         var reading = Task.WhenAll(OwnThread.Run(() => RawWatcher.ReadAtOnce(timed, lines, over.Token)), OwnThread.Run(() => Sweep(others, lines, over.Token)));
         _ = ShowLifeAsync(watchers, over.Token);
-        _ = Task.Run(() => Console.In.ReadLine()).ContinueWith(_ => over.Cancel(), TaskScheduler.Default);   // whoever has started it has waited long enough, or is gone
+        _ = Task.Run(() => Console.In.ReadLine()).ContinueWith(_ => over.Cancel(), TaskScheduler.Default);   // the parent has waited long enough, or has ended
         await Task.WhenAny(reading);
         var incomplete = watchers.Take(count).Where(watcher => watcher.Lines != lines || watcher.Wrong > 0).ToList();
         var times = timed.SelectMany(watcher => watcher.Ages!).ToList();
@@ -63,7 +63,9 @@ internal static class WatcherLoad
         return 0;
     }
 
-    /// <summary>A few at a time, as if they knew nothing of each other: all at once would keep a processor from what is measured for milliseconds.</summary>
+    /// <summary>
+    /// Reads a few at a time, like independent clients. Reading all at once would keep a processor from the measured programs for milliseconds.
+    /// </summary>
     private static void Sweep(List<RawWatcher> watchers, int lines, CancellationToken over)
     {
         var buffer = new byte[64 * 1024];
@@ -79,7 +81,7 @@ internal static class WatcherLoad
         }
     }
 
-    /// <summary>One after the other, as clients do that know nothing of each other.</summary>
+    /// <summary>Connects one after the other, like independent clients.</summary>
     private static async Task ShowLifeAsync(RawWatcher[] watchers, CancellationToken over)
     {
         using var timer = new PeriodicTimer(LifeTick);
@@ -88,8 +90,8 @@ internal static class WatcherLoad
                 watchers[number].ShowLife();
     }
 
-    /// <summary>Starts them, and comes back when all are connected.</summary>
-    /// <param name="untimed">The first lines, while this process is new and TCP still acknowledges every packet of the new connections.</param>
+    /// <summary>Starts the watchers, and returns when all are connected.</summary>
+    /// <param name="untimed">Number of first lines that are not timed: this process is new, and TCP still acknowledges every packet of new connections.</param>
     public static async Task<ChildProcess> StartAsync(int port, string path, int count, int lines, int sampled = 20, int stalled = 0, int untimed = 0)
     {
         var load = ChildProcess.Start("Bench", [Name, $"{port}", path, $"{count}", $"{lines}", $"{sampled}", $"{stalled}", $"{untimed}"], FastSoon);
@@ -97,7 +99,7 @@ internal static class WatcherLoad
         return load;
     }
 
-    /// <summary>What they have seen, once every watcher has every line; after <paramref name="maxWait"/>, whatever they have.</summary>
+    /// <summary>The results, when every watcher has every line or <paramref name="maxWait"/> has passed.</summary>
     public static async Task<Seen> ResultAsync(ChildProcess load, TimeSpan maxWait)
     {
         await Task.WhenAny(load.WaitForExitAsync(maxWait));

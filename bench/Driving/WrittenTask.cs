@@ -5,7 +5,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Driving;
 
-/// <summary>A task whose records the bench writes itself, as a worker does: for measuring those who read them.</summary>
+/// <summary>A task whose records the bench writes itself, as a worker does, to measure those who read them.</summary>
 internal sealed class WrittenTask : IDisposable
 {
     private const string Worker = "bench";
@@ -35,7 +35,7 @@ internal sealed class WrittenTask : IDisposable
 
     public string Watch => $"/tasks/{TaskId}/watch?lane={Lane}&offset={_submittedAs}";
 
-    /// <summary>The task runs, as far as the topics say. It must be the first of its lane.</summary>
+    /// <summary>Writes that the task runs. It must be the first task of its lane.</summary>
     public static async Task<WrittenTask> StartAsync(KafkaCluster cluster, int lane)
     {
         var task = new WrittenTask(cluster, lane);
@@ -46,7 +46,7 @@ internal sealed class WrittenTask : IDisposable
         return task;
     }
 
-    /// <summary>One record; it is not waited for.</summary>
+    /// <summary>Writes one record, without waiting for it.</summary>
     public void Print(params ReadOnlySpan<string> texts)
     {
         var now = DateTimeOffset.UtcNow;
@@ -66,7 +66,7 @@ internal sealed class WrittenTask : IDisposable
             }
     }
 
-    /// <summary>The lines of a <see cref="FloodAgent"/>, so many in a record, and the end.</summary>
+    /// <summary>Writes the lines of a <see cref="FloodAgent"/>, this many in each record, and the end.</summary>
     public async Task FloodAsync(int lines, int length, int perRecord)
     {
         for (var line = 1; line <= lines; line += perRecord)
@@ -74,14 +74,14 @@ internal sealed class WrittenTask : IDisposable
         await EndAsync();
     }
 
-    /// <summary>Comes back when Kafka has all.</summary>
+    /// <summary>Returns when Kafka has all records.</summary>
     public void Flush()
     {
         if (_producer.Flush(FlushTimeout) > 0)
-            throw new BenchException("Kafka did not take the lines");
+            throw new BenchException("Kafka did not accept the lines");
     }
 
-    /// <summary>Its outcome, its end and the state that says so.</summary>
+    /// <summary>Writes its outcome, its end and its final state.</summary>
     public async Task EndAsync()
     {
         Flush();

@@ -17,9 +17,9 @@ using TaskPipeline.TaskWorker.Settings;
 namespace TaskPipeline.Bench.Floors;
 
 /// <summary>
-/// The floor of throughput: what a careful program does that runs tasks at least once. A member of a group takes a record, runs it with the worker's own
-/// classes (config, workspace, log of the attempt, output, sweep), writes its end, acknowledged, and commits the offset, one task after the other. It claims
-/// nothing and fences nobody: no transaction, no barrier, no epoch. It is run as <c>Bench loop-floor</c>, with a worker's settings.
+/// The floor of throughput: a careful program that runs tasks at least once. A group member reads a record, runs it with the worker's classes (config,
+/// workspace, log of the attempt, output, sweep), writes its end, waits for the acknowledgement and commits the offset, task by task. It has no claim, no
+/// fencing, no transaction, no barrier and no epoch. It is run as <c>Bench loop-floor</c>, with the settings of a worker.
 /// </summary>
 internal sealed class LoopFloor : IDisposable
 {
@@ -70,7 +70,7 @@ internal sealed class LoopFloor : IDisposable
         _consumer.Close();
     }
 
-    /// <summary>Says whose the lanes are, as a claim does: only so that the bench knows when they are shared out.</summary>
+    /// <summary>Writes who owns the lanes, as a claim does, so that the bench knows when the lanes are assigned.</summary>
     private void Assigned(IEnumerable<TopicPartition> partitions)
     {
         foreach (var partition in partitions.Select(partition => partition.Partition.Value))

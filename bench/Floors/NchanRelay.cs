@@ -4,7 +4,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Floors;
 
-/// <summary>Publishes to nchan what a task's lines are in Kafka, as somebody would who watches Kafka with it.</summary>
+/// <summary>Publishes a task's lines from Kafka to nchan, as a program that offers Kafka's records through nchan would.</summary>
 internal sealed class NchanRelay : IAsyncDisposable
 {
     private readonly NchanServer _nchan;
@@ -12,14 +12,14 @@ internal sealed class NchanRelay : IAsyncDisposable
     private readonly List<double> _ages = [];
     private readonly LineTail _tail;
 
-    /// <param name="untimed">How many of the first lines no time is taken of.</param>
+    /// <param name="untimed">How many of the first lines are not timed.</param>
     public NchanRelay(KafkaCluster cluster, WrittenTask task, NchanServer nchan, int untimed, CancellationToken stop)
     {
         (_nchan, _untimed) = (nchan, untimed);
         _tail = new LineTail(cluster, task.Lane, Publish, stop);
     }
 
-    /// <summary>Milliseconds until the consumer had a line, in which none of the watchers could have had it.</summary>
+    /// <summary>Milliseconds until the consumer had a line. No watcher can have it earlier.</summary>
     public double P99 => Statistics.Percentile(_ages, 0.99);
 
     public ValueTask DisposeAsync() => _tail.DisposeAsync();

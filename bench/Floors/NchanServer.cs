@@ -8,7 +8,7 @@ using TaskPipeline.LocalProcesses;
 
 namespace TaskPipeline.Bench.Floors;
 
-/// <summary>nginx with the module nchan, where this machine has both: one channel, published to over HTTP and watched over WebSockets.</summary>
+/// <summary>nginx with the module nchan, if both are installed: one channel, with publishing over HTTP and watchers over WebSocket.</summary>
 internal sealed class NchanServer : IAsyncDisposable
 {
     private const string Program = "/usr/sbin/nginx";
@@ -26,7 +26,7 @@ internal sealed class NchanServer : IAsyncDisposable
     private NchanServer(CancellationToken stop)
     {
         _stop = stop;
-        _cutOff = stop.Register(_publisher.Dispose);   // it may be waiting for an nginx that takes no more
+        _cutOff = stop.Register(_publisher.Dispose);   // it can be waiting for an nginx that accepts nothing more
         Port = FreePort.Find();
         var file = Path.Combine(_folder, "nginx.conf");
         File.WriteAllText(file, $$"""
@@ -59,7 +59,7 @@ internal sealed class NchanServer : IAsyncDisposable
 
     public int Port { get; }
 
-    /// <summary>Of all its processes, in seconds.</summary>
+    /// <summary>CPU time of all its processes, in seconds.</summary>
     public double CpuSeconds => Descendants().Append(_nginx.Id).Sum(CpuOf);
 
     public static async Task<NchanServer> StartAsync(CancellationToken stop)
@@ -77,14 +77,14 @@ internal sealed class NchanServer : IAsyncDisposable
             catch (SocketException)
             {
                 if (server._nginx.HasExited)
-                    throw new BenchException($"nginx does not start:\n{server._nginx.Output}");
+                    throw new BenchException($"nginx cannot start:\n{server._nginx.Output}");
                 await Task.Delay(20, limit.Token);
             }
     }
 
     /// <summary>
-    /// Does not wait for the answer, as the pipeline's producer does not: nginx takes one request after the other. Where it has taken nothing for
-    /// <see cref="TakeTimeout"/>, this message and all that follow are lost.
+    /// Does not wait for the answer, like the pipeline's producer; nginx processes the requests in order. After nginx has accepted nothing for
+    /// <see cref="TakeTimeout"/>, this message and all later ones are lost.
     /// </summary>
     public void Publish(long seq, string text)
     {
@@ -97,7 +97,7 @@ internal sealed class NchanServer : IAsyncDisposable
         }
         catch (SocketException late) when (late.SocketErrorCode == SocketError.TimedOut)
         {
-            _takesNoMore = true;   // part of the message may be on its way
+            _takesNoMore = true;   // a part of the message can have been sent
         }
         catch (Exception exception) when (_stop.IsCancellationRequested && exception is SocketException or ObjectDisposedException)
         {
@@ -115,7 +115,7 @@ internal sealed class NchanServer : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    /// <summary>Answers are all the same, and nobody needs them.</summary>
+    /// <summary>Discards the answers, which are all the same.</summary>
     private async Task ReadAnswersAsync()
     {
         var answers = new byte[64 * 1024];
@@ -127,7 +127,7 @@ internal sealed class NchanServer : IAsyncDisposable
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {
-            // It is over.
+            // The connection has ended.
         }
     }
 

@@ -10,8 +10,8 @@ using TaskPipeline.Shared.Tasks;
 namespace TaskPipeline.Bench.Floors;
 
 /// <summary>
-/// The floor of a task that does nothing: a loop that starts <c>setsid true</c>, waits for it, and writes its end and state in one transaction
-/// (acknowledged, on the embedded broker). No queue, no config, no output, no lane. Like workers, several of them are several processes.
+/// The floor of a task that does nothing: a loop that starts <c>setsid true</c>, waits for it, and writes its end and state in one transaction (on the
+/// embedded broker: acknowledged records). It has no queue, config, output or lane. Like workers, several floors are several processes.
 /// </summary>
 internal sealed class NoopFloor : IAsyncDisposable
 {
@@ -42,7 +42,7 @@ internal sealed class NoopFloor : IAsyncDisposable
         }
     }
 
-    /// <summary>Shares out so many tasks, and answers how many ended per second, counted as the workers' are.</summary>
+    /// <summary>Divides this many tasks among the processes, and returns how many ended per second, counted as for the workers.</summary>
     public async Task<double> RunAsync(int tasks, CancellationToken stop)
     {
         var before = _state.Count;
@@ -63,7 +63,7 @@ internal sealed class NoopFloor : IAsyncDisposable
         await _state.DisposeAsync();
     }
 
-    /// <summary>One of the processes: says that it is ready, and runs as many tasks as each line of its input says.</summary>
+    /// <summary>One of the processes: reports that it is ready, and runs as many tasks as each line of its input says.</summary>
     public static int Run(string[] args)
     {
         var cluster = BenchBroker.ClusterOfThisProcess();

@@ -6,12 +6,14 @@ using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Bench.Floors;
 
-/// <summary>The floor of a flood: the same agent into a producer with the worker's settings, each line a record, without time, number, stream or hash.</summary>
+/// <summary>
+/// The floor of a flood: the same agent into a producer with the worker's settings. Each line is a record, without time, number, stream or hash.
+/// </summary>
 internal static class RawFlood
 {
     private const int ReadBytes = 64 * 1024;
 
-    /// <summary>Lines per second, from the start of the agent until Kafka has the last one.</summary>
+    /// <summary>Lines per second, from the start of the agent until Kafka has the last line.</summary>
     public static async Task<double> RunAsync(KafkaCluster cluster, int lines, int length)
     {
         using var producer = cluster.OrderedProducer();

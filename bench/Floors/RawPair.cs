@@ -9,7 +9,7 @@ using TaskPipeline.Shared.Tasks;
 
 namespace TaskPipeline.Bench.Floors;
 
-/// <summary>The floor of watching: a producer and a consumer with the pipeline's settings and nothing between them but the broker.</summary>
+/// <summary>The floor of watching: a producer and a consumer with the pipeline's settings, and only the broker between them.</summary>
 internal sealed class RawPair : IAsyncDisposable
 {
     private static readonly TimeSpan LastRecord = TimeSpan.FromSeconds(5);
@@ -22,7 +22,7 @@ internal sealed class RawPair : IAsyncDisposable
     private readonly string _taskId = TaskIds.New();
     private long _sent;
 
-    /// <param name="cluster">With topics of its own.</param>
+    /// <param name="cluster">A cluster with its own topics.</param>
     public RawPair(KafkaCluster cluster, CancellationToken stop)
     {
         _stop = stop;
@@ -31,14 +31,14 @@ internal sealed class RawPair : IAsyncDisposable
         _tail = new LineTail(cluster, _lane.Partition, (record, seen) => _ages.Writer.TryWrite(LineAgent.Age(record.Lines[0].Text, seen)), stop);
     }
 
-    /// <summary>Sends a record like those of output lines, and answers its age in milliseconds when it is consumed.</summary>
+    /// <summary>Sends a record like those of output lines, and returns its age in milliseconds when it is consumed.</summary>
     public async Task<double> OnceAsync()
     {
         Send();
         return await _ages.Reader.ReadAsync(_stop);
     }
 
-    /// <summary>Sends them at a beat of their own.</summary>
+    /// <summary>Sends such records at a steady beat.</summary>
     public async Task<IReadOnlyList<double>> RunAsync(TimeSpan interval, int count)
     {
         await OwnThread.Run(() => SendAll(interval, count));

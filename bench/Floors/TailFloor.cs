@@ -7,13 +7,16 @@ using TaskPipeline.Shared.Kafka;
 
 namespace TaskPipeline.Bench.Floors;
 
-/// <summary>The floor of a restart: a program that starts, reads <c>task-progress</c> with the API's client settings, and does nothing with it. It is run as <c>Bench tail-floor RECORDS</c>.</summary>
+/// <summary>
+/// The floor of a restart: a program that starts, reads <c>task-progress</c> with the API's client settings, and does nothing with it. It is run as
+/// <c>Bench tail-floor RECORDS</c>.
+/// </summary>
 internal static class TailFloor
 {
     public const string Name = "tail-floor";
     private static readonly TimeSpan MaxWait = TimeSpan.FromMinutes(5);
 
-    /// <summary>Seconds from its start until it has read all that there is, at least so many records.</summary>
+    /// <summary>Seconds from its start until it has read everything, at least this many records.</summary>
     public static async Task<double> RunAsync(BenchBroker broker, KafkaCluster cluster, long records)
     {
         var since = Stopwatch.GetTimestamp();

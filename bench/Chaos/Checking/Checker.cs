@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace TaskPipeline.Bench.Chaos.Checking;
 
 /// <summary>
-/// Proves from the evidence of a run that every task has exactly one end, that the end follows from an outcome, that nothing was run again that was over,
-/// that attempts and lines are complete, and that what must not run twice at once did not; or finds the tasks for which this is not so.
+/// Proves from the evidence of a run that every task has exactly one end, that the end follows from an outcome, that nothing ran again after its end, that
+/// attempts and lines are complete, and that tasks that exclude each other did not run at once. Otherwise it reports the tasks for which this is not so.
 /// </summary>
 internal sealed class Checker
 {
@@ -12,7 +12,7 @@ internal sealed class Checker
 
     private readonly List<Finding> _findings = [];
     private readonly Dictionary<string, TaskReading> _tasks = [];
-    private readonly HashSet<string?> _stopped;   // tasks that somebody asked to stop
+    private readonly HashSet<string?> _stopped;   // tasks with a stop request
     private readonly Evidence _evidence;
 
     private Checker(Evidence evidence)
@@ -52,14 +52,14 @@ internal sealed class Checker
         _findings.AddRange(_evidence.Left.Select(process => new Finding(Violation.ProcessLeft, "", process)));
     }
 
-    /// <param name="states">Its committed ends in <c>task-state</c>.</param>
+    /// <param name="states">Its committed end states in <c>task-state</c>.</param>
     private static string? Disagreement(TaskReading task, JsonElement[] states) =>
         (task.Ends, states) switch
         {
             ([], []) => null,
             ([], _) => "its state says how it ended, but the log does not",
             (_, []) => "the log says how it ended, but no state does",
-            ([.., var told], [.., var state]) when told.Status != state.Text("status") => $"the log says {told.Status}, its state {state.Text("status")}",
+            ([.., var end], [.., var state]) when end.Status != state.Text("status") => $"the log says {end.Status}, its state {state.Text("status")}",
             _ => null,
         };
 
@@ -80,10 +80,10 @@ internal sealed class Checker
 
     private void CheckAttempts(TaskReading task, JsonElement state)
     {
-        var told = string.Join(", ", state.Items("attempts").Select(attempt => $"{attempt.Number("attempt")} {attempt.Text("reason")}"));
+        var stated = string.Join(", ", state.Items("attempts").Select(attempt => $"{attempt.Number("attempt")} {attempt.Text("reason")}"));
         var read = string.Join(", ", task.Attempts.Select(attempt => $"{attempt.Number} {attempt.Reason}"));
-        if (told != read)
-            task.Report(Violation.WrongAttempts, $"its state has the attempts [{told}], the log [{read}]");
+        if (stated != read)
+            task.Report(Violation.WrongAttempts, $"its state has the attempts [{stated}], the log [{read}]");
         var charged = task.Attempts.Count(attempt => attempt.IsCharged);
         if (RuleOf(state) is { } rule && charged > rule.Attempts)
             task.Report(Violation.WrongAttempts, $"{charged} attempts were charged to it, {rule.Attempts} are allowed");
@@ -93,7 +93,7 @@ internal sealed class Checker
     {
         var status = state.Text("status");
         if (RuleOf(state) is { } rule && status != rule.Status && !(status == "stopped" && _stopped.Contains(task.TaskId)))
-            task.Report(Violation.WrongEnd, $"it ended as {status}, {state.Text("reason")}, and not as {rule.Status}: {state.Text("error")}");
+            task.Report(Violation.WrongEnd, $"it ended as {status}, {state.Text("reason")}, instead of {rule.Status}: {state.Text("error")}");
     }
 
     private TypeRule? RuleOf(JsonElement state) =>
@@ -103,42 +103,42 @@ internal sealed class Checker
     {
         var attempts = new Dictionary<long, LineCount>();
         var ends = 0;
-        foreach (var told in watched.Events)
+        foreach (var sent in watched.Events)
         {
             if (ends > 0)
-                Report($"a watcher got {told.Text("type")} after the end");
-            switch (told.Text("type"))
+                Report($"a watcher received {sent.Text("type")} after the end");
+            switch (sent.Text("type"))
             {
                 case "gap":
-                    Report($"a watcher was told of lines that are gone: {told}");
+                    Report($"a watcher received a gap: {sent}");
                     break;
                 case "lines":
-                    foreach (var line in told.Items("lines"))
-                        if (Lines(told).Add(line) is { } wrong)
-                            Report($"a watcher, attempt {told.Number("attempt")}: {wrong}");
+                    foreach (var line in sent.Items("lines"))
+                        if (Lines(sent).Add(line) is { } wrong)
+                            Report($"a watcher, attempt {sent.Number("attempt")}: {wrong}");
                     break;
                 case "end":
                     ends++;
-                    if (told.Number("attempt") > 0 && Lines(told).Compare(told.Number("lines"), told.Text("hash")) is { } missing)
-                        Report($"a watcher, attempt {told.Number("attempt")} that decided: {missing}");
+                    if (sent.Number("attempt") > 0 && Lines(sent).Compare(sent.Number("lines"), sent.Text("hash")) is { } missing)
+                        Report($"a watcher, attempt {sent.Number("attempt")} that decided: {missing}");
                     break;
             }
         }
         if (ends == 0)
-            Report("a watcher was not told of the end");
+            Report("a watcher did not receive the end");
         foreach (var lines in attempts.Values)
             lines.Dispose();
 
-        LineCount Lines(JsonElement told)
+        LineCount Lines(JsonElement sent)
         {
-            var attempt = told.Number("attempt") ?? 0;
+            var attempt = sent.Number("attempt") ?? 0;
             return attempts.TryGetValue(attempt, out var lines) ? lines : attempts[attempt] = new LineCount();
         }
 
         void Report(string what) => _findings.Add(new Finding(Violation.LinesMissing, watched.TaskId, what));
     }
 
-    /// <summary>Of one lock. An agent that was killed has noted no end: then only the kernel's word counts, that the lock was held or free.</summary>
+    /// <summary>Checks the marks of one lock. A killed agent has written no end; then only the kernel knows whether the lock was held.</summary>
     private void CheckOverlaps(IReadOnlyList<Mark> marks)
     {
         var running = new HashSet<(string, int)>();

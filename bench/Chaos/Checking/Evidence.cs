@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace TaskPipeline.Bench.Chaos.Checking;
 
-/// <summary>Everything that is known of a run from outside: what was accepted, what lies in the topics, what the agents noted, what watchers saw.</summary>
+/// <summary>Everything that is known about a run from outside: accepted tasks, records in the topics, marks of the agents, events of the watchers.</summary>
 internal sealed record Evidence
 {
     /// <summary>Ids of the tasks that an API has answered with 2xx.</summary>
@@ -10,26 +10,26 @@ internal sealed record Evidence
 
     public required IReadOnlyCollection<LogRecord> Records { get; init; }
 
-    /// <summary>Odd records were written on purpose: of tasks that no API has accepted, the topics tell anything.</summary>
+    /// <summary>Odd records were written on purpose, so the topics can contain anything about tasks that no API has accepted.</summary>
     public bool IsPoisoned { get; init; }
 
     public IReadOnlyCollection<Mark> Marks { get; init; } = [];
 
     public IReadOnlyCollection<Watched> Watched { get; init; } = [];
 
-    /// <summary>Processes of the run that outlived it, in words.</summary>
+    /// <summary>Descriptions of processes that outlived the run.</summary>
     public IReadOnlyCollection<string> Left { get; init; } = [];
 
-    /// <summary>Task type → what its tasks come to.</summary>
+    /// <summary>The expected result of each task type.</summary>
     public required IReadOnlyDictionary<string, TypeRule> Types { get; init; }
 }
 
-/// <param name="Attempts">How many may be charged to a task of this type.</param>
-/// <param name="Status">How such a task ends that nobody stops.</param>
+/// <param name="Attempts">How many attempts can be charged to a task of this type.</param>
+/// <param name="Status">The final status of such a task if nobody stops it.</param>
 internal sealed record TypeRule(int Attempts, string Status);
 
-/// <summary>A record as it lies in Kafka; one of a transaction only where that was committed.</summary>
-/// <param name="Topic">Without the pipeline's prefix.</param>
+/// <summary>A record of Kafka. Records of aborted transactions are not included.</summary>
+/// <param name="Topic">Name without the pipeline's prefix.</param>
 internal sealed record LogRecord(string Topic, int Lane, long Offset, string? Key, string? Value)
 {
     public const string Tasks = "tasks";
@@ -37,7 +37,7 @@ internal sealed record LogRecord(string Topic, int Lane, long Offset, string? Ke
     public const string State = "task-state";
     public const string Control = "task-control";
 
-    /// <summary>Null where it is a tombstone or no JSON object.</summary>
+    /// <summary>Null for a tombstone, and for a value that is not a JSON object.</summary>
     public JsonElement? Json { get; } = Parse(Value);
 
     public override string ToString() => $"{Topic}[{Lane}]@{Offset} {Key}: {Value}";
@@ -55,13 +55,13 @@ internal sealed record LogRecord(string Topic, int Lane, long Offset, string? Ke
     }
 }
 
-/// <summary>What an agent has noted of itself, in the order of the clock.</summary>
-/// <param name="At">Nanoseconds.</param>
-/// <param name="Lock">What only one agent may hold at a time; null: it holds nothing.</param>
-/// <param name="IsHeld">Of a start: somebody else held it.</param>
+/// <summary>A mark that an agent has written about itself, ordered by time.</summary>
+/// <param name="At">Time in nanoseconds.</param>
+/// <param name="Lock">The lock that only one agent can hold at a time; null: it holds none.</param>
+/// <param name="IsHeld">At a start: whether another process held the lock.</param>
 internal sealed record Mark(string TaskId, int Attempt, bool IsStart, long At, string? Lock, bool IsHeld);
 
-/// <summary>The events that one watcher got of one task, over all its connections.</summary>
+/// <summary>The events that one watcher received of one task, over all its connections.</summary>
 internal sealed record Watched(string TaskId, IReadOnlyList<JsonElement> Events);
 
 internal enum Violation
@@ -77,13 +77,13 @@ internal enum Violation
     ProcessLeft,
 }
 
-/// <summary>Something that must not be.</summary>
-/// <param name="TaskId">Empty where it is no task's.</param>
+/// <summary>A violation of a guarantee.</summary>
+/// <param name="TaskId">Empty if it does not belong to a task.</param>
 internal sealed record Finding(Violation Violation, string TaskId, string What);
 
 internal static class JsonFields
 {
-    /// <summary>Null where it is missing, of another type, or no text.</summary>
+    /// <summary>Null if it is missing, of another type, or not valid text.</summary>
     public static string? Text(this JsonElement json, string field)
     {
         try
@@ -92,7 +92,7 @@ internal static class JsonFields
         }
         catch (InvalidOperationException)
         {
-            return null;   // half of a surrogate pair, for one
+            return null;   // such as half of a surrogate pair
         }
     }
 

@@ -3,11 +3,12 @@ using System.Text.Json;
 namespace TaskPipeline.Bench.Chaos.Checking;
 
 /// <summary>
-/// One lane of <c>task-progress</c>, read in order by the rules of docs/protocol.md. It shares no code with the pipeline, so that a mistake there is not made here again.
+/// One lane of <c>task-progress</c>, read in order by the rules of docs/protocol.md. It shares no code with the pipeline, so that it does not repeat the
+/// pipeline's mistakes.
 /// </summary>
 internal sealed class LaneReading(Dictionary<string, TaskReading> tasks, Action<Finding> report)
 {
-    private const long MostEpoch = 1L << 30;   // beyond that no owner has written it
+    private const long MostEpoch = 1L << 30;   // no owner writes a higher epoch
 
     private (long Epoch, string? Owner)? _claim;
     private HashSet<(string?, long?)> _kept = [];

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace TaskPipeline.Bench.Chaos.Checking;
 
-/// <summary>Lines of one attempt in the order in which they came: whether one is missing or came twice, and what docs/protocol.md says their hash is.</summary>
+/// <summary>Counts the lines of one attempt in their order: finds missing and duplicate lines, and computes the hash of docs/protocol.md.</summary>
 internal sealed class LineCount : IDisposable
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -13,7 +13,7 @@ internal sealed class LineCount : IDisposable
 
     public string Hash => "sha256:" + Convert.ToHexStringLower(_hash.GetCurrentHash());
 
-    /// <summary>What is wrong with the line's place; null: it is the next one.</summary>
+    /// <summary>What is wrong with the line's number; null: it is the next one.</summary>
     public string? Add(JsonElement line)
     {
         var seq = line.Number("seq") ?? 0;
@@ -24,10 +24,10 @@ internal sealed class LineCount : IDisposable
         return wrong;
     }
 
-    /// <summary>What is wrong with a claim of so many lines with this hash; null: it is true.</summary>
+    /// <summary>What is wrong with a claim of this many lines with this hash; null: it is true.</summary>
     public string? Compare(long? lines, string? hash) =>
-        lines != Last ? $"it has {lines} lines, but {Last} are there"
-        : hash is not null && hash != Hash ? $"its {lines} lines have the hash {hash}, but those that are there {Hash}"
+        lines != Last ? $"it has {lines} lines, but there are {Last}"
+        : hash is not null && hash != Hash ? $"its {lines} lines have the hash {hash}, but the lines found have {Hash}"
         : null;
 
     public void Dispose() => _hash.Dispose();

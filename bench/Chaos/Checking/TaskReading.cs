@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace TaskPipeline.Bench.Chaos.Checking;
 
-/// <summary>What the records that count tell of one task, and what is wrong with their order.</summary>
+/// <summary>What the valid records say about one task, and what is wrong with their order.</summary>
 internal sealed class TaskReading(string taskId, Action<Finding> report)
 {
     private static readonly string[] NeedAnOutcome = ["exit_code", "time_limit", "output_limit", "memory_limit"];
@@ -39,7 +39,7 @@ internal sealed class TaskReading(string taskId, Action<Finding> report)
                 _attempts[^1] = Open! with { Reason = json.Text("reason") ?? "?" };
                 break;
             case "lines" or "running" or "exited" when number > Last:
-                Report(Violation.WrongAttempts, $"attempt {number} goes on, but has not started");
+                Report(Violation.WrongAttempts, $"attempt {number} continues, but has not started");
                 break;
         }
     }
@@ -51,10 +51,10 @@ internal sealed class TaskReading(string taskId, Action<Finding> report)
         var end = new EndReading(offset, json.Text("status") ?? "?", json.Text("reason"), json.Number("attempt") ?? 0);
         _ends.Add(end);
         if (Open is { } open)
-            Report(Violation.EndWithoutOutcome, $"it ended as {end.Status} while attempt {open.Number} was going on");
+            Report(Violation.EndWithoutOutcome, $"it ended as {end.Status} while attempt {open.Number} was running");
         else if ((end.Status == "succeeded" || NeedAnOutcome.Contains(end.Reason))
             && !(_attempts is [.., { HasExited: true } last] && last.Number == end.Attempt && last.Reason == end.Reason && last.ExitCode == json.Number("exit_code") && last.HasSucceeded == (end.Status == "succeeded")))
-            Report(Violation.EndWithoutOutcome, $"it ended as {end.Status}, {end.Reason}, attempt {end.Attempt}, but no such outcome stands before it");
+            Report(Violation.EndWithoutOutcome, $"it ended as {end.Status}, {end.Reason}, attempt {end.Attempt}, but there is no such outcome before it");
     }
 
     public void Report(Violation violation, string what) => report(new Finding(violation, taskId, what));
@@ -66,13 +66,13 @@ internal sealed class TaskReading(string taskId, Action<Finding> report)
     private void Start(int number, JsonElement json)
     {
         if (number <= Last)
-            return;   // a double
+            return;   // a duplicate
         if (number != Last + 1)
             Report(Violation.WrongAttempts, $"attempt {number} follows attempt {Last}");
         if (_ends.Count > 0)
             Report(Violation.RerunAfterOutcome, $"attempt {number} started after its end as {_ends[^1].Status}");
         else if (_attempts is [.., { IsFinal: true } final])
-            Report(Violation.RerunAfterOutcome, $"attempt {number} started although attempt {final.Number} was over for good: {final.Reason}, exit code {final.ExitCode}");
+            Report(Violation.RerunAfterOutcome, $"attempt {number} started although attempt {final.Number} had ended finally: {final.Reason}, exit code {final.ExitCode}");
         if (Open is not null)
             Lose();
         _attempts.Add(new AttemptReading(number, json.Number("epoch") ?? 0, json.Text("owner")));
@@ -83,7 +83,7 @@ internal sealed record AttemptReading(int Number, long Epoch, string? Owner)
 {
     public const string Lost = "worker_lost";
 
-    /// <summary>Why it is over; null while it goes on.</summary>
+    /// <summary>Why it has ended; null: it is running.</summary>
     public string? Reason { get; init; }
 
     public bool HasExited { get; init; }
@@ -94,7 +94,7 @@ internal sealed record AttemptReading(int Number, long Epoch, string? Owner)
 
     public bool HasSucceeded => HasExited && Reason == "exit_code" && ExitCode == 0;
 
-    /// <summary>Whether no other attempt may follow, whatever the task's type says of retries.</summary>
+    /// <summary>Whether no other attempt can follow, whatever the task's type says about retries.</summary>
     public bool IsFinal => HasSucceeded || (HasExited && Reason == "user_request");
 
     public bool IsCharged => Reason is not (null or Lost or "worker_shutdown");

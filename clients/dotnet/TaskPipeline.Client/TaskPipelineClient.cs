@@ -85,7 +85,7 @@ public sealed class TaskPipelineClient : IDisposable
         while (after is not null);
     }
 
-    /// <summary>The lines of output that exist now, read as a stream. A line of <see cref="OutputStream.System"/> stands for lines that are missing.</summary>
+    /// <summary>The lines of output that exist now, read as a stream. A line of <see cref="OutputStream.System"/> replaces missing lines.</summary>
     public async IAsyncEnumerable<OutputLine> OutputAsync(string taskId, OutputOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var query = Query.Of(

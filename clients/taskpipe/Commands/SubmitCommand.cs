@@ -67,7 +67,7 @@ internal static class SubmitCommand
         return key is null ? null : new Concurrency { Key = key, Limit = limit };
     }
 
-    /// <summary>The value of an argument in an unfinished command line, where it can be missing.</summary>
+    /// <summary>The value of an argument in an unfinished command line; null if it is missing.</summary>
     private static string? Given(ParseResult parsed, Argument argument) => parsed.GetResult(argument)?.Tokens is [var token, ..] ? token.Value : null;
 
     private static IAsyncEnumerable<string> CommandsOf(TaskPipelineClient client, string? type) =>
