@@ -82,7 +82,7 @@ internal sealed class FloodBench : Benchmark
         using var reader = new FloodReader(pipeline.Cluster);
         await RunAsync(pipeline, 1, LongLineBytes, run.Stop);
         var (characters, cut) = (0L, 0L);
-        var (_, parts) = reader.ReadAttempt((line, _) => (characters, cut) = (characters + (line.Cut is null ? line.Text.Length : 0), cut + line.Cut ?? 0));
+        var (_, parts) = reader.ReadAttempt((line, _) => (characters, cut) = (characters + (line.Cut is null ? line.Text.Length : 0), cut + (line.Cut ?? 0)));
         if (characters + cut != LongLineBytes - 1)
             throw new BenchException($"a line of {LongLineBytes} bytes arrived with {characters} characters, and {cut} bytes reported as left out");
         var peak = pipeline.Workers[0].PeakMiB;

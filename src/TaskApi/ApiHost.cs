@@ -44,12 +44,12 @@ internal static partial class ApiHost
         }
         catch (IOException taken) when (taken.InnerException is AddressInUseException)
         {
-            await Console.Error.WriteLineAsync($"TaskApi does not start: {taken.Message}");
+            await Console.Error.WriteLineAsync($"TaskApi cannot start: {taken.Message}");
             return CannotListen;
         }
         catch (Exception refused) when (refused is StartRefusedException or OptionsValidationException or CatalogueException)
         {
-            await Console.Error.WriteLineAsync($"TaskApi does not start: {refused.Message}");
+            await Console.Error.WriteLineAsync($"TaskApi cannot start: {refused.Message}");
             return ExitCodes.BadConfiguration;
         }
     }

@@ -40,7 +40,7 @@ internal sealed class BlockContent(string taskId, Cursor front)
         var place = End with { Events = offset + 1 };
         WatchEvent watchEvent = record switch
         {
-            AgentEvent noted => new AgentWatchEvent(taskId, place, noted),
+            AgentEvent reported => new AgentWatchEvent(taskId, place, reported),
             AttemptInput input => new InputEvent(taskId, place, input),
             AttemptExited exited => new ExitedEvent(taskId, place, exited),
             TaskEmitted emitted => new EmittedEvent(taskId, place, emitted),

@@ -172,14 +172,14 @@ internal sealed class EmittedEvent(string taskId, Cursor cursor, TaskEmitted emi
 }
 
 /// <summary>What the agent reported about its work, after the lines in which it did.</summary>
-internal sealed class AgentWatchEvent(string taskId, Cursor cursor, AgentEvent noted) : TypedEvent(taskId, noted.Name.Word(), cursor)
+internal sealed class AgentWatchEvent(string taskId, Cursor cursor, AgentEvent reported) : TypedEvent(taskId, reported.Name.Word(), cursor)
 {
     protected override void WriteFields(Utf8JsonWriter writer)
     {
-        writer.WriteNumber("attempt"u8, noted.Attempt);
+        writer.WriteNumber("attempt"u8, reported.Attempt);
         writer.WritePropertyName("data"u8);
-        noted.Data.WriteTo(writer);
-        writer.WriteString("at"u8, noted.At.UtcDateTime);
+        reported.Data.WriteTo(writer);
+        writer.WriteString("at"u8, reported.At.UtcDateTime);
     }
 }
 

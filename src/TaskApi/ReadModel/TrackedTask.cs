@@ -199,15 +199,15 @@ internal sealed class TrackedTask(string taskId, LogMemory memory)
                 var running = Reach(Stage.Running, Status.Running, Change(record.At));   // only news if retention has removed the attempt's first records
                 Log.Add(output, lane, offset);
                 return running;
-            case AgentEvent noted:
-                var watchEvent = Log.Add(noted, lane, offset);
-                if (noted.Name == AgentEventName.Result)
-                    (Result, ResultAt, IsResultLeftOut) = (noted.Data, noted.At, false);
-                else if (noted.IsResultLeftOut)
-                    (Result, ResultAt, IsResultLeftOut) = (null, noted.At, true);
-                if (noted.Name != AgentEventName.Progress)
+            case AgentEvent reported:
+                var watchEvent = Log.Add(reported, lane, offset);
+                if (reported.Name == AgentEventName.Result)
+                    (Result, ResultAt, IsResultLeftOut) = (reported.Data, reported.At, false);
+                else if (reported.IsResultLeftOut)
+                    (Result, ResultAt, IsResultLeftOut) = (null, reported.At, true);
+                if (reported.Name != AgentEventName.Progress)
                     return null;
-                Progress = noted.Data;
+                Progress = reported.Data;
                 return watchEvent;
             case AttemptInput input:
                 Log.Add(input, lane, offset);

@@ -81,8 +81,8 @@ public sealed class AsyncApiTests(TestBroker broker) : ApiTest(broker)
                 told.Add($"{channel} {await MessageOfAsync(schemas, channel, one)}");
         Assert.Equal(
             [
-                "watch ack", "watch caughtUp", "watch end", "watch error", "watch event", "watch exited", "watch gap", "watch hello", "watch lines", "watch noted", "watch state",
-                "watchAll end", "watchAll noted", "watchAll state", "watchAll viewHello",
+                "watch ack", "watch agentEvent", "watch caughtUp", "watch end", "watch error", "watch event", "watch exited", "watch gap", "watch hello", "watch lines", "watch state",
+                "watchAll agentEvent", "watchAll end", "watchAll state", "watchAll viewHello",
             ],
             told.Order(StringComparer.Ordinal));
     }

@@ -188,9 +188,9 @@ public sealed class AgentNotesTests(TestBroker broker)
             ["begin", """::task:progress {"percent":50}""", """::task:result {"rows":500}""", "end"],
             (await pipeline.LinesAsync(id)).Select(line => line.Text));
         var records = pipeline.Progress(id).ToList();
-        var noted = records.OfType<AgentEvent>().ToList();
-        Assert.Equal([AgentEventName.Progress, AgentEventName.Result], noted.Select(record => record.Name).Order());
-        foreach (var record in noted)
+        var reported = records.OfType<AgentEvent>().ToList();
+        Assert.Equal([AgentEventName.Progress, AgentEventName.Result], reported.Select(record => record.Name).Order());
+        foreach (var record in reported)
         {
             var data = record.Data.GetRawText();
             var printed = records.FindIndex(other => other is OutputLines lines && lines.Lines.Any(line => line.Text.Contains(data, StringComparison.Ordinal)));

@@ -31,7 +31,7 @@ public sealed class ResultTests(ResultPipeline shared) : IClassFixture<ResultPip
         var exited = await _pipeline.RecordAsync<AttemptExited>(id);
         Assert.Equal(("TERM", end.ResultAt), (exited.EndedBy, exited.ResultAt));
         Assert.InRange(end.ResultAt!.Value, end.Attempts[0].StartedAt, exited.At);
-        Assert.Contains("had reported its result", (await _pipeline.RecordAsync<AgentEvent>(id, noted => noted.Name == AgentEventName.Warning)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains("had reported its result", (await _pipeline.RecordAsync<AgentEvent>(id, reported => reported.Name == AgentEventName.Warning)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
     [Fact(Timeout = Timeout)]
@@ -59,7 +59,7 @@ public sealed class ResultTests(ResultPipeline shared) : IClassFixture<ResultPip
         var id = await _pipeline.SubmitAsync("script", new { script = """echo '::task:result 1'; printf '::task:result "'; head -c 70000 /dev/zero | tr '\0' x; echo '"'""" });
         var end = await _pipeline.EndOfAsync(id);
         Assert.Equal((Status.Succeeded, null, true), (end.Status, end.Result?.GetRawText(), end.ResultLeftOut));
-        Assert.Contains("70002 bytes", (await _pipeline.RecordAsync<AgentEvent>(id, noted => noted.IsResultLeftOut)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains("70002 bytes", (await _pipeline.RecordAsync<AgentEvent>(id, reported => reported.IsResultLeftOut)).Data.GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
     [Theory(Timeout = Timeout)]

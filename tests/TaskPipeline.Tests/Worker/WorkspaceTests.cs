@@ -75,7 +75,7 @@ public sealed class WorkspaceTests(TestBroker broker) : IDisposable
         var end = await pipeline.EndOfAsync(id);
         Assert.Equal((Status.Succeeded, 3), (end.Status, end.Attempts[0].ArtifactsLeftOut));
         Assert.Equal([new Artifact("new\nline", 1), new Artifact("sub/ok", 5)], end.Attempts[0].Artifacts!);
-        var warning = (await pipeline.RecordAsync<AgentEvent>(id, noted => noted.Name == AgentEventName.Warning)).Data.GetProperty("message").GetString();
+        var warning = (await pipeline.RecordAsync<AgentEvent>(id, reported => reported.Name == AgentEventName.Warning)).Data.GetProperty("message").GetString();
         Assert.Equal("3 of its artifacts are left out: a\\xFFb its name is not UTF-8; d\\xFE its name is not UTF-8; link is not a file", warning);
         await Eventually.TrueAsync("nothing is left of its workspace", () => !Directory.EnumerateFileSystemEntries(Path.Combine(pipeline.Folder, "data", "run")).Any(), TestPipeline.MaxWait);
         Assert.DoesNotContain("cannot be deleted", pipeline.Workers[0].Output, StringComparison.Ordinal);
