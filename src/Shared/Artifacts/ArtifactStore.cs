@@ -23,6 +23,11 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
     {
         var closed = new ClosedArtifacts();
         var folder = FolderOf(taskId, attempt);
+        if (LinkAt(folder) is { } link)
+        {
+            closed.LeaveOut(Path.GetRelativePath(_root, link), "is a link, which is not followed", RawFiles.Delete(link));
+            return closed;
+        }
         if (!Directory.Exists(folder))
             return closed;
         var found = new List<Entry>();
@@ -41,7 +46,7 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
     /// <summary>Null: this folder does not have it, or no longer has it.</summary>
     /// <param name="name">As listed by <see cref="Close"/>.</param>
     public FileInfo? Find(string taskId, int attempt, string name) =>
-        new FileInfo(Path.Combine(FolderOf(taskId, attempt), name)) is { Exists: true, LinkTarget: null } file ? file : null;
+        new FileInfo(Path.Combine(FolderOf(taskId, attempt), name)) is { Exists: true } file && LinkAt(file.FullName) is null ? file : null;
 
     /// <summary>Deletes expired artifacts; returns what could not be deleted, with the reasons.</summary>
     public IReadOnlyList<string> RemoveOld()
@@ -51,12 +56,28 @@ public sealed class ArtifactStore(IOptions<ArtifactOptions> options, TimeProvide
             return left;
         foreach (var task in new DirectoryInfo(_root).EnumerateDirectories())
         {
+            if (task.LinkTarget is not null)
+            {
+                left.AddRange(RawFiles.Delete(task.FullName));   // the link
+                continue;
+            }
             foreach (var attempt in task.EnumerateDirectories().Where(attempt => clock.GetUtcNow() - attempt.LastWriteTimeUtc > options.Value.Keep))
                 left.AddRange(RawFiles.Delete(attempt.FullName));
             if (!task.EnumerateFileSystemInfos().Any())
                 task.Delete();
         }
         return left;
+    }
+
+    /// <summary>
+    /// The first link on the way from the root to a path. Agents can replace their folders by links, and what those lead to is neither listed, nor given
+    /// out, nor deleted.
+    /// </summary>
+    private string? LinkAt(string path)
+    {
+        var way = Path.GetRelativePath(_root, path).Split(Path.DirectorySeparatorChar);
+        return Enumerable.Range(1, way.Length).Select(length => Path.Combine([_root, .. way[..length]]))
+            .FirstOrDefault(part => new FileInfo(part).LinkTarget is not null);
     }
 
     /// <summary>Collects everything below a folder, except folders themselves. Links are not followed.</summary>

@@ -13,13 +13,18 @@ public static partial class RawFiles
     private const int NameAt = 19;   // offset of d_name in `struct dirent` of 64-bit Linux, for every C library
     private const int OwnerOnly = 0x1C0;   // 0700
     private const int NoEntry = 2;
+    private const int NoAccess = 13;
     private const int IsFolder = 21;
     private const int MostReasons = 5;
+
+    /// <summary>O_DIRECTORY, O_NOFOLLOW and O_CLOEXEC of Linux; two of them have other values on ARM.</summary>
+    private static readonly int FolderItself =
+        RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x4000 | 0x8000 | 0x80000 : 0x10000 | 0x20000 | 0x80000;
 
     private static readonly bool HasRawNames = OperatingSystem.IsLinux() && Environment.Is64BitProcess;
 
     /// <summary>The names of everything in a folder. A folder of ours is made readable and writable first.</summary>
-    /// <exception cref="IOException">It cannot be read; the message says why.</exception>
+    /// <exception cref="IOException">It cannot be read, or is a link; the message says why.</exception>
     public static IReadOnlyList<byte[]> NamesIn(string folder) =>
         HasRawNames ? NamesIn(Encoding.UTF8.GetBytes(folder))
             : [.. Directory.EnumerateFileSystemEntries(folder).Select(path => Encoding.UTF8.GetBytes(Path.GetFileName(path)))];
@@ -99,8 +104,7 @@ public static partial class RawFiles
 
     private static List<byte[]> NamesIn(byte[] folder)
     {
-        _ = ChangeMode([.. folder, 0], OwnerOnly);   // if it is not ours, the next call reports that
-        var open = OpenFolder([.. folder, 0]);
+        var open = OpenFolder(Opened([.. folder, 0]));
         if (open == 0)
             throw new IOException(Marshal.GetLastPInvokeErrorMessage());
         var names = new List<byte[]>();
@@ -109,6 +113,24 @@ public static partial class RawFiles
                 names.Add(name);
         _ = CloseFolder(open);
         return names;
+    }
+
+    /// <summary>
+    /// The descriptor of a folder, which is made readable and writable. An agent can put a link where its folder was, and the folder that it leads to is
+    /// not ours: it is not opened, and its mode is not changed.
+    /// </summary>
+    private static int Opened(byte[] folder)
+    {
+        var descriptor = Open(folder, FolderItself);
+        if (descriptor < 0 && Marshal.GetLastPInvokeError() == NoAccess && ReadLink(folder, new byte[1], 1) < 0)
+        {
+            _ = ChangeMode(folder, OwnerOnly);
+            descriptor = Open(folder, FolderItself);
+        }
+        if (descriptor < 0)
+            throw new IOException(Marshal.GetLastPInvokeErrorMessage());
+        _ = ChangeMode(descriptor, OwnerOnly);   // if it is another user's, what follows reports that
+        return descriptor;
     }
 
     private static byte[] NameOf(nint entry)
@@ -129,13 +151,25 @@ public static partial class RawFiles
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int RemoveFolder(byte[] path);
 
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Open(byte[] path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "readlink", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint ReadLink(byte[] path, byte[] target, nint length);
+
+    [LibraryImport("libc", EntryPoint = "fchmod", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int ChangeMode(int descriptor, int mode);
+
     [LibraryImport("libc", EntryPoint = "chmod", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int ChangeMode(byte[] path, int mode);
 
-    [LibraryImport("libc", EntryPoint = "opendir", SetLastError = true)]
+    [LibraryImport("libc", EntryPoint = "fdopendir", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial nint OpenFolder(byte[] path);
+    private static partial nint OpenFolder(int descriptor);
 
     [LibraryImport("libc", EntryPoint = "readdir")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -19,19 +19,19 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
     private static readonly TimeSpan HeldLimit = TimeSpan.FromSeconds(30);
 
     private readonly Dictionary<string, string> _ids = [];
-    private DateTimeOffset? _silentSince;
-    private long? _answeringSince;
+    private volatile Availability _availability = new(null, null);   // replaced as a whole: others read it without a lock
     private IReadOnlyList<string> _drift = [];
     private IReadOnlyList<string> _held = [];
     private Dictionary<TopicPartition, Held> _heldAt = [];
 
     /// <summary>Warnings for people, as sentences; the process continues.</summary>
     public IReadOnlyList<string> Warnings =>
-        _silentSince is { } since ? [$"Kafka has not answered since {since:O}: until it does, nothing new is accepted or shown", .. _drift, .. _held]
+        _availability.SilentSince is { } since
+            ? [$"Kafka has not answered since {since:O}: until it does, nothing new is accepted or shown", .. _drift, .. _held]
             : [.. _drift, .. _held];
 
     /// <summary>For how long Kafka has answered every check; zero: it did not answer the last one.</summary>
-    public TimeSpan AnsweringFor => _answeringSince is { } since ? clock.GetElapsedTime(since) : TimeSpan.Zero;
+    public TimeSpan AnsweringFor => _availability.AnsweringSince is { } since ? clock.GetElapsedTime(since) : TimeSpan.Zero;
 
     /// <summary>Runs until cancelled.</summary>
     /// <exception cref="TopicsGoneException">A topic was deleted or created again.</exception>
@@ -119,15 +119,16 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
     }
 
     private Task<Dictionary<TopicPartition, long>> EndsAsync(IAdminClient admin, IsolationLevel isolation, CancellationToken cancellationToken) =>
-        admin.OffsetsAsync(Enumerable.Range(0, cluster.Topics.Lanes).Select(lane => new TopicPartition(cluster.Topics.State, lane)), OffsetSpec.Latest(
-            ), isolation).WaitAsync(cancellationToken);
+        admin.OffsetsAsync(Lanes().Select(lane => new TopicPartition(cluster.Topics.State, lane)), OffsetSpec.Latest(), isolation).WaitAsync(cancellationToken);
+
+    private IEnumerable<int> Lanes() => Enumerable.Range(0, cluster.Topics.Lanes);
 
     private static async Task<IReadOnlyList<TopicDescription>> DescribeAsync(IAdminClient admin, TopicCollection names, CancellationToken cancellationToken)
     {
         try
         {
-            return (await admin.DescribeTopicsAsync(names, new DescribeTopicsOptions { RequestTimeout = RequestTimeout }).WaitAsync(
-                cancellationToken)).TopicDescriptions;
+            var describing = admin.DescribeTopicsAsync(names, new DescribeTopicsOptions { RequestTimeout = RequestTimeout });
+            return (await describing.WaitAsync(cancellationToken)).TopicDescriptions;
         }
         catch (DescribeTopicsException exception)
         {
@@ -137,21 +138,21 @@ public sealed partial class TopicWatch(KafkaCluster cluster, TimeProvider clock,
 
     private void Answered()
     {
-        _answeringSince ??= clock.GetTimestamp();
-        if (_silentSince is not { } since)
-            return;
-        LogAnswers(logger, since);
-        _silentSince = null;
+        var before = _availability;
+        _availability = new(before.AnsweringSince ?? clock.GetTimestamp(), null);
+        if (before.SilentSince is { } since)
+            LogAnswers(logger, since);
     }
 
     private void Silent(string reason)
     {
-        _answeringSince = null;
-        if (_silentSince is not null)
-            return;
-        _silentSince = clock.GetUtcNow();
-        LogSilent(logger, reason);
+        var before = _availability;
+        _availability = new(null, before.SilentSince ?? clock.GetUtcNow());
+        if (before.SilentSince is null)
+            LogSilent(logger, reason);
     }
+
+    private sealed record Availability(long? AnsweringSince, DateTimeOffset? SilentSince);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Kafka does not answer; running tasks continue and are recorded when it answers again: {Reason}")]
     private static partial void LogSilent(ILogger logger, string reason);

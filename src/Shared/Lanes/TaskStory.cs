@@ -121,8 +121,8 @@ public sealed class TaskStory
     /// <summary>All attempts of <paramref name="one"/>, and those of <paramref name="other"/> that it lacks before its last.</summary>
     private void Merge(IReadOnlyList<AttemptSummary> one, IReadOnlyList<AttemptSummary> other)
     {
-        List<AttemptSummary> merged = [.. one.Concat(other.Where(attempt => attempt.Attempt < one[^1].Attempt)).DistinctBy(attempt => attempt.Attempt).OrderBy(
-            attempt => attempt.Attempt)];
+        var earlier = other.Where(attempt => attempt.Attempt < one[^1].Attempt);
+        List<AttemptSummary> merged = [.. one.Concat(earlier).DistinctBy(attempt => attempt.Attempt).OrderBy(attempt => attempt.Attempt)];
         _attempts.RemoveAll(attempt => attempt.Attempt > Settled);
         _attempts.AddRange(merged.Where(attempt => attempt.Attempt > Settled));
     }

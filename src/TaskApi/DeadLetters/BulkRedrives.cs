@@ -15,6 +15,7 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
 {
     private const int MostRunsAtOnce = 16;
     private const int KeptRuns = 1000;
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
 
     private readonly Channel<RedriveRun> _asked = Channel.CreateUnbounded<RedriveRun>();
     private readonly ConcurrentDictionary<string, RedriveRun> _runs = [];
@@ -65,7 +66,7 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
             var answer = await redriver.RedriveAsync(id, new RepeatTask(), key: null, "bulk", cancellationToken);
             if (answer is not Problem { StatusCode: StatusCodes.Status503ServiceUnavailable })
                 return answer;
-            // Kafka does not answer. Each try has already waited for Kafka's timeout, so the loop needs no pause.
+            await Task.Delay(RetryPause, clock, cancellationToken);   // a producer that has failed answers at once
         }
         return null;
     }

@@ -29,8 +29,8 @@ internal static class HealthEndpoints
         var wrongClocks = workers.Since(clock.GetUtcNow() - WorkerEndpoints.LostAfter).Where(worker => worker.ClockAhead is not null)
             .Select(worker => $"the clock of {worker.Host}, where worker {worker.Worker} is, is "
                 + $"{BrokerClock.Describe(TimeSpan.FromSeconds(worker.ClockAhead!.Value))} Kafka's: correct it");
-        List<string> warnings = [.. topics.Warnings, .. tails.Warnings, .. clock.Warning is { } own ? [own] : Array.Empty<string>(
-            ), .. wrongClocks, .. WorkerEndpoints.Warnings(workers, clock)];
+        string[] ownClock = clock.Warning is { } own ? [own] : [];
+        List<string> warnings = [.. topics.Warnings, .. tails.Warnings, .. ownClock, .. wrongClocks, .. WorkerEndpoints.Warnings(workers, clock)];
         return TypedResults.Ok(new ReadyAnswer("ready", warnings.Count > 0 ? warnings : null));
     }
 }

@@ -39,8 +39,8 @@ internal sealed class DirectOutput : Stream
     /// <summary>Applies to all accepted TCP connections; other connections are unchanged.</summary>
     public static void Use(ListenOptions listen) => listen.Use(next => connection =>
     {
-        if (connection.Features.Get<IConnectionSocketFeature>(
-            ) is { Socket: { AddressFamily: AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 } socket })
+        var feature = connection.Features.Get<IConnectionSocketFeature>();
+        if (feature is { Socket: { AddressFamily: AddressFamily.InterNetwork or AddressFamily.InterNetworkV6 } socket })
         {
             var output = new DirectOutput(connection, socket);
             connection.Features.Set(output);

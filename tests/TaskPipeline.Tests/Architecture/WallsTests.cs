@@ -85,11 +85,11 @@ public sealed class WallsTests
             .Select(file => $"{file.Path}: {file.Folder} is not among the walls of {program}: {Said(names)}."));
     }
 
-    [Theory]
-    [MemberData(nameof(Programs))]
-    public void No_line_is_too_long(string program) => AssertNone(FilesOf(program).SelectMany(file => file.Lines
-        .Where(line => line.Text.Length > LongestLine)
-        .Select(line => $"{file.Path}:{line.Number}: {line.Text.Length} characters, where a line may have {LongestLine}.")));
+    [Fact]
+    public void No_line_is_too_long() => AssertNone(Directory.EnumerateDirectories(Path.Combine(BuildOutput.Repository, "src"))
+        .SelectMany(program => FilesOf(Path.GetFileName(program)))
+        .SelectMany(file => file.Lines.Where(line => line.Text.Length > LongestLine)
+            .Select(line => $"{file.Path}:{line.Number}: {line.Text.Length} characters, where a line may have {LongestLine}.")));
 
     [Theory]
     [InlineData("AgentProcess.cs", "Cli.Wrap(")]

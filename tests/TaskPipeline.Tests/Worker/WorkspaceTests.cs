@@ -81,6 +81,52 @@ public sealed class WorkspaceTests(TestBroker broker) : IDisposable
         Assert.DoesNotContain("cannot be deleted", pipeline.Workers[0].Output, StringComparison.Ordinal);
     }
 
+    [Fact(Timeout = Timeout)]
+    public async Task A_link_in_place_of_the_artifacts_is_deleted_and_what_it_leads_to_is_untouched()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, lanes: 1);
+        await ShellAsync($"mkdir deep; for i in $(seq 120); do printf x > file$i; done; ln -s / link; chmod 755 . deep", Outside());
+        var before = await ListAsync(Outside());
+        foreach (var (place, name) in new[] { ("\"$TASK_ARTIFACTS\"", "{0}/1"), ("\"${TASK_ARTIFACTS%/*}\"", "{0}") })
+        {
+            var id = await pipeline.SubmitAsync("script", new { script = $"rm -rf {place}; ln -s {Outside()} {place}" });
+            var end = await pipeline.EndOfAsync(id);
+            Assert.Equal((Status.Succeeded, 1), (end.Status, end.Attempts[0].ArtifactsLeftOut));
+            var warning = (await pipeline.RecordAsync<AgentEvent>(id, reported => reported.Name == AgentEventName.Warning)).Data.GetProperty("message").GetString();
+            Assert.Equal($"1 of its artifacts is left out: {string.Format(name, id)} is a link, which is not followed", warning);
+            Assert.False(Path.Exists(Path.Combine(pipeline.Folder, "artifacts", string.Format(name, id))));
+        }
+        Assert.Equal(before, await ListAsync(Outside()));
+    }
+
+    [Fact]
+    public async Task Links_among_the_artifacts_lead_nowhere()
+    {
+        await ShellAsync("mkdir 1; printf x > 1/file; printf x > file", Outside());
+        var store = new ArtifactStore(Options.Create(new ArtifactOptions { Directory = Path.Combine(_folder, "artifacts"), Keep = TimeSpan.FromMilliseconds(1) }), TimeProvider.System);
+        Directory.CreateDirectory(store.FolderOf("kept", 1));
+        File.CreateSymbolicLink(Path.Combine(_folder, "artifacts", "task"), Outside());
+        File.CreateSymbolicLink(Path.Combine(store.FolderOf("kept", 1), "sub"), Outside());
+        await ShellAsync("touch -d '3 days ago' 1", Outside());
+        var before = await ListAsync(Outside());
+        Assert.Null(store.Find("task", 1, "file"));
+        Assert.Null(store.Find("kept", 1, "sub/file"));
+        Assert.Throws<IOException>(() => RawFiles.NamesIn(Path.Combine(_folder, "artifacts", "task")));
+        Assert.Empty(store.RemoveOld());
+        Assert.False(Path.Exists(Path.Combine(_folder, "artifacts", "task")));
+        Assert.Equal(before, await ListAsync(Outside()));
+    }
+
+    private string Outside() => Directory.CreateDirectory(Path.Combine(_folder, "outside")).FullName;
+
+    /// <summary>Everything in a folder, with modes, sizes and times.</summary>
+    private static async Task<string> ListAsync(string folder)
+    {
+        await using var shell = ChildProcess.StartFile("/bin/ls", "ls", ["-lRa", "--time-style=full-iso", folder]);
+        Assert.Equal(0, await shell.WaitForExitAsync());
+        return shell.Output;
+    }
+
     [Fact]
     public async Task What_is_read_only_is_deleted_by_who_owns_it()
     {
