@@ -59,7 +59,7 @@ internal static class DeadLettersCommand
 
     private static Argument<string> Letter()
     {
-        var id = new Argument<string>("ID") { Description = "Id of the dead letter" };
+        var id = new Argument<string>("ID") { Description = "Id of the dead letter", HelpName = "ID" };
         id.CompletionSources.Add(context => Suggestions.Of(context, (client, _) => client.DeadLettersAsync().Select(letter => letter.Id)));
         return id;
     }

@@ -13,9 +13,9 @@ internal static class SubmitCommand
 
     public static Command Create()
     {
-        var type = new Argument<string>("TYPE") { Description = "The task type" };
+        var type = new Argument<string>("TYPE") { Description = "The task type", HelpName = "TYPE" };
         type.CompletionSources.Add(context => Suggestions.Of(context, (client, _) => TypesOf(client).Select(known => known.Type)));
-        var command = new Argument<string?>("COMMAND") { Description = "One of the type's commands, if it has any", Arity = ArgumentArity.ZeroOrOne };
+        var command = new Argument<string?>("COMMAND") { Description = "One of the type's commands, if it has any", HelpName = "COMMAND", Arity = ArgumentArity.ZeroOrOne };
         command.CompletionSources.Add(context => Suggestions.Of(context, (client, parsed) => CommandsOf(client, Given(parsed, type))));
         var parameters = TaskParams.Option();
         parameters.CompletionSources.Add(context => Suggestions.Of(context, (client, parsed) => ParamsOf(client, Given(parsed, type), Given(parsed, command))));

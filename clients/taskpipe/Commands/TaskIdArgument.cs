@@ -10,6 +10,7 @@ internal sealed class TaskIdArgument : Argument<string>
         : base("ID")
     {
         Description = "Id of the task";
+        HelpName = "ID";   // otherwise the help lists what a shell would complete, and asks the server for it
         CompletionSources.Add(context => Suggestions.Of(context, Latest));
     }
 

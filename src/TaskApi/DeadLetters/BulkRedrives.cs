@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using TaskPipeline.TaskApi.Http;
@@ -38,10 +39,27 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
     public RedriveRun? Find(string id) => _runs.GetValueOrDefault(id);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Parallel.ForEachAsync(_asked.Reader.ReadAllAsync(
-            stoppingToken), new ParallelOptions { MaxDegreeOfParallelism = MostRunsAtOnce, CancellationToken = stoppingToken }, RunAsync);
+        Parallel.ForEachAsync(
+            _asked.Reader.ReadAllAsync(stoppingToken),
+            new ParallelOptions { MaxDegreeOfParallelism = MostRunsAtOnce, CancellationToken = stoppingToken },
+            RunAsync);
 
+    [SuppressMessage("Design", "CA1031", Justification = "Whatever goes wrong with one run, the others and the API continue")]
     private async ValueTask RunAsync(RedriveRun run, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await RedriveAllAsync(run, cancellationToken);
+            LogFinished(logger, run.Id, run.Taken.Count);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogFailed(logger, exception, run.Id);
+        }
+        run.Finish(clock.GetUtcNow());
+    }
+
+    private async Task RedriveAllAsync(RedriveRun run, CancellationToken cancellationToken)
     {
         using var pace = new PeriodicTimer(TimeSpan.FromSeconds(1 / run.Rate), clock);
         var hasWritten = false;   // a refusal writes nothing, so the rate does not apply to it
@@ -54,8 +72,6 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
             hasWritten = answer is not (null or Problem);
             run.Count(id, answer);
         }
-        run.Finish(clock.GetUtcNow());
-        LogFinished(logger, run.Id, run.Taken.Count);
     }
 
     /// <summary>Null: another request resolved it first.</summary>
@@ -70,6 +86,9 @@ internal sealed partial class BulkRedrives(DeadLetterTable letters, Redriver red
         }
         return null;
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Redrive {RunId} failed before its end")]
+    private static partial void LogFailed(ILogger logger, Exception exception, string runId);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Redrive {RunId} of {Taken} dead letters is finished")]
     private static partial void LogFinished(ILogger logger, string runId, int taken);

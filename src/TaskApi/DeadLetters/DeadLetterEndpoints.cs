@@ -14,6 +14,7 @@ internal static class DeadLetterEndpoints
 {
     private const int DefaultLimit = 50;
     private const int MostLetters = 500;
+    private const double LowestRate = 0.001;
     private const double HighestRate = 1000;
 
     public static IResult List(
@@ -58,8 +59,8 @@ internal static class DeadLetterEndpoints
         var filter = DeadLetterFilter.Read(fields.Text, isResolved: false, fields.Errors);
         var rate = RedriveTasks.DefaultRate;
         if (fields.Has("rate", out var givenRate)
-            && (givenRate.ValueKind != JsonValueKind.Number || !givenRate.TryGetDouble(out rate) || rate is not (> 0 and <= HighestRate)))
-            fields.Errors.Add("rate", $"must be a number above 0, at most {HighestRate}");
+            && (givenRate.ValueKind != JsonValueKind.Number || !givenRate.TryGetDouble(out rate) || rate is not (>= LowestRate and <= HighestRate)))
+            fields.Errors.Add("rate", $"must be a number from {LowestRate} to {HighestRate}");
         var limit = int.MaxValue;
         if (fields.Has("limit", out var givenLimit) && (givenLimit.ValueKind != JsonValueKind.Number || !givenLimit.TryGetInt32(out limit) || limit < 1))
             fields.Errors.Add("limit", "must be a number from 1");

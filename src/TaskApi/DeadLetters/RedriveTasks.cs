@@ -16,7 +16,7 @@ public sealed record RedriveTasks
     [Description("Only tasks that ended for this reason.")]
     public EndReason? Reason { get; init; }
 
-    [Description("Most redrives per second, above 0 and at most 1000.")]
+    [Description("Most redrives per second, 0.001 to 1000.")]
     public double Rate { get; init; } = DefaultRate;
 
     [Description("Take at most so many, the oldest first.")]

@@ -69,11 +69,11 @@ internal sealed class TaskHub(TaskFinder finder, TaskTable table, LogReader read
         return found ?? throw Refused(problem!.StatusCode!.Value, problem.Detail);
     }
 
-    private static string Checked(string group) =>
-        group == StateSubscriptions.All || (group.StartsWith("project:", StringComparison.Ordinal) && TaskIds.IsValid(group[8..]))
-            || (group.StartsWith("task:", StringComparison.Ordinal) && TaskIds.IsValid(group[5..]))
-            ? group
+    private static string Checked(string? group) =>
+        group is StateSubscriptions.All || IsOf("project:", group) || IsOf("task:", group) ? group!
             : throw Refused(400, "a group is all, project:NAME or task:ID");
+
+    private static bool IsOf(string kind, string? group) => group?.StartsWith(kind, StringComparison.Ordinal) == true && TaskIds.IsValid(group[kind.Length..]);
 
     private static HubException Refused(int status, string detail) => new($"{status}: {detail}");
 }

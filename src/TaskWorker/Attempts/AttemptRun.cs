@@ -91,6 +91,9 @@ internal sealed partial class AttemptRun : IDisposable
     /// <summary>Offset of the last acknowledged record of this attempt.</summary>
     public long LastOffset => _log.LastOffset;
 
+    /// <summary>Offset of the first of them; 0 before that.</summary>
+    public long FirstOffset => _log.FirstOffset;
+
     /// <summary>For log lines about it.</summary>
     public IDisposable? BeginScope(ILogger logger) => logger.BeginAttempt(_order.Submission, Id.Attempt, _options.Id);
 

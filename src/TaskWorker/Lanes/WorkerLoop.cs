@@ -169,7 +169,7 @@ internal sealed partial class WorkerLoop : IDisposable
         if (partitions.Count == 0)
             return;
         _commits.CommitRest(HandOverTimeout);
-        if (_run is { IsDetached: false } run && partitions.Contains(run.Id.Lane) && Detach(run))
+        if (_run is { IsDetached: false } run && partitions.Contains(run.Id.Lane) && Detach(run, run.LastOffset))
         {
             if (run.HandOver(HandOverTimeout))
             {
@@ -190,7 +190,8 @@ internal sealed partial class WorkerLoop : IDisposable
     private void Lost(IReadOnlyList<int> partitions)
     {
         LogLost(_logger, partitions.Count);
-        if (_run is { IsDetached: false } run && partitions.Contains(run.Id.Lane) && Detach(run) && run.MustNotOverlap)
+        // The barrier may be anywhere after the attempt's first record: what this process wrote after it was removed was acknowledged too.
+        if (_run is { IsDetached: false } run && partitions.Contains(run.Id.Lane) && Detach(run, run.FirstOffset) && run.MustNotOverlap)
             run.Leave(EndReason.WorkerLost);
         foreach (var partition in partitions)
             Drop(partition);
@@ -208,12 +209,13 @@ internal sealed partial class WorkerLoop : IDisposable
     }
 
     /// <summary>False: no attempt has begun, and none will begin here.</summary>
-    private bool Detach(AttemptRun run)
+    /// <param name="from">Offset in the lane's log before which no barrier can be that does not keep the attempt.</param>
+    private bool Detach(AttemptRun run, long from)
     {
         if (run.LeaveUnbegun())
             return false;
         run.Detach();
-        FollowLog(run.Id.Lane, run.LastOffset);
+        FollowLog(run.Id.Lane, from);
         return true;
     }
 

@@ -19,6 +19,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
 
     private readonly Lock _gate = new();
     private AttemptRunning? _running;   // guarded by _gate
+    private long _firstOffset = -1;
     private long _lastOffset;
     private long _lastAck = clock.GetTimestamp();
 
@@ -27,6 +28,9 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
 
     /// <summary>Offset of the last acknowledged record.</summary>
     public long LastOffset => Volatile.Read(ref _lastOffset);
+
+    /// <summary>Offset of the first record that Kafka has acknowledged; 0 before that.</summary>
+    public long FirstOffset => Math.Max(0, Volatile.Read(ref _firstOffset));
 
     /// <summary>Time since the last acknowledgement.</summary>
     public TimeSpan Unheard => clock.GetElapsedTime(Volatile.Read(ref _lastAck));
@@ -286,6 +290,7 @@ internal sealed class AttemptLog(ProgressLog log, AttemptId id, string worker, T
 
     private void Acknowledged(long offset)
     {
+        Interlocked.CompareExchange(ref _firstOffset, offset, -1);
         Volatile.Write(ref _lastOffset, offset);
         Volatile.Write(ref _lastAck, clock.GetTimestamp());
     }

@@ -193,6 +193,9 @@ public sealed class DeadLetterTests(TestBroker broker) : ApiTest(broker)
         var (refused, problem) = await Api.PostAsync("dead-letters/redrive", new { rate = 0, limit = 0, @class = 7 });
         Assert.Equal(HttpStatusCode.BadRequest, refused);
         Assert.Equal(["class", "limit", "rate"], problem.GetProperty("errors").EnumerateObject().Select(error => error.Name).Order());
+        foreach (var rate in new[] { 1e-300, 1e-7, 1000.1 })
+            Assert.Contains("rate must be a number from 0.001 to 1000", (await Api.PostAsync("dead-letters/redrive", new { rate })).Body.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Accepted, (await Api.PostAsync("dead-letters/redrive", new { rate = 0.001 })).Status);
     }
 
     [Fact(Timeout = 60_000)]

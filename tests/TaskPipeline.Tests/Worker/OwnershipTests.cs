@@ -16,6 +16,7 @@ public sealed class OwnershipTests(TestBroker broker)
           say:     { executable: sh, arguments: [-c, 'echo "$1"', sh], params: { text: { positional: true, required: true } } }
           patient: { executable: sh, arguments: [-c, 'echo started; while [ ! -e "$1" ]; do sleep 0.05; done; echo released', sh], params: { file: { positional: true, required: true } }, grace: 1s }
           held:    { executable: sleep, arguments: ['1000'], retry: { on_lost: hold } }
+          endless: { executable: sh, arguments: [-c, 'while :; do echo tick; sleep 0.02; done'], grace: 1s }
           failing: { executable: sleep, arguments: ['1000'], retry: { on_lost: fail } }
           careful: { executable: sh, arguments: [-c, 'while :; do date +%s.%N >> "$1"; sleep 0.1; done', sh], params: { marks: { positional: true, required: true } }, overlap: never, grace: 1s }
         """;
@@ -181,6 +182,22 @@ public sealed class OwnershipTests(TestBroker broker)
         var end = await pipeline.EndOfAsync(id);
         Assert.Equal((Status.Succeeded, 2), (end.Status, end.Attempt));
         Assert.Single(pipeline.States(id));
+    }
+
+    /// <summary>What it prints meanwhile is acknowledged after the next owner's barrier, which must be read all the same.</summary>
+    [Fact(Timeout = Timeout)]
+    public async Task An_agent_that_prints_while_its_worker_is_frozen_is_ended_when_another_attempt_runs()
+    {
+        await using var pipeline = await TestPipeline.StartAsync(broker, workers: 2, lanes: 2, Catalogue);
+        var id = await pipeline.SubmitAsync("endless");
+        var agent = await pipeline.RecordAsync<AttemptRunning>(id);
+        var frozen = await pipeline.WorkerOfAsync(id);
+        frozen.Pause();
+        await pipeline.RecordAsync<AttemptRunning>(id, record => record.Attempt == 2);
+        frozen.Resume();
+        await Eventually.TrueAsync("the first agent is ended", () => !IsAlive(agent.Pid), TestPipeline.MaxWait);
+        await pipeline.StopAsync(id);
+        Assert.Equal((Status.Stopped, 2), await pipeline.EndOfAsync(id) is var end ? (end.Status, end.Attempt) : default);
     }
 
     [Fact(Timeout = Timeout)]
