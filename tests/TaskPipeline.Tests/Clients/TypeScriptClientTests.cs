@@ -117,7 +117,7 @@ public sealed class TypeScriptClientTests(TestBroker broker) : ApiTest(broker)
             ("\"seq\":7,\"stream\":\"stdout\"", "\"seq\":7,\"stream\":\"stderr\"", "are not what its agent printed"),
             ("\\{\"seq\":7,[^}]*\\},", "", "lines 7 to 7 of attempt 1 are missing"),
             ("(\\{\"seq\":7,[^}]*\\},)", "$1$1", "line 7 of attempt 1 came twice"),
-            (",\\{\"seq\":10,[^}]*\\}", "", "has 10 lines, but the last that was told is line 9"),
+            (",\\{\"seq\":10,[^}]*\\}", "", "has 10 lines, but the last one received is line 9"),
         })
         {
             await WatchAsync(client, task, new { tamper = new[] { what, with } });
