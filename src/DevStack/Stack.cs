@@ -31,8 +31,6 @@ internal sealed class Stack(StackSettings options, Log log) : IDisposable
 
     public async Task<int> RunAsync()
     {
-        if (!File.Exists(options.TaskTypes))
-            throw new StackException($"there is no file {options.TaskTypes}: set the task types with --task-types FILE");
         if (options.Port != 0)
             Ports.Require(options.Port);
         Directory.CreateDirectory(options.DataDirectory);

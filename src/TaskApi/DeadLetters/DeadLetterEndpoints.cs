@@ -26,9 +26,7 @@ internal static class DeadLetterEndpoints
         if (resolved is not (null or "" or "true" or "false" or "all"))
             errors.Add("resolved", "must be false (the default), true or all");
         var most = errors.Limit(limit, DefaultLimit, MostLetters);
-        var last = string.IsNullOrEmpty(after) ? null : letters.Find(after);
-        if (!string.IsNullOrEmpty(after) && last is null)
-            errors.Add("after", "must be the value of next from a page");
+        var last = errors.After(after, letters.Find);
         if (errors.Problem is { } problem)
             return problem;
         var found = letters.NewestFirst(filter, last, most + 1);

@@ -32,6 +32,17 @@ internal sealed class FieldErrors
         return value;
     }
 
+    /// <summary>The entry after which the page begins, from the query; null: it is the first page.</summary>
+    public T? After<T>(string? text, Func<string, T?> find) where T : class
+    {
+        if (string.IsNullOrEmpty(text))
+            return null;
+        var last = find(text);
+        if (last is null)
+            Add("after", "must be the value of next from a page");
+        return last;
+    }
+
     /// <summary>The page size from the query.</summary>
     public int Limit(string? text, int byDefault, int most)
     {

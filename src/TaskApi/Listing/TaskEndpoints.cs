@@ -30,9 +30,7 @@ internal static class TaskEndpoints
         var wantedStatus = errors.OneOf<Status>("status", status);
         var wantedClass = errors.OneOf<FailureClass>("class", failureClass);
         var most = errors.Limit(limit, DefaultLimit, MostTasks);
-        var last = string.IsNullOrEmpty(after) ? null : table.Find(after);
-        if (!string.IsNullOrEmpty(after) && last is null)
-            errors.Add("after", "must be the value of next from a page");
+        var last = errors.After(after, table.Find);
         if (errors.Problem is { } problem)
             return problem;
         var found = table.Page(last, most + 1, tracked => Matches(tracked, wantedStatus, wantedClass, project, type), tracked => new TaskSummary(tracked));
